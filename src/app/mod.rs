@@ -1,0 +1,4 @@
+//! What was asked for, and how the stages are joined.
+
+pub mod config;
+pub mod telemetry;

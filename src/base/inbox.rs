@@ -1,0 +1,274 @@
+//! The edge between cameras and detectors: one bounded place per camera, served in turn.
+
+use std::collections::VecDeque;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// An item taken from an [`Inbox`].
+#[derive(Debug, PartialEq, Eq)]
+pub struct Taken<T> {
+    /// The slot (camera) it came from.
+    pub slot: usize,
+    /// Its number among all items taken from that slot: 0, 1, 2, … Several takers can work at
+    /// once and their results be put back in order by it.
+    pub ticket: u64,
+    /// The item.
+    pub item: T,
+}
+
+/// Bounded slots, one per camera, from which any number of workers take in turn, so that a fast
+/// camera cannot starve a slow one.
+#[derive(Debug)]
+pub struct Inbox<T> {
+    state: Mutex<State<T>>,
+    filled: Condvar,
+    emptied: Condvar,
+}
+
+#[derive(Debug)]
+struct State<T> {
+    slots: Vec<Slot<T>>,
+    /// The slot that is looked at first by the next take.
+    next: usize,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Slot<T> {
+    items: VecDeque<(T, Keep)>,
+    taken: u64,
+    aborted: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    Replaceable,
+    Always,
+}
+
+impl<T> Inbox<T> {
+    /// An inbox with `slots` empty slots.
+    #[must_use]
+    pub fn new(slots: usize) -> Self {
+        let slot = |_| Slot {
+            items: VecDeque::new(),
+            taken: 0,
+            aborted: false,
+        };
+        Self {
+            state: Mutex::new(State {
+                slots: (0..slots).map(slot).collect(),
+                next: 0,
+                closed: false,
+            }),
+            filled: Condvar::new(),
+            emptied: Condvar::new(),
+        }
+    }
+
+    /// Puts the newest item of a live source; never waits. Returns what is lost by that: the item
+    /// displaced, or `item` itself once the inbox is closed.
+    #[must_use]
+    pub fn put_newest(&self, slot: usize, item: T) -> Option<T> {
+        let mut state = self.lock();
+        if state.closed {
+            return Some(item);
+        }
+        let items = &mut state.slots[slot].items;
+        let displaced = match items.back() {
+            Some((_, Keep::Replaceable)) => items.pop_back().map(|(stale, _)| stale),
+            _ => None,
+        };
+        items.push_back((item, Keep::Replaceable));
+        drop(state);
+        self.filled.notify_one();
+        displaced
+    }
+
+    /// Puts an item of a lossless source, waiting while `capacity` items wait already.
+    ///
+    /// # Errors
+    /// The item itself, if the inbox was closed or the slot aborted meanwhile.
+    pub fn put_waiting(&self, slot: usize, item: T, capacity: usize) -> Result<(), T> {
+        let mut state = self.lock();
+        while !state.closed
+            && !state.slots[slot].aborted
+            && state.slots[slot].items.len() >= capacity
+        {
+            state = self
+                .emptied
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        if state.closed || state.slots[slot].aborted {
+            return Err(item);
+        }
+        state.slots[slot].items.push_back((item, Keep::Replaceable));
+        drop(state);
+        self.filled.notify_one();
+        Ok(())
+    }
+
+    /// Puts an item that is never displaced and never waits; for rare notices (a run's end), not
+    /// for frames. Returns it once the inbox is closed.
+    ///
+    /// # Errors
+    /// The item itself, if the inbox is closed.
+    pub fn put_notice(&self, slot: usize, item: T) -> Result<(), T> {
+        let mut state = self.lock();
+        if state.closed {
+            return Err(item);
+        }
+        state.slots[slot].items.push_back((item, Keep::Always));
+        drop(state);
+        self.filled.notify_one();
+        Ok(())
+    }
+
+    /// Wakes a [`Inbox::put_waiting`] of this slot with an error, now and from now on, until
+    /// [`Inbox::resume`]. Called before a source is shut down, or the two wait for each other.
+    pub fn abort(&self, slot: usize) {
+        self.lock().slots[slot].aborted = true;
+        self.emptied.notify_all();
+    }
+
+    /// Allows [`Inbox::put_waiting`] again after [`Inbox::abort`].
+    pub fn resume(&self, slot: usize) {
+        self.lock().slots[slot].aborted = false;
+    }
+
+    /// Takes up to `max` items, at most one per slot, waiting for the first. Slots are served in
+    /// turn. `None` once the inbox is closed and empty.
+    #[must_use]
+    pub fn take(&self, max: usize) -> Option<Vec<Taken<T>>> {
+        let mut state = self.lock();
+        loop {
+            let taken = state.take_in_turn(max);
+            if !taken.is_empty() {
+                drop(state);
+                self.emptied.notify_all();
+                return Some(taken);
+            }
+            if state.closed {
+                return None;
+            }
+            state = self
+                .filled
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    /// Refuses further items and lets takers finish what waits.
+    pub fn close(&self) {
+        self.lock().closed = true;
+        self.filled.notify_all();
+        self.emptied.notify_all();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> State<T> {
+    fn take_in_turn(&mut self, max: usize) -> Vec<Taken<T>> {
+        let count = self.slots.len();
+        let mut taken = Vec::new();
+        let first = self.next;
+        for offset in 0..count {
+            if taken.len() == max {
+                break;
+            }
+            let index = (first + offset) % count;
+            let slot = &mut self.slots[index];
+            if let Some((item, _)) = slot.items.pop_front() {
+                taken.push(Taken {
+                    slot: index,
+                    ticket: slot.taken,
+                    item,
+                });
+                slot.taken += 1;
+                self.next = (index + 1) % count;
+            }
+        }
+        taken
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+    use crate::base::{Worker, WorkerEnd};
+
+    fn items(taken: Option<Vec<Taken<i32>>>) -> Vec<i32> {
+        taken.unwrap().into_iter().map(|t| t.item).collect()
+    }
+
+    #[test]
+    fn newest_frame_displaces_the_waiting_one_but_never_a_notice() {
+        let inbox = Inbox::new(1);
+        assert_eq!(inbox.put_newest(0, 1), None);
+        assert_eq!(inbox.put_newest(0, 2), Some(1));
+        inbox.put_notice(0, 3).unwrap();
+        assert_eq!(inbox.put_newest(0, 4), None);
+        assert_eq!(inbox.put_newest(0, 5), Some(4));
+        assert_eq!(items(inbox.take(1)), [2]);
+        assert_eq!(items(inbox.take(1)), [3]);
+        assert_eq!(items(inbox.take(1)), [5]);
+    }
+
+    #[test]
+    fn slots_are_served_in_turn() {
+        let inbox = Inbox::new(3);
+        for round in 0..2 {
+            for slot in 0..3 {
+                inbox
+                    .put_waiting(slot, 10 * slot as i32 + round, 4)
+                    .unwrap();
+            }
+        }
+        assert_eq!(items(inbox.take(2)), [0, 10]);
+        assert_eq!(items(inbox.take(2)), [20, 1]);
+        assert_eq!(items(inbox.take(9)), [11, 21]);
+    }
+
+    #[test]
+    fn closing_refuses_new_items_and_lets_the_waiting_ones_out() {
+        let inbox = Inbox::new(1);
+        assert_eq!(inbox.put_newest(0, 1), None);
+        inbox.close();
+        assert_eq!(inbox.put_newest(0, 2), Some(2));
+        assert_eq!(inbox.put_waiting(0, 3, 1), Err(3));
+        assert_eq!(items(inbox.take(1)), [1]);
+        assert_eq!(inbox.take(1), None);
+    }
+
+    #[test]
+    fn abort_wakes_a_waiting_source() {
+        let inbox = Arc::new(Inbox::new(1));
+        inbox.put_waiting(0, 1, 1).unwrap();
+        let waiting = Arc::clone(&inbox);
+        let worker = Worker::spawn(
+            "waits",
+            move || assert_eq!(waiting.put_waiting(0, 2, 1), Err(2)),
+            |_| {},
+        )
+        .unwrap();
+        inbox.abort(0);
+        let end = worker.join_until(Instant::now() + Duration::from_secs(10));
+        assert_eq!(end, WorkerEnd::Finished);
+        assert_eq!(items(inbox.take(1)), [1]);
+    }
+
+    #[test]
+    fn tickets_count_per_slot() {
+        let inbox = Inbox::new(2);
+        inbox.put_waiting(1, 7, 2).unwrap();
+        inbox.put_waiting(1, 8, 2).unwrap();
+        assert_eq!(inbox.take(1).unwrap()[0].ticket, 0);
+        assert_eq!(inbox.take(1).unwrap()[0].ticket, 1);
+    }
+}

@@ -1,0 +1,31 @@
+//! Words every stage may use: boxes, frames, identities, time, results, and the edges between stages.
+//!
+//! Belongs here: a type that two stages exchange. Does not belong here: anything that knows
+//! GStreamer, ONNX Runtime or the configuration file, and helpers that one stage alone needs.
+
+mod bbox;
+mod clock;
+mod frame;
+mod ids;
+mod inbox;
+mod metrics;
+mod pipelines;
+mod result;
+mod stop;
+mod worker;
+
+pub use bbox::BBox;
+pub use clock::{Pts, StageTimer, UtcNanos, thread_cpu_time, utc_now};
+pub use frame::{
+    Captured, ColorMatrix, ColorRange, Frame, FrameMeta, FromCamera, OwnedPlanes, PixelFormat,
+    Pixels, Plane, Planes, RunEnd, Size, UtcSource,
+};
+pub use ids::{CameraId, ClassId, FrameSeq, RunId, TrackId};
+pub use inbox::{Inbox, Taken};
+pub use metrics::{Balance, DropReason, Flight, Metrics, Stage, StageStats};
+pub use pipelines::{PipelineText, PipelineTextError};
+pub use result::{
+    Detection, EndReason, EndedTrack, FrameResult, Timings, TrackSnapshot, TrackState,
+};
+pub use stop::{Stop, StopSource};
+pub use worker::{Worker, WorkerEnd};

@@ -1,0 +1,126 @@
+//! What the detector saw and what the tracker made of it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::{BBox, ClassId, Frame, FrameMeta, Pts, TrackId};
+
+/// What the model saw in one frame, in frame pixels.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Detection {
+    /// Where.
+    pub bbox: BBox,
+    /// What.
+    pub class: ClassId,
+    /// Score, 0..=1, finite.
+    pub confidence: f32,
+}
+
+/// Where a track is in its life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TrackState {
+    /// Seen too few times to be believed.
+    Tentative,
+    /// Believed, and seen in this frame.
+    Confirmed,
+    /// Believed, not seen in this frame; its box is predicted.
+    Coasting,
+}
+
+impl TrackState {
+    /// The name used in published results.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tentative => "tentative",
+            Self::Confirmed => "confirmed",
+            Self::Coasting => "coasting",
+        }
+    }
+}
+
+/// Why a track ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum EndReason {
+    /// Not seen for longer than the tracker remembers.
+    Lost,
+    /// Never seen often enough to be believed.
+    Unconfirmed,
+    /// The same object as an older track.
+    Duplicate,
+    /// The camera's run ended.
+    RunEnded,
+}
+
+impl EndReason {
+    /// The name used in published results.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Lost => "lost",
+            Self::Unconfirmed => "unconfirmed",
+            Self::Duplicate => "duplicate",
+            Self::RunEnded => "run_ended",
+        }
+    }
+}
+
+/// One track as it stood at one frame.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TrackSnapshot {
+    /// Its identity.
+    pub id: TrackId,
+    /// Its class.
+    pub class: ClassId,
+    /// Score of the last detection that belongs to it, 0..=1.
+    pub confidence: f32,
+    /// Where it is, frame pixels: the filter's estimate, predicted while coasting.
+    pub bbox: BBox,
+    /// Velocity of the centre, px/s, (x, y).
+    pub velocity: [f32; 2],
+    /// Where it is in its life.
+    pub state: TrackState,
+    /// When it was first seen.
+    pub first_seen: Pts,
+    /// When it was last seen.
+    pub last_seen: Pts,
+}
+
+/// A confirmed track that is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct EndedTrack {
+    /// Its identity.
+    pub id: TrackId,
+    /// Why it ended.
+    pub reason: EndReason,
+}
+
+/// Wall time spent on one frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Timings {
+    /// Planes → tensor.
+    pub preprocess: Duration,
+    /// The network.
+    pub inference: Duration,
+    /// Tensors → detections.
+    pub decode: Duration,
+    /// Detections → tracks.
+    pub track: Duration,
+}
+
+/// Everything known about one frame, as published.
+#[derive(Debug, Clone)]
+pub struct FrameResult {
+    /// Which frame.
+    pub meta: FrameMeta,
+    /// Number of detections given to the tracker.
+    pub detections: usize,
+    /// Living tracks in id order.
+    pub tracks: Vec<TrackSnapshot>,
+    /// Confirmed tracks that ended since the last frame, in id order.
+    pub ended: Vec<EndedTrack>,
+    /// Where the time went.
+    pub timings: Timings,
+    /// The picture, if a sink asked for it.
+    pub frame: Option<Arc<Frame>>,
+}

@@ -1,0 +1,1 @@
+//! Source → decode → frame. Knows GStreamer; knows nothing of models and tracks.

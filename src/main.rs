@@ -1,0 +1,3 @@
+//! The `gantryd` program.
+
+fn main() {}

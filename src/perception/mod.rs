@@ -1,0 +1,7 @@
+//! Frame → detections → tracks.
+//!
+//! Belongs here: everything that gives a picture its meaning. Does not belong here: where the
+//! picture comes from and where the results go.
+
+pub mod detect;
+pub mod track;

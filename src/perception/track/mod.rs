@@ -1,0 +1,1 @@
+//! Detections → tracks: predict → associate → update → birth and death.
