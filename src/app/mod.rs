@@ -1,4 +1,6 @@
 //! What was asked for, and how the stages are joined.
 
+pub mod cli;
 pub mod config;
+pub mod manual;
 pub mod telemetry;
