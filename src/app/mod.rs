@@ -1,5 +1,7 @@
 //! What was asked for, and how the stages are joined.
 
+pub mod cli;
 pub mod config;
 pub mod pipeline;
+pub mod manual;
 pub mod telemetry;
