@@ -1,0 +1,235 @@
+//! Trails, boxes, labels and the header, built of the canvas's primitives.
+
+use crate::base::{BBox, Size, TrackSnapshot, TrackState};
+
+use super::Canvas;
+use super::canvas::{OPAQUE, Rect};
+use super::color::{self, Paint};
+use super::font::Font;
+use super::trail::TrailPoint;
+
+/// Opacity of what belongs to a coasting track.
+const DIM: u32 = 150;
+
+/// Opacity of the dark outline around boxes.
+const SHADOW: u32 = 110;
+
+/// Sizes that follow the picture's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Style {
+    /// Width of box lines, px, even.
+    pub line: i32,
+    /// Width of the outline around them, px.
+    pub outline: i32,
+    /// Height of text, px.
+    pub text: u32,
+}
+
+impl Style {
+    /// For a picture of this size. Upright and panoramic pictures count by their area.
+    pub(super) fn for_size(size: Size) -> Self {
+        // Height of the 16:9 picture with the same area.
+        let height = (f64::from(size.width) * f64::from(size.height) * 9.0 / 16.0).sqrt();
+        let line = ((height / 720.0).round() as i32 * 2).max(2);
+        Self {
+            line,
+            outline: (line / 3).max(1),
+            text: ((height / 60.0 + 6.0).round() as u32).clamp(13, 96),
+        }
+    }
+}
+
+fn rect_of(bbox: &BBox) -> Rect {
+    // A float → integer `as` saturates; a margin keeps later sums from overflowing.
+    let edge = |value: f32| (value.round() as i32).clamp(-(1 << 24), 1 << 24);
+    Rect {
+        left: edge(bbox.left()),
+        top: edge(bbox.top()),
+        right: edge(bbox.right()),
+        bottom: edge(bbox.bottom()),
+    }
+}
+
+/// The outline of a track's box, its line inside the box; dashed and dim while coasting.
+pub(super) fn track_box(
+    canvas: &mut Canvas<'_>,
+    style: &Style,
+    paint: Paint,
+    track: &TrackSnapshot,
+) {
+    let rect = rect_of(&track.bbox);
+    if track.state == TrackState::Coasting {
+        for side in sides(rect, style.line) {
+            dashes(canvas, side, style.line, paint);
+        }
+        return;
+    }
+    for side in sides(rect.grown(style.outline), style.outline) {
+        canvas.fill(side, paint.shadow, SHADOW);
+    }
+    for side in sides(rect, style.line) {
+        canvas.fill(side, paint.fill, OPAQUE);
+    }
+}
+
+/// The four lines of a rectangle, `line` px wide and inside it, no pixel twice.
+fn sides(rect: Rect, line: i32) -> [Rect; 4] {
+    let across = line.min((rect.width() + 1) / 2).max(1);
+    let down = line.min((rect.height() + 1) / 2).max(1);
+    let inner_top = rect.top + down;
+    let inner_bottom = (rect.bottom - down).max(inner_top);
+    [
+        Rect {
+            bottom: inner_top,
+            ..rect
+        },
+        Rect {
+            top: inner_bottom,
+            ..rect
+        },
+        Rect {
+            right: rect.left + across,
+            top: inner_top,
+            bottom: inner_bottom,
+            ..rect
+        },
+        Rect {
+            left: (rect.right - across).max(rect.left + across),
+            top: inner_top,
+            bottom: inner_bottom,
+            ..rect
+        },
+    ]
+}
+
+/// Dashes along the longer side of `side`, only where the picture is.
+fn dashes(canvas: &mut Canvas<'_>, side: Rect, line: i32, paint: Paint) {
+    let period = line * 6;
+    let dash = line * 3;
+    let along_x = side.width() >= side.height();
+    let (from, to, end) = if along_x {
+        (side.left, side.right, canvas.width())
+    } else {
+        (side.top, side.bottom, canvas.height())
+    };
+    // Begin with the first dash that can be seen: a box may reach far outside.
+    let mut at = from + (-from).max(0) / period * period;
+    while at < to.min(end) {
+        let stop = (at + dash).min(to);
+        let part = if along_x {
+            Rect {
+                left: at,
+                right: stop,
+                ..side
+            }
+        } else {
+            Rect {
+                top: at,
+                bottom: stop,
+                ..side
+            }
+        };
+        canvas.fill(part, paint.fill, DIM);
+        at += period;
+    }
+}
+
+/// `#12 car 0.87` on the track's colour: above the box, inside it where there is no room, and always
+/// on the picture as far as it fits.
+pub(super) fn track_label(
+    canvas: &mut Canvas<'_>,
+    style: &Style,
+    paint: Paint,
+    font: &mut Font,
+    text: &str,
+    track: &TrackSnapshot,
+) {
+    let rect = rect_of(&track.bbox);
+    let outside = rect.right <= 0
+        || rect.bottom <= 0
+        || rect.left >= canvas.width()
+        || rect.top >= canvas.height();
+    if outside {
+        return;
+    }
+    let mask = font.line(text, style.text);
+    let width = i32::try_from(mask.width).unwrap_or(i32::MAX);
+    let height = i32::try_from(mask.height).unwrap_or(i32::MAX);
+    let left = rect.left.min(canvas.width() - width).max(0);
+    let above = rect.top - height;
+    let top = if above >= 0 { above } else { rect.top.max(0) };
+    canvas.stamp(left, top, mask, paint.fill, paint.text);
+}
+
+/// A strip of text at the top left.
+pub(super) fn header(canvas: &mut Canvas<'_>, style: &Style, font: &mut Font, text: &str) {
+    let paint = color::neutral(canvas);
+    let mask = font.line(text, style.text);
+    // On a tiny picture a header would hide everything.
+    if mask.width <= canvas.size().width as usize
+        && mask.height * 6 <= canvas.size().height as usize
+    {
+        canvas.stamp(0, 0, mask, paint.fill, paint.text);
+    }
+}
+
+/// The way of a track, fading with age.
+pub(super) fn trail(
+    canvas: &mut Canvas<'_>,
+    style: &Style,
+    paint: Paint,
+    points: impl Iterator<Item = TrailPoint>,
+) {
+    let mut before: Option<TrailPoint> = None;
+    for point in points {
+        if let Some(from) = before {
+            let alpha = (40.0 + 190.0 * point.freshness) as u32;
+            line(canvas, from, point, style.line as f32, paint, alpha);
+        }
+        before = Some(point);
+    }
+}
+
+/// A straight line `width` px wide, its long edges soft. Steps along the longer axis, one column (or
+/// row) of pixels at a time.
+fn line(
+    canvas: &mut Canvas<'_>,
+    from: TrailPoint,
+    to: TrailPoint,
+    width: f32,
+    paint: Paint,
+    alpha: u32,
+) {
+    let (dx, dy) = (to.x - from.x, to.y - from.y);
+    let along_x = dx.abs() >= dy.abs();
+    // (along, across) of both ends, in rising order of `along`.
+    let (mut a, mut b) = if along_x {
+        ((from.x, from.y), (to.x, to.y))
+    } else {
+        ((from.y, from.x), (to.y, to.x))
+    };
+    if a.0 > b.0 {
+        std::mem::swap(&mut a, &mut b);
+    }
+    let length = b.0 - a.0;
+    if !length.is_finite() || length <= 0.0 {
+        return;
+    }
+    let slope = (b.1 - a.1) / length;
+    let half = width / 2.0 * (1.0 + slope * slope).sqrt();
+    let limit = if along_x {
+        canvas.width()
+    } else {
+        canvas.height()
+    };
+    let first = (a.0.round() as i32).max(0);
+    let last = (b.0.round() as i32).min(limit);
+    for step in first..last {
+        let across = a.1 + slope * (step as f32 + 0.5 - a.0);
+        if along_x {
+            canvas.fill_column(step, across - half, across + half, paint.fill, alpha);
+        } else {
+            canvas.fill_row(step, across - half, across + half, paint.fill, alpha);
+        }
+    }
+}
