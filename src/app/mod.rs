@@ -2,6 +2,9 @@
 
 pub mod cli;
 pub mod config;
-pub mod pipeline;
 pub mod manual;
+pub mod pipeline;
+pub mod progress;
+pub mod summary;
 pub mod telemetry;
+pub mod writers;

@@ -16,7 +16,7 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, bounded};
 
-use crate::base::{CameraId, FromCamera, Inbox, Metrics, StopSource, Worker, WorkerEnd};
+use crate::base::{CameraId, ClassId, FromCamera, Inbox, Metrics, StopSource, Worker, WorkerEnd};
 use crate::capture::{self, Camera, CameraEnd, CameraOptions, CaptureError, StatusHandle};
 use crate::perception::detect::{
     DetectError, DetectOptions, Detector, ModelFiles, Provider, ProviderReport,
@@ -365,7 +365,7 @@ fn camera_trackings(
         .cameras
         .iter()
         .map(|plan| {
-            let classes = detector.class_ids(&plan.classes)?;
+            let classes = class_ids(detector, &options.model, &plan.classes)?;
             let track = tracker_options(&options.track, plan.confidence);
             Ok(CameraTracking::new(Tracker::new(track), classes))
         })
@@ -382,4 +382,40 @@ fn tracker_options(base: &TrackOptions, confidence: Option<f32>) -> TrackOptions
         options.low_score = options.low_score.min(confidence);
     }
     options
+}
+
+/// The ids of the named classes; `None` if none is named, which means all.
+fn class_ids(
+    detector: &Detector,
+    model: &ModelFiles,
+    names: &[String],
+) -> Result<Option<Vec<ClassId>>, DetectError> {
+    if names.is_empty() {
+        return Ok(None);
+    }
+    let known = detector.class_names();
+    let id = |name: &String| {
+        let position = known.iter().position(|class| class == name);
+        position
+            .and_then(|index| u16::try_from(index).ok())
+            .map(ClassId)
+            .ok_or_else(|| unknown_class(model, name, known))
+    };
+    names.iter().map(id).collect::<Result<_, _>>().map(Some)
+}
+
+fn unknown_class(model: &ModelFiles, name: &str, known: &[String]) -> DetectError {
+    let nearest = known
+        .iter()
+        .map(|class| (strsim::jaro_winkler(class, name), class))
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .filter(|(likeness, _)| *likeness > 0.75);
+    DetectError::UnknownClass {
+        model: model.id.clone(),
+        class: name.to_owned(),
+        hint: nearest.map_or_else(String::new, |(_, class)| {
+            format!(", did you mean \"{class}\"?")
+        }),
+        known: known.join(", "),
+    }
 }
