@@ -3,4 +3,5 @@
 pub mod cli;
 pub mod config;
 pub mod manual;
+pub mod service;
 pub mod telemetry;
