@@ -6,5 +6,6 @@ pub mod manual;
 pub mod pipeline;
 pub mod progress;
 pub mod summary;
+pub mod service;
 pub mod telemetry;
 pub mod writers;

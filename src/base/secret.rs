@@ -97,11 +97,12 @@ fn redact_piece(piece: &str, in_query: bool) -> &str {
 
 /// A message of somebody else's (GStreamer, the operating system) with every URI in it redacted.
 ///
-/// A URI runs from its scheme to the next white space or double quote.
+/// A URI runs from its scheme to the next white space, double quote or escape.
 #[must_use]
 pub fn redact_text(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
-    let is_end = |c: char| c.is_whitespace() || c == '"';
+    // The escape begins a colour code of a log line.
+    let is_end = |c: char| c.is_whitespace() || c == '"' || c == '\u{1b}';
     for word in text.split_inclusive(is_end) {
         let (body, end) = match word.char_indices().next_back() {
             Some((at, last)) if is_end(last) => word.split_at(at),

@@ -61,9 +61,9 @@ choices! {
 choices! {
     /// What log lines look like.
     LogFormat {
-        /// journald below systemd, pretty on a terminal, else JSON.
+        /// The journal below systemd, else text.
         Auto = "auto",
-        /// Coloured text.
+        /// Text, coloured on a terminal.
         Pretty = "pretty",
         /// One JSON object per line.
         Json = "json",
