@@ -8,18 +8,19 @@ mod copy;
 mod encoder;
 mod gate;
 mod naming;
+mod recorder;
 mod segment;
 mod sidecar;
+mod timeline;
 
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Duration;
 
-use crate::base::{CameraId, DropReason, FrameResult, Metrics, UtcNanos};
-use crate::sinks::annotate::Annotator;
+use crate::base::{DropReason, FrameResult, UtcNanos};
 
 pub use encoder::EncoderChoice;
+pub use recorder::Recorder;
 
 /// Where the pictures go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -129,58 +130,6 @@ pub enum RecordError {
     },
 }
 
-/// Records the annotated pictures of one camera.
-pub struct Recorder {
-    options: RecordOptions,
-    camera: CameraId,
-    line: LineWriter,
-    annotator: Option<Annotator>,
-    metrics: Arc<Metrics>,
-}
-
-impl Recorder {
-    /// A recorder whose encoder has been tried; the first file is opened at the first frame.
-    ///
-    /// `line` writes the sidecar's lines; without `annotator` the pictures stay as they are.
-    ///
-    /// # Errors
-    /// [`RecordError::NoEncoder`].
-    pub fn new(
-        options: RecordOptions,
-        camera: CameraId,
-        line: LineWriter,
-        annotator: Option<Annotator>,
-        metrics: Arc<Metrics>,
-    ) -> Result<Self, RecordError> {
-        Ok(Self {
-            options,
-            camera,
-            line,
-            annotator,
-            metrics,
-        })
-    }
-
-    /// Copies the picture of `result`, draws on the copy and hands it to the encoder.
-    pub fn push(&mut self, _result: &FrameResult) -> Pushed {
-        Pushed::Taken
-    }
-
-    /// Why nothing is being recorded at the moment, if so.
-    #[must_use]
-    pub fn failure(&self) -> Option<&str> {
-        None
-    }
-
-    /// The segments finished since the last call (the newest 256 of them).
-    pub fn finished_segments(&mut self) -> Vec<SegmentInfo> {
-        Vec::new()
-    }
-
-    /// Ends the current file, waits (bounded) for all files to be finished, and gives those not yet
-    /// taken by [`Recorder::finished_segments`].
-    #[must_use]
-    pub fn finish(self) -> Vec<SegmentInfo> {
-        Vec::new()
-    }
-}
+/// Name of the threads that encode, as Linux shows it: the streaming threads of all recordings and
+/// the threads a software encoder starts from them.
+pub const ENCODER_THREAD: &str = "record:src";
