@@ -7,5 +7,7 @@ pub mod pipeline;
 pub mod progress;
 pub mod summary;
 pub mod service;
+pub mod mot;
+pub mod replay;
 pub mod telemetry;
 pub mod writers;
