@@ -13,6 +13,6 @@ mod supervisor;
 
 pub use error::{CaptureError, SourceError};
 pub use options::{Backoff, CameraOptions, Codec, Decode, RawRecord};
-pub use source::{HttpSource, RtspSource, Secret, Source, TestSource, Transport};
+pub use source::{HttpSource, RtspSource, Source, TestSource, Transport};
 pub use status::{CameraEnd, CameraState, CameraStatus, StatusHandle};
 pub use supervisor::{Camera, start};

@@ -7,36 +7,7 @@ use std::path::{Path, PathBuf};
 use url::Url;
 
 use super::SourceError;
-use crate::base::Size;
-
-/// A word that is never printed: `Debug` and `Display` show `***`.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Secret(String);
-
-impl Secret {
-    /// Hides `text`.
-    #[must_use]
-    pub fn new(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-    /// The word itself, for the one place that needs it.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
-
-impl fmt::Display for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
-    }
-}
+use crate::base::{Secret, Size};
 
 /// How RTP packets travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -235,7 +206,7 @@ impl Source {
         let mut words: Vec<String> = Vec::new();
         words.extend(uri.query().map(str::to_owned));
         words.extend(uri.query_pairs().map(|(_, value)| value.into_owned()));
-        words.extend(password.iter().map(|p| p.reveal().to_owned()));
+        words.extend(password.iter().map(|p| p.expose().to_owned()));
         words.retain(|word| word.len() > 2);
         // Longer ones first, so that a part is not replaced inside the whole.
         words.sort_by_key(|word| std::cmp::Reverse(word.len()));
@@ -407,7 +378,7 @@ mod tests {
         let source = rtsp("rtsp://admin:s%40cret@10.0.0.5:554/ch1?token=abcdef");
         assert_eq!(source.uri.as_str(), "rtsp://10.0.0.5:554/ch1?token=abcdef");
         assert_eq!(source.user.as_deref(), Some("admin"));
-        assert_eq!(source.password.as_ref().map(Secret::reveal), Some("s@cret"));
+        assert_eq!(source.password.as_ref().map(Secret::expose), Some("s@cret"));
         let source = Source::Rtsp(source);
         for text in [format!("{source}"), format!("{source:?}")] {
             assert!(

@@ -99,8 +99,6 @@ pub struct Pipeline {
     metrics: Arc<Metrics>,
     stop: StopSource,
     classes: Arc<[String]>,
-    provider: ProviderReport,
-    detect_workers: usize,
     cameras: Vec<(CameraId, StatusHandle)>,
     /// One message per camera when it has ended for good.
     ends: Receiver<CameraEnd>,
@@ -139,54 +137,59 @@ impl Failure {
     }
 }
 
-impl Pipeline {
-    /// Starts with one outlet, read through [`Pipeline::results`]. A reader that does not keep up
-    /// slows files down and makes live cameras drop (counted) frames.
-    ///
-    /// # Errors
-    /// [`PipelineError`] if the model or a camera cannot be used.
-    pub fn start(options: PipelineOptions) -> Result<Self, PipelineError> {
-        let (sender, results) = bounded(RESULTS_QUEUE);
-        let outlet = Outlet::new(sender, WhenFull::Wait);
-        let mut pipeline = Self::start_with(options, vec![outlet], Metrics::new())?;
-        pipeline.results = Some(results);
-        Ok(pipeline)
+/// A frame path whose model is loaded and tried, but of which nothing runs yet.
+#[derive(Debug)]
+pub struct Prepared {
+    cameras: Vec<CameraPlan>,
+    trackings: Vec<CameraTracking>,
+    detectors: Vec<Detector>,
+}
+
+impl Prepared {
+    /// Names of the classes, by [`ClassId`].
+    #[must_use]
+    pub fn class_names(&self) -> Arc<[String]> {
+        Arc::from(self.detectors[0].class_names())
     }
 
-    /// Starts with outlets of the caller's making.
+    /// What computes the network, and why.
+    #[must_use]
+    pub fn provider(&self) -> &ProviderReport {
+        self.detectors[0].report()
+    }
+
+    /// Sessions of the model that work side by side.
+    #[must_use]
+    pub fn detect_workers(&self) -> usize {
+        self.detectors.len()
+    }
+
+    /// Starts every thread. `stop` asks all of them for an orderly end.
     ///
     /// # Errors
-    /// [`PipelineError`] if the model or a camera cannot be used.
-    pub fn start_with(
-        options: PipelineOptions,
+    /// [`PipelineError`] if a camera cannot be used.
+    pub fn start(
+        self,
         outlets: Vec<Outlet>,
         metrics: Arc<Metrics>,
-    ) -> Result<Self, PipelineError> {
-        let detectors = open_detectors(&options)?;
-        let classes: Arc<[String]> = Arc::from(detectors[0].class_names());
-        let provider = detectors[0].report().clone();
-        let trackings = camera_trackings(&options, &detectors[0])?;
-
-        let stop = StopSource::default();
-        let failure = Failure::default();
-        let inbox = Arc::new(Inbox::<FromCamera>::new(options.cameras.len()));
+        stop: StopSource,
+    ) -> Result<Pipeline, PipelineError> {
+        let inbox = Arc::new(Inbox::<FromCamera>::new(self.cameras.len()));
         let (detected_sender, detected) = bounded(DETECTED_QUEUE);
-        let mut pipeline = Self {
+        let mut pipeline = Pipeline {
             metrics: Arc::clone(&metrics),
             stop,
-            classes,
-            provider,
-            detect_workers: detectors.len(),
+            classes: self.class_names(),
             cameras: Vec::new(),
             ends: bounded(0).1,
             results: None,
             workers: Vec::new(),
-            failure,
+            failure: Failure::default(),
         };
 
-        let tracking = Tracking::new(trackings, outlets, Arc::clone(&metrics));
+        let tracking = Tracking::new(self.trackings, outlets, Arc::clone(&metrics));
         pipeline.spawn("track".to_owned(), move || tracking.run(&detected))?;
-        for (number, detector) in detectors.into_iter().enumerate() {
+        for (number, detector) in self.detectors.into_iter().enumerate() {
             let work = detecting::DetectWorker {
                 detector,
                 inbox: Arc::clone(&inbox),
@@ -197,8 +200,7 @@ impl Pipeline {
         }
         drop(detected_sender);
 
-        let started = pipeline.start_cameras(options.cameras, &inbox);
-        match started {
+        match pipeline.start_cameras(self.cameras, &inbox) {
             Ok(ended) => pipeline.start_conductor(ended, inbox)?,
             Err(error) => {
                 pipeline.stop.stop();
@@ -206,6 +208,35 @@ impl Pipeline {
                 return Err(error);
             }
         }
+        Ok(pipeline)
+    }
+}
+
+impl Pipeline {
+    /// Loads and tries the model; nothing runs yet.
+    ///
+    /// # Errors
+    /// [`PipelineError`] if the model cannot be used or has no such class.
+    pub fn prepare(options: PipelineOptions) -> Result<Prepared, PipelineError> {
+        let detectors = open_detectors(&options)?;
+        Ok(Prepared {
+            trackings: camera_trackings(&options, &detectors[0])?,
+            detectors,
+            cameras: options.cameras,
+        })
+    }
+
+    /// Starts with one outlet, read through [`Pipeline::results`]. A reader that does not keep up
+    /// slows files down and makes live cameras drop (counted) frames.
+    ///
+    /// # Errors
+    /// [`PipelineError`] if the model or a camera cannot be used.
+    pub fn start(options: PipelineOptions) -> Result<Self, PipelineError> {
+        let (sender, results) = bounded(RESULTS_QUEUE);
+        let outlet = Outlet::new(sender, WhenFull::Wait);
+        let prepared = Self::prepare(options)?;
+        let mut pipeline = prepared.start(vec![outlet], Metrics::new(), StopSource::default())?;
+        pipeline.results = Some(results);
         Ok(pipeline)
     }
 
@@ -280,18 +311,6 @@ impl Pipeline {
     #[must_use]
     pub fn class_names(&self) -> &Arc<[String]> {
         &self.classes
-    }
-
-    /// What computes the network, and why.
-    #[must_use]
-    pub fn provider(&self) -> &ProviderReport {
-        &self.provider
-    }
-
-    /// Sessions of the model that work side by side.
-    #[must_use]
-    pub fn detect_workers(&self) -> usize {
-        self.detect_workers
     }
 
     /// The counters.
