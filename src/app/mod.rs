@@ -9,6 +9,7 @@ pub mod pipeline;
 pub mod progress;
 pub mod replay;
 pub mod resolve;
+pub mod run;
 pub mod service;
 pub mod signals;
 pub mod summary;
