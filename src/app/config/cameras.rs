@@ -253,13 +253,11 @@ fn read_uri(section: &mut Section<'_>) -> Option<CameraUri> {
             .map(CameraUri::File);
     };
     let url = Url::parse(&text);
-    let has_user = rest
-        .split('/')
-        .next()
-        .is_some_and(|place| place.contains('@'))
-        || url
-            .as_ref()
-            .is_ok_and(|url| !url.username().is_empty() || url.password().is_some());
+    let has_user = match &url {
+        Ok(url) => !url.username().is_empty() || url.password().is_some(),
+        // A password with a raw / or : spoils the rest.
+        Err(_) => rest.contains('@'),
+    };
     if has_user {
         let shown = quoted(&text);
         let text = format!("{shown}, no credentials in a URI: use user and password_file");

@@ -40,14 +40,14 @@ pub struct ListenError {
 impl fmt::Display for ListenError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let address = self.address;
-        write!(f, "metrics.listen: {address}: ")?;
+        write!(f, "{address}: ")?;
         match self.source.kind() {
             io::ErrorKind::AddrInUse => {
                 let port = address.port();
                 write!(
                     f,
                     "another program listens there (ss -ltnp 'sport = :{port}' names it); \
-                     stop it, choose another port or \"off\""
+                     stop it, or choose another port for metrics.listen, or \"off\""
                 )
             }
             io::ErrorKind::AddrNotAvailable => f.write_str(
@@ -66,6 +66,17 @@ impl std::error::Error for ListenError {
         Some(&self.source)
     }
 }
+
+impl ListenError {
+    /// Is another program listening there?
+    #[must_use]
+    pub fn is_in_use(&self) -> bool {
+        self.source.kind() == io::ErrorKind::AddrInUse
+    }
+}
+
+/// What `GET /` answers: enough to know gantryd by.
+pub const GREETING: &str = "gantryd: /metrics /healthz /readyz\n";
 
 /// Answers a probe: Ok, or what is wrong.
 pub type Probe = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
@@ -163,10 +174,7 @@ async fn closed(mut stopped: tokio::sync::watch::Receiver<()>) {
 
 fn router(endpoint: Endpoint) -> Router {
     Router::new()
-        .route(
-            "/",
-            get(|| async { "gantryd: /metrics /healthz /readyz\n" }),
-        )
+        .route("/", get(|| async { GREETING }))
         .route("/metrics", get(metrics))
         .route(
             "/healthz",
@@ -275,7 +283,7 @@ mod tests {
         let first = Listening::bind(ANYWHERE).unwrap();
         let address = first.address();
         let error = Listening::bind(address).unwrap_err().to_string();
-        let start = format!("metrics.listen: {address}: another program listens there");
+        let start = format!("{address}: another program listens there");
         assert!(
             error.starts_with(&start) && error.contains("choose another port"),
             "{error}"
