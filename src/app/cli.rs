@@ -8,7 +8,6 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
 use super::config::{Decode, Encoder, LogFormat, LogLevel, ModelRef, Provider, Transport};
-use crate::base::Size;
 
 /// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -74,7 +73,7 @@ pub enum Command {
     /// Process video files, streams or image folders once, every frame of a file
     Track(TrackArgs),
     /// Run the tracker alone on detections in MOT format
-    Replay(ReplayArgs),
+    Replay(super::replay::ReplayArgs),
     /// Check a configuration and tell every fault at once
     Check(CheckArgs),
     /// List, inspect and verify models
@@ -219,28 +218,6 @@ pub struct TrackArgs {
     pub source: SourceArgs,
 }
 
-/// `gantryd replay`.
-#[derive(Debug, Clone, Args)]
-#[command(after_help = "\
-Example:
-  gantryd replay --dets MOT17-04/det/det.txt --out 04.txt --fps 30 --size 1920x1080
-
-A line of --dets is frame,-1,left,top,width,height,confidence; frames count from 1.")]
-pub struct ReplayArgs {
-    /// Detections in MOT format
-    #[arg(long, value_name = "FILE")]
-    pub dets: PathBuf,
-    /// Where the tracks go, MOT format
-    #[arg(long, value_name = "FILE")]
-    pub out: PathBuf,
-    /// Frames per second of the video
-    #[arg(long, value_name = "N", default_value_t = 30.0, value_parser = parse_rate)]
-    pub fps: f64,
-    /// Size of the pictures in pixels; boxes are cut there
-    #[arg(long, value_name = "WxH", value_parser = parse_size)]
-    pub size: Option<Size>,
-}
-
 /// `gantryd models`.
 #[derive(Debug, Clone, Args)]
 pub struct ModelsArgs {
@@ -377,24 +354,6 @@ fn parse_unit(text: &str) -> Result<f64, String> {
         .ok()
         .filter(|number| (0.0..=1.0).contains(number))
         .ok_or_else(|| "allowed is 0 to 1".to_owned())
-}
-
-fn parse_rate(text: &str) -> Result<f64, String> {
-    text.parse()
-        .ok()
-        .filter(|rate| (0.1..=1000.0).contains(rate))
-        .ok_or_else(|| "allowed is 0.1 to 1000".to_owned())
-}
-
-fn parse_size(text: &str) -> Result<Size, String> {
-    let size = text.split_once('x').and_then(|(width, height)| {
-        let side = |text: &str| text.parse().ok().filter(|side| (1..=16_384).contains(side));
-        Some(Size {
-            width: side(width)?,
-            height: side(height)?,
-        })
-    });
-    size.ok_or_else(|| "allowed is WIDTHxHEIGHT, 1920x1080".to_owned())
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! What was asked for, and how the stages are joined.
 
+pub mod bench;
 pub mod check;
 pub mod cli;
+pub mod commands;
 pub mod config;
+pub mod doctor;
 pub mod manual;
 pub mod models;
 pub mod mot;

@@ -16,3 +16,11 @@ pub fn resolve(model: Option<&ModelRef>) -> anyhow::Result<ModelFiles> {
         _ => anyhow::bail!("no embedded model yet: name one with --model FILE.onnx"),
     }
 }
+
+/// stub
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {}
+/// stub
+pub fn faults(_: &super::config::Config) -> Vec<super::config::Fault> {
+    Vec::new()
+}

@@ -125,6 +125,8 @@ pub struct CameraOptions {
     pub raw: Option<RawRecord>,
     /// The daemon is ready only when this camera delivers.
     pub required: bool,
+    /// Reads a file again and again, each time as a new run (for benchmarks).
+    pub repeat: bool,
 }
 
 impl CameraOptions {
@@ -150,6 +152,7 @@ impl CameraOptions {
             backoff: live.then(Backoff::default),
             raw: None,
             required: true,
+            repeat: false,
         }
     }
 }
