@@ -43,6 +43,18 @@ pub struct CameraPlan {
     pub confidence: Option<f32>,
 }
 
+impl CameraPlan {
+    /// A camera of which everything is tracked that the model knows.
+    #[must_use]
+    pub fn new(capture: CameraOptions) -> Self {
+        Self {
+            capture,
+            classes: Vec::new(),
+            confidence: None,
+        }
+    }
+}
+
 /// What a [`Pipeline`] is made of.
 #[derive(Debug, Clone)]
 pub struct PipelineOptions {
@@ -57,6 +69,20 @@ pub struct PipelineOptions {
     pub workers: Option<NonZeroUsize>,
     /// How objects are followed.
     pub track: TrackOptions,
+}
+
+impl PipelineOptions {
+    /// These cameras and this model, everything else at its default.
+    #[must_use]
+    pub fn new(cameras: Vec<CameraPlan>, model: ModelFiles) -> Self {
+        Self {
+            cameras,
+            model,
+            detect: DetectOptions::default(),
+            workers: None,
+            track: TrackOptions::default(),
+        }
+    }
 }
 
 /// Why a pipeline cannot start or did not end well.

@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 /// Score from which a detection is believed at once, where the operator names none.
@@ -139,6 +139,22 @@ pub struct ModelFiles {
     pub onnx: PathBuf,
     /// What is stated about it, where something is.
     pub manifest: Option<PathBuf>,
+}
+
+impl ModelFiles {
+    /// An exported detector of which nothing is stated: everything is recognised from the graph.
+    #[must_use]
+    pub fn from_onnx(onnx: &Path) -> Self {
+        Self {
+            id: onnx
+                .file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
+            onnx: onnx.to_owned(),
+            manifest: None,
+        }
+    }
 }
 
 #[cfg(test)]
