@@ -62,6 +62,13 @@ impl Rect {
         self.bottom - self.top
     }
 
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
+        self.left < other.right
+            && other.left < self.right
+            && self.top < other.bottom
+            && other.top < self.bottom
+    }
+
     /// Grown by `by` px on every side.
     pub(super) fn grown(&self, by: i32) -> Self {
         Self {
