@@ -8,6 +8,8 @@ mod canvas;
 mod color;
 mod draw;
 mod font;
+#[cfg(test)]
+mod tests;
 mod trail;
 
 use std::sync::Arc;
