@@ -168,10 +168,6 @@ impl<'a> Canvas<'a> {
     }
 
     /// One pixel wide across (`fixed` is its x, or its y where `along_x`), `from..to` long, soft ends.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the two callers above name what they are"
-    )]
     fn fill_soft(&mut self, fixed: i32, from: f32, to: f32, color: Yuv, alpha: u32, along_x: bool) {
         let (across, length) = if along_x {
             (self.height(), self.width())
