@@ -62,6 +62,13 @@ impl Rect {
         self.bottom - self.top
     }
 
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
+        self.left < other.right
+            && other.left < self.right
+            && self.top < other.bottom
+            && other.top < self.bottom
+    }
+
     /// Grown by `by` px on every side.
     pub(super) fn grown(&self, by: i32) -> Self {
         Self {
@@ -161,10 +168,6 @@ impl<'a> Canvas<'a> {
     }
 
     /// One pixel wide across (`fixed` is its x, or its y where `along_x`), `from..to` long, soft ends.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "the two callers above name what they are"
-    )]
     fn fill_soft(&mut self, fixed: i32, from: f32, to: f32, color: Yuv, alpha: u32, along_x: bool) {
         let (across, length) = if along_x {
             (self.height(), self.width())

@@ -134,13 +134,16 @@ fn dashes(canvas: &mut Canvas<'_>, side: Rect, line: i32, paint: Paint) {
     }
 }
 
-/// `#12 car 0.87` on the track's colour: above the box, inside it where there is no room, and always
-/// on the picture as far as it fits.
+/// `#12 car 0.87` on the track's colour; while coasting in that colour on dark. Above the box if that
+/// place is free and on the picture, else below, else inside at the top or the bottom.
+///
+/// `taken` are the places of the labels so far; this one's is added.
 pub(super) fn track_label(
     canvas: &mut Canvas<'_>,
     style: &Style,
     paint: Paint,
     font: &mut Font,
+    taken: &mut Vec<Rect>,
     text: &str,
     track: &TrackSnapshot,
 ) {
@@ -155,22 +158,63 @@ pub(super) fn track_label(
     let mask = font.line(text, style.text);
     let width = i32::try_from(mask.width).unwrap_or(i32::MAX);
     let height = i32::try_from(mask.height).unwrap_or(i32::MAX);
-    let left = rect.left.min(canvas.width() - width).max(0);
-    let above = rect.top - height;
-    let top = if above >= 0 { above } else { rect.top.max(0) };
-    canvas.stamp(left, top, mask, paint.fill, paint.text);
+    let left = (rect.left - style.outline)
+        .min(canvas.width() - width)
+        .max(0)
+        & !1;
+    let inside_top = rect.top.max(0);
+    let tops = [
+        rect.top - style.outline - height,
+        rect.bottom + style.outline,
+        inside_top,
+        rect.bottom - height,
+    ]
+    .map(|top| top & !1);
+    let place = |top: i32| Rect {
+        left,
+        top,
+        right: left + width,
+        bottom: top + height,
+    };
+    let lowest = canvas.height() - height;
+    let free = |top: i32| {
+        (0..=lowest).contains(&top) && !taken.iter().any(|other| other.overlaps(&place(top)))
+    };
+    let visible = |top: i32| (0..=lowest).contains(&top);
+    let top = tops
+        .into_iter()
+        .find(|&top| free(top))
+        .or_else(|| tops.into_iter().find(|&top| visible(top)))
+        .unwrap_or(inside_top);
+    taken.push(place(top));
+    let (paper, ink) = match track.state {
+        TrackState::Coasting => (color::neutral(canvas).fill, paint.fill),
+        _ => (paint.fill, paint.text),
+    };
+    canvas.stamp(left, top, mask, paper, ink);
 }
 
-/// A strip of text at the top left.
-pub(super) fn header(canvas: &mut Canvas<'_>, style: &Style, font: &mut Font, text: &str) {
+/// A strip of text at the top left; gives its place.
+pub(super) fn header(
+    canvas: &mut Canvas<'_>,
+    style: &Style,
+    font: &mut Font,
+    text: &str,
+) -> Option<Rect> {
     let paint = color::neutral(canvas);
     let mask = font.line(text, style.text);
     // On a tiny picture a header would hide everything.
-    if mask.width <= canvas.size().width as usize
-        && mask.height * 6 <= canvas.size().height as usize
+    if mask.width > canvas.size().width as usize || mask.height * 6 > canvas.size().height as usize
     {
-        canvas.stamp(0, 0, mask, paint.fill, paint.text);
+        return None;
     }
+    canvas.stamp(0, 0, mask, paint.fill, paint.text);
+    Some(Rect {
+        left: 0,
+        top: 0,
+        right: i32::try_from(mask.width).unwrap_or(i32::MAX),
+        bottom: i32::try_from(mask.height).unwrap_or(i32::MAX),
+    })
 }
 
 /// The way of a track, fading with age.

@@ -138,7 +138,7 @@ mod tests {
         let mask = font.line("#12 car 0.87", 20);
         assert_eq!((mask.width % 2, mask.height % 2), (0, 0));
         assert_eq!(mask.data.len(), mask.width * mask.height);
-        assert!(mask.data.iter().any(|&coverage| coverage == 255));
+        assert!(mask.data.contains(&255));
         assert_eq!(mask.data[0], 0, "the margin is empty");
     }
 

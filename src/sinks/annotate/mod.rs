@@ -8,6 +8,8 @@ mod canvas;
 mod color;
 mod draw;
 mod font;
+#[cfg(test)]
+mod tests;
 mod trail;
 
 use std::sync::Arc;
@@ -50,6 +52,7 @@ pub struct Annotator {
     font: Font,
     trails: Trails,
     order: Vec<usize>,
+    taken: Vec<canvas::Rect>,
     text: String,
 }
 
@@ -64,6 +67,7 @@ impl Annotator {
             font: Font::new(),
             trails,
             order: Vec::new(),
+            taken: Vec::new(),
             text: String::new(),
         }
     }
@@ -74,7 +78,7 @@ impl Annotator {
         self.trails.observe(result);
     }
 
-    /// Draws one result: trails, then boxes, then labels, then the header. Tentative tracks are not
+    /// Draws one result: trails, then boxes, then the header and labels. Tentative tracks are not
     /// drawn; coasting ones are dashed and dim.
     pub fn draw(&mut self, canvas: &mut Canvas<'_>, result: &FrameResult) {
         let style = Style::for_size(canvas.size());
@@ -83,7 +87,7 @@ impl Annotator {
         self.order.extend(
             (0..tracks.len()).filter(|&index| tracks[index].state != TrackState::Tentative),
         );
-        // Far (small, high in the picture) first, so that the label of a near object stays readable.
+        // Far (high in the picture) first: the near is drawn over the far.
         self.order
             .sort_by(|&a, &b| tracks[a].bbox.bottom().total_cmp(&tracks[b].bbox.bottom()));
         for &index in &self.order {
@@ -94,15 +98,19 @@ impl Annotator {
             let color = color::of_track(tracks[index].id, canvas);
             draw::track_box(canvas, &style, color, &tracks[index]);
         }
-        for &index in &self.order {
+        self.taken.clear();
+        if self.options.header {
+            header_text(&mut self.text, result, self.order.len());
+            let place = draw::header(canvas, &style, &mut self.font, &self.text);
+            self.taken.extend(place);
+        }
+        // Near first: it gets the place it wants.
+        for &index in self.order.iter().rev() {
             let track = &tracks[index];
             let color = color::of_track(track.id, canvas);
             label_text(&mut self.text, &self.classes, track);
-            draw::track_label(canvas, &style, color, &mut self.font, &self.text, track);
-        }
-        if self.options.header {
-            header_text(&mut self.text, result, self.order.len());
-            draw::header(canvas, &style, &mut self.font, &self.text);
+            let (font, taken) = (&mut self.font, &mut self.taken);
+            draw::track_label(canvas, &style, color, font, taken, &self.text, track);
         }
     }
 }

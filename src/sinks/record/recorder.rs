@@ -36,6 +36,9 @@ const ENCODER_TIMEOUT: Duration = Duration::from_secs(60);
 /// How long finishing a file may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(15);
 
+/// How long to wait for a file to be finished and its pipeline to be taken down.
+const JOIN_TIMEOUT: Duration = Duration::from_secs(16);
+
 /// Files being finished at a time; while there are more, no new one begins.
 const MAX_CLOSING: usize = 4;
 
@@ -193,9 +196,7 @@ impl Recorder {
 
     /// Opens the next file.
     fn begin(&mut self, frame: &Frame) -> Result<(), DropReason> {
-        if self.closing.len() >= MAX_CLOSING {
-            return Err(DropReason::EncoderSlow);
-        }
+        self.wait_for_closing()?;
         match self.try_begin(frame) {
             Ok(open) => {
                 debug!(camera = %self.camera, file = %open.path.display(), "segment begun");
@@ -207,6 +208,26 @@ impl Recorder {
                 self.pause(failure.text);
                 Err(DropReason::SinkFailed)
             }
+        }
+    }
+
+    /// Too many files are being finished: a live recording drops frames, another one waits.
+    fn wait_for_closing(&mut self) -> Result<(), DropReason> {
+        while self.closing.len() >= MAX_CLOSING {
+            if self.options.pace == RecordPace::Live {
+                return Err(DropReason::EncoderSlow);
+            }
+            let oldest = self.closing.remove(0);
+            self.join(oldest, Instant::now() + JOIN_TIMEOUT);
+            self.collect_closed();
+        }
+        Ok(())
+    }
+
+    fn join(&self, worker: Worker, deadline: Instant) {
+        match worker.join_until(deadline) {
+            WorkerEnd::Finished => {}
+            end => error!(camera = %self.camera, ?end, "a file was not finished"),
         }
     }
 
@@ -324,6 +345,13 @@ impl Recorder {
             let refused = self.encoders.pop_front().map_or("none", |it| it.name);
             warn!(camera = %self.camera, encoder = refused, next = self.encoder(), error = text,
                 "encoder failed, taking the next");
+            // A one-shot's next file takes the same name: the empty one must be gone first.
+            if matches!(self.options.target, RecordTarget::File(_))
+                && let Some(worker) = self.closing.pop()
+            {
+                self.join(worker, Instant::now() + JOIN_TIMEOUT);
+                self.begun = self.begun.saturating_sub(1);
+            }
             return;
         }
         self.pause(text);
@@ -401,17 +429,14 @@ impl Recorder {
     /// not yet taken by [`Recorder::finished_segments`].
     #[must_use]
     pub fn finish(mut self) -> Vec<SegmentInfo> {
-        self.finish_within(CLOSE_TIMEOUT + Duration::from_secs(1))
+        self.finish_within(JOIN_TIMEOUT)
     }
 
     fn finish_within(&mut self, timeout: Duration) -> Vec<SegmentInfo> {
         let deadline = Instant::now() + timeout;
         self.retire();
         for worker in std::mem::take(&mut self.closing) {
-            match worker.join_until(deadline) {
-                WorkerEnd::Finished => {}
-                end => error!(camera = %self.camera, ?end, "a file was not finished"),
-            }
+            self.join(worker, deadline);
         }
         self.finished_segments()
     }
@@ -420,7 +445,7 @@ impl Recorder {
 impl Drop for Recorder {
     fn drop(&mut self) {
         if self.open.is_some() || !self.closing.is_empty() {
-            drop(self.finish_within(CLOSE_TIMEOUT));
+            drop(self.finish_within(JOIN_TIMEOUT));
         }
     }
 }

@@ -25,6 +25,12 @@ const TRIAL: &str = include_str!("../../../pipelines/encode-trial.gst");
 /// damaged fragment.
 const KEY_FRAME_EVERY_NS: u64 = 2_000_000_000;
 
+/// How long the only frame of a file is shown.
+const USUAL_INTERVAL_NS: u64 = 40_000_000;
+
+/// How long the last frame of a file is shown at most.
+const LONGEST_LAST_NS: u64 = 1_000_000_000;
+
 /// Where a segment goes.
 #[derive(Debug)]
 pub(super) enum Output {
@@ -154,7 +160,7 @@ impl Segment {
         let cpu_before = Mutex::new(Duration::ZERO);
         let pad = pad(&named(&self.pipeline, "parse")?)?;
         pad.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
-            let Some(buffer) = info.buffer() else {
+            let Some(buffer) = info.buffer_mut() else {
                 return gst::PadProbeReturn::Ok;
             };
             counts.frames.fetch_add(1, Ordering::Relaxed);
@@ -163,7 +169,16 @@ impl Segment {
             let Some(pts) = running_time(pad, buffer) else {
                 return gst::PadProbeReturn::Ok;
             };
-            counts.last_pts_ns.store(pts.nseconds(), Ordering::Relaxed);
+            let before = counts.last_pts_ns.swap(pts.nseconds(), Ordering::Relaxed);
+            // Only for the last frame of a file does this matter, all others last until the next
+            // one; without a duration players would not show it.
+            let interval = match pts.nseconds().saturating_sub(before) {
+                0 => USUAL_INTERVAL_NS,
+                interval => interval.min(LONGEST_LAST_NS),
+            };
+            buffer
+                .make_mut()
+                .set_duration(gst::ClockTime::from_nseconds(interval));
             let mut lines = lines.lock().unwrap_or_else(PoisonError::into_inner);
             match lines.encoded(pts.nseconds()) {
                 Ok(Some(pushed)) => {

@@ -39,7 +39,7 @@ impl Timeline {
     /// PTS of this frame in the file, ns (a multiple of 1000). A frame that does not continue the
     /// last one is put right behind it.
     pub(super) fn file_pts(&mut self, meta: &FrameMeta) -> u64 {
-        if !self.is_continued_by(meta) {
+        if self.last_file.is_none() || !self.is_continued_by(meta) {
             let next = self.last_file.map_or(0, |last| last + JOINT_NS);
             self.origin = i128::from(meta.pts.0) - i128::from(next);
             self.run = meta.run;
