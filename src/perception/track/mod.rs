@@ -11,6 +11,9 @@ mod lifecycle;
 mod options;
 mod vote;
 
+#[cfg(test)]
+mod tests;
+
 pub use options::TrackOptions;
 
 use crate::base::{Detection, EndReason, EndedTrack, Pts, TrackId, TrackSnapshot};
@@ -76,7 +79,8 @@ impl Tracker {
 
     /// Takes the detections of the frame shown at `pts` (none is a valid answer) and says what lives.
     ///
-    /// A `pts` equal to or before the last one counts as no time passed.
+    /// Scores that are not finite never take part. A `pts` equal to or before the last one counts as
+    /// no time passed, and time goes on from there.
     pub fn step(&mut self, detections: &[Detection], pts: Pts) -> Step {
         let mut step = Step {
             ignored: self.sort_by_score(detections),
@@ -88,6 +92,7 @@ impl Tracker {
         self.associate_tentative(detections, pts);
         self.mark_missed();
         self.confirm();
+        self.end_duplicates(&mut step.ended);
         self.bury(&mut step.ended);
         self.give_birth(detections, pts);
         step.tracks
@@ -248,6 +253,27 @@ impl Tracker {
             if track.id.is_none() && track.is_believable(&self.options) {
                 self.last_id += 1;
                 track.id = Some(TrackId(self.last_id));
+            }
+        }
+    }
+
+    /// Ends coasting tracks that lie on an older track which is seen: one object that had two.
+    fn end_duplicates(&mut self, ended: &mut Vec<EndedTrack>) {
+        for index in (0..self.tracks.len()).rev() {
+            let (older, track) = (&self.tracks[..index], &self.tracks[index]);
+            let Some(id) = track.id.filter(|_| !track.is_seen) else {
+                continue;
+            };
+            let covers = |other: &Track| {
+                other.is_seen
+                    && other.is_confirmed()
+                    && other.class.share(track.class.winner()) > 0.0
+                    && other.bbox.iou(&track.bbox) >= self.options.duplicate_overlap
+            };
+            if older.iter().any(covers) {
+                let reason = EndReason::Duplicate;
+                ended.push(EndedTrack { id, reason });
+                self.tracks.remove(index);
             }
         }
     }

@@ -29,7 +29,8 @@ pub struct TrackOptions {
     pub confirm_hits: u32,
     /// A lost track is remembered, and predicted, this long after it was last seen.
     pub memory: Duration,
-    /// Of two tracks that overlap by at least this IoU the younger is a duplicate.
+    /// A coasting track that an older, seen track of its class covers with at least this IoU is a
+    /// duplicate and ends.
     pub duplicate_overlap: f32,
     /// Detections looked at per frame, the best scored first.
     pub max_detections: usize,
@@ -46,7 +47,7 @@ impl Default for TrackOptions {
             first_gate: 0.15,
             second_gate: 0.3,
             tentative_gate: 0.2,
-            second_chance: Duration::from_millis(333),
+            second_chance: Duration::from_millis(250),
             birth_overlap: 0.45,
             birth_overlap_other_class: 0.8,
             confirm_hits: 2,
