@@ -1,5 +1,7 @@
 //! Who may import whom (ARCHITECTURE.md), read from the sources.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 use std::fs;
 use std::path::{Path, PathBuf};
 

@@ -1,5 +1,11 @@
 //! `gantryd track` from end to end: a real video, a real network, real files.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test tells by failing, and why it is skipped"
+)]
+
 #[path = "support/shapes.rs"]
 mod shapes;
 

@@ -1,5 +1,6 @@
 //! Writes the test scene as a video: `make_clip FILE.mp4 [SECONDS] [WIDTHxHEIGHT]`.
 
+#[expect(dead_code, reason = "the truth is for tests")]
 mod shapes;
 
 fn main() {

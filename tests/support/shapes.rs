@@ -1,6 +1,8 @@
 //! A street of coloured rectangles with exact truth, drawn as I420 and encoded as a real video.
 //! `tests/fixtures/models/shapes.onnx` detects them.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 use std::path::Path;
 
 use gstreamer as gst;
