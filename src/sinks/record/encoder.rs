@@ -65,6 +65,18 @@ pub(super) struct Encoder {
 const CEILING_BITS_PER_PIXEL: u64 = 6;
 
 impl Encoder {
+    /// An encoder from its description.
+    #[cfg(test)]
+    pub(super) fn of_text(name: &'static str, text: &str) -> Self {
+        Self {
+            name,
+            text: PipelineText::new(name, text),
+            threads: 1,
+            preset: "ultrafast".to_owned(),
+            quality: 23,
+        }
+    }
+
     /// The encoder's part of a pipeline for pictures of this size.
     pub(super) fn fill(&self, size: Size) -> Result<String, String> {
         let pixels = u64::from(size.width) * u64::from(size.height);

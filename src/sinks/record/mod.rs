@@ -8,9 +8,13 @@ mod copy;
 mod encoder;
 mod gate;
 mod naming;
+mod open;
+mod outage;
 mod recorder;
 mod segment;
 mod sidecar;
+#[cfg(test)]
+mod tests;
 mod timeline;
 
 use std::num::{NonZeroU32, NonZeroU64};
@@ -103,7 +107,7 @@ pub struct SegmentInfo {
     pub path: PathBuf,
     /// Its sidecar.
     pub sidecar: Option<PathBuf>,
-    /// Frames in it.
+    /// Frames in it; of one that ended early, frames encoded, of which the last second may be lost.
     pub frames: u64,
     /// Bytes of encoded video in it.
     pub bytes: u64,

@@ -2,7 +2,6 @@
 
 use std::collections::VecDeque;
 use std::num::NonZeroU64;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -10,18 +9,17 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use tracing::{debug, error, info, warn};
 
 use crate::base::{
-    CameraId, DropReason, Frame, FrameResult, Metrics, Stage, StageTimer, UtcNanos, Worker,
-    WorkerEnd, utc_now,
+    CameraId, DropReason, Frame, FrameResult, Metrics, Stage, StageTimer, Worker, WorkerEnd,
 };
 use crate::sinks::annotate::Annotator;
 
 use super::copy::Shape;
 use super::encoder::{self, Encoder};
 use super::gate::{Failure, Room};
-use super::segment::{Output, Segment};
-use super::timeline::Timeline;
+use super::open::Open;
+use super::outage::Outage;
 use super::{
-    LineWriter, Pushed, RecordError, RecordOptions, RecordPace, RecordTarget, SegmentInfo, naming,
+    LineWriter, Pushed, RecordError, RecordOptions, RecordPace, RecordTarget, SegmentInfo,
 };
 
 /// Frames that may wait for the encoder of a live recording; one more is dropped.
@@ -33,9 +31,6 @@ const LOSSLESS_QUEUE: usize = 3;
 /// An encoder that took no frame for this long will take none.
 const ENCODER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// How long finishing a file may take.
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(15);
-
 /// How long to wait for a file to be finished and its pipeline to be taken down.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(16);
 
@@ -45,31 +40,8 @@ const MAX_CLOSING: usize = 4;
 /// Finished files remembered for [`Recorder::finished_segments`].
 const MAX_FINISHED: usize = 256;
 
-/// First and longest pause after a failure.
-const BACK_OFF: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
-
 /// A failure is over when this much has been recorded again: several fragments are on the disk.
 const RECOVERED_AFTER_NS: u64 = 5_000_000_000;
-
-/// A file that ended early and is shorter holds no finished fragment: nothing in it plays.
-const SHORTEST_NS: u64 = 1_000_000_000;
-
-/// The file that takes frames.
-struct Open {
-    segment: Segment,
-    timeline: Timeline,
-    path: PathBuf,
-    sidecar: Option<PathBuf>,
-    start: UtcNanos,
-}
-
-/// A failure that recording has not recovered from.
-struct Broken {
-    text: String,
-    pause: Duration,
-    /// `None`: it is not tried again.
-    retry_at: Option<Instant>,
-}
 
 /// Records the annotated pictures of one camera.
 pub struct Recorder {
@@ -78,11 +50,11 @@ pub struct Recorder {
     line: LineWriter,
     annotator: Option<Annotator>,
     metrics: Arc<Metrics>,
-    encoders: VecDeque<Encoder>,
+    pub(super) encoders: VecDeque<Encoder>,
     open: Option<Open>,
     /// Files begun, for the names of a one-shot's.
     begun: u32,
-    broken: Option<Broken>,
+    outage: Option<Outage>,
     closing: Vec<Worker>,
     closed_sender: Sender<SegmentInfo>,
     closed: Receiver<SegmentInfo>,
@@ -114,7 +86,7 @@ impl Recorder {
             encoders,
             open: None,
             begun: 0,
-            broken: None,
+            outage: None,
             closing: Vec::new(),
             closed_sender,
             closed,
@@ -167,10 +139,8 @@ impl Recorder {
         if let Some(failure) = failure {
             self.break_off(failure);
         }
-        match &self.broken {
-            Some(broken) if broken.retry_at.is_none_or(|at| Instant::now() < at) => {
-                Err(DropReason::SinkFailed)
-            }
+        match &self.outage {
+            Some(outage) if !outage.may_retry() => Err(DropReason::SinkFailed),
             _ => Ok(()),
         }
     }
@@ -194,21 +164,45 @@ impl Recorder {
         }
     }
 
-    /// Opens the next file.
+    /// Opens the next file, with the next encoder if this one does not start.
     fn begin(&mut self, frame: &Frame) -> Result<(), DropReason> {
         self.wait_for_closing()?;
-        match self.try_begin(frame) {
-            Ok(open) => {
-                debug!(camera = %self.camera, file = %open.path.display(), "segment begun");
-                self.begun += 1;
-                self.open = Some(open);
-                Ok(())
-            }
-            Err(failure) => {
-                self.pause(failure.text);
-                Err(DropReason::SinkFailed)
+        while let Some(encoder) = self.encoders.front() {
+            let (target, metrics) = (&self.options.target, Arc::clone(&self.metrics));
+            match Open::begin(
+                target,
+                &self.camera,
+                self.begun + 1,
+                frame,
+                encoder,
+                metrics,
+            ) {
+                Ok(open) => {
+                    debug!(camera = %self.camera, file = %open.path.display(), "segment begun");
+                    self.begun += 1;
+                    self.open = Some(open);
+                    return Ok(());
+                }
+                Err(failure) => {
+                    if !self.take_next_encoder(&failure) {
+                        self.pause(failure.text);
+                        break;
+                    }
+                }
             }
         }
+        Err(DropReason::SinkFailed)
+    }
+
+    /// Gives up the encoder if it is to blame and there is another one.
+    fn take_next_encoder(&mut self, failure: &Failure) -> bool {
+        if !failure.encoder || self.encoders.len() < 2 {
+            return false;
+        }
+        let refused = self.encoders.pop_front().map_or("none", |it| it.name);
+        warn!(camera = %self.camera, encoder = refused, next = self.encoder(),
+            error = failure.text, "encoder failed, taking the next");
+        true
     }
 
     /// Too many files are being finished: a live recording drops frames, another one waits.
@@ -228,45 +222,6 @@ impl Recorder {
         match worker.join_until(deadline) {
             WorkerEnd::Finished => {}
             end => error!(camera = %self.camera, ?end, "a file was not finished"),
-        }
-    }
-
-    fn try_begin(&mut self, frame: &Frame) -> Result<Open, Failure> {
-        let encoder = self
-            .encoders
-            .front()
-            .ok_or_else(|| Failure::of_file("no encoder is left".to_owned()))?;
-        let start = frame.meta.utc.unwrap_or_else(utc_now);
-        let (path, sidecar, lines) = match &self.options.target {
-            RecordTarget::File(path) => {
-                let path = naming::numbered(path, self.begun + 1);
-                naming::create(&path).map_err(|error| cannot_create(&path, &error))?;
-                (path, None, None)
-            }
-            RecordTarget::Folder { dir, .. } => {
-                let (path, sidecar, lines) = naming::create_pair(dir, &self.camera, start)
-                    .map_err(|error| cannot_create(dir, &error))?;
-                (path, Some(sidecar), Some(lines))
-            }
-        };
-        let output = Output::File {
-            path: path.clone(),
-            sidecar: lines,
-        };
-        let metrics = Arc::clone(&self.metrics);
-        match Segment::open(encoder, Shape::of(frame), output, Some(metrics)) {
-            Ok(segment) => Ok(Open {
-                segment,
-                timeline: Timeline::starting_at(&frame.meta),
-                path,
-                sidecar,
-                start,
-            }),
-            Err(text) => {
-                remove_empty(&path, sidecar.as_deref());
-                let text = format!("{}: {text}", path.display());
-                Err(Failure::of_file(text))
-            }
         }
     }
 
@@ -325,9 +280,9 @@ impl Recorder {
             return Err(DropReason::SinkFailed);
         }
         if open.segment.encoded_until_ns() >= RECOVERED_AFTER_NS
-            && let Some(broken) = self.broken.take()
+            && let Some(outage) = self.outage.take()
         {
-            info!(camera = %self.camera, after = broken.text, "recording again");
+            info!(camera = %self.camera, after = outage.text, "recording again");
         }
         Ok(())
     }
@@ -341,10 +296,7 @@ impl Recorder {
         let never_worked = open.segment.frames() == 0;
         let text = format!("{}: {}", open.path.display(), failure.text);
         self.retire();
-        if failure.encoder && never_worked && self.encoders.len() > 1 {
-            let refused = self.encoders.pop_front().map_or("none", |it| it.name);
-            warn!(camera = %self.camera, encoder = refused, next = self.encoder(), error = text,
-                "encoder failed, taking the next");
+        if never_worked && self.take_next_encoder(&failure) {
             // A one-shot's next file takes the same name: the empty one must be gone first.
             if matches!(self.options.target, RecordTarget::File(_))
                 && let Some(worker) = self.closing.pop()
@@ -360,22 +312,13 @@ impl Recorder {
     /// No frame is recorded for a while: 1 s, doubling to 60 s while it goes on failing. A one-shot
     /// is not tried again: its file would have a hole.
     fn pause(&mut self, text: String) {
-        let again = self.broken.as_ref().map(|broken| broken.pause);
-        let pause = again.map_or(BACK_OFF.0, |pause| (pause * 2).min(BACK_OFF.1));
-        let retry_at = match self.options.target {
-            RecordTarget::File(_) => None,
-            RecordTarget::Folder { .. } => Some(Instant::now() + pause),
-        };
-        if again.is_none() {
+        if self.outage.is_none() {
             error!(camera = %self.camera, error = text, "recording stopped");
         } else {
             debug!(camera = %self.camera, error = text, "recording still fails");
         }
-        self.broken = Some(Broken {
-            text,
-            pause,
-            retry_at,
-        });
+        let retried = matches!(self.options.target, RecordTarget::Folder { .. });
+        self.outage = Some(Outage::after(self.outage.as_ref(), text, retried));
     }
 
     /// Hands the open file to a thread that finishes it.
@@ -387,7 +330,7 @@ impl Recorder {
         let camera = self.camera.clone();
         let path = open.path.clone();
         let work = move || {
-            let info = close(open, &camera);
+            let info = open.close(&camera);
             // Room for every file that may be closing, so this never waits.
             drop(sender.try_send(info));
         };
@@ -416,7 +359,7 @@ impl Recorder {
     /// Why nothing is being recorded at the moment, if so.
     #[must_use]
     pub fn failure(&self) -> Option<&str> {
-        self.broken.as_ref().map(|broken| broken.text.as_str())
+        self.outage.as_ref().map(|outage| outage.text.as_str())
     }
 
     /// The segments finished since the last call (the newest 256 of them).
@@ -446,41 +389,6 @@ impl Drop for Recorder {
     fn drop(&mut self) {
         if self.open.is_some() || !self.closing.is_empty() {
             drop(self.finish_within(JOIN_TIMEOUT));
-        }
-    }
-}
-
-fn cannot_create(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::of_file(format!("cannot create {}: {error}", path.display()))
-}
-
-/// Ends a file and says what is in it; one that would not play is removed.
-fn close(open: Open, camera: &CameraId) -> SegmentInfo {
-    let closed = open.segment.close(CLOSE_TIMEOUT);
-    if let Some(failure) = &closed.failure {
-        warn!(%camera, file = %open.path.display(), error = failure.text, frames = closed.frames,
-            "file ended early; its finished fragments play");
-    }
-    let unplayable = closed.failure.is_some() && closed.last_pts_ns < SHORTEST_NS;
-    if closed.frames == 0 || unplayable {
-        remove_empty(&open.path, open.sidecar.as_deref());
-    }
-    SegmentInfo {
-        path: open.path,
-        sidecar: open.sidecar,
-        frames: closed.frames,
-        bytes: closed.bytes,
-        start: open.start,
-        duration: Duration::from_nanos(closed.last_pts_ns),
-        failure: closed.failure.map(|failure| failure.text),
-    }
-}
-
-/// Removes files that hold nothing; that they cannot be removed hurts nobody.
-fn remove_empty(path: &Path, sidecar: Option<&Path>) {
-    for file in [Some(path), sidecar].into_iter().flatten() {
-        if let Err(error) = std::fs::remove_file(file) {
-            debug!(file = %file.display(), %error, "empty file not removed");
         }
     }
 }
