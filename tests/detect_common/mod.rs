@@ -1,5 +1,7 @@
 //! Material for tests of the detector.
 
+#![expect(clippy::print_stderr, reason = "a skipped test has to say so")]
+
 use std::path::PathBuf;
 
 /// A folder of real material beside the project, or `None` (said aloud) where it is absent.

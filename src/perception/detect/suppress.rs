@@ -33,7 +33,7 @@ impl Suppressor {
     /// `iou`, best first, at most `max_boxes`. Equal scores are ordered by class, then by position.
     /// Returns how many were dropped because of [`MAX_CANDIDATES`].
     pub fn suppress(&mut self, boxes: &mut Vec<RawBox>, iou: f32, max_boxes: usize) -> u64 {
-        let dropped = Self::best_first(boxes, MAX_CANDIDATES);
+        let dropped = self.best_first(boxes, MAX_CANDIDATES);
         self.kept.clear();
         for candidate in boxes.iter() {
             if self.kept.len() >= max_boxes {
@@ -52,7 +52,7 @@ impl Suppressor {
 
     /// Sorts `boxes` best first and leaves at most `max_boxes`, for heads without duplicates. Returns
     /// how many were dropped.
-    pub fn best_first(boxes: &mut Vec<RawBox>, max_boxes: usize) -> u64 {
+    pub fn best_first(&mut self, boxes: &mut Vec<RawBox>, max_boxes: usize) -> u64 {
         let dropped = boxes.len().saturating_sub(max_boxes);
         if dropped > 0 {
             boxes.select_nth_unstable_by(max_boxes, better_first);

@@ -382,6 +382,15 @@ pub fn mmdet(facts: &Facts<'_>) -> Option<Match> {
     Some(found)
 }
 
+/// Whether the graph selects detections; a classifier of six or seven classes does not.
+fn selects(facts: &Facts<'_>) -> bool {
+    let graph = facts.graph();
+    facts.manifest.is_some_and(|m| m.head.is_some())
+        || graph.has("TopK")
+        || graph.has_like("NonMaxSuppression")
+        || graph.has_like("NMS")
+}
+
 /// `[M, 7]`: picture, left, top, right, bottom, class, score (YOLOv7 `--end2end`).
 pub fn seven_columns(facts: &Facts<'_>) -> Option<Match> {
     let [output] = facts.outputs() else {
@@ -390,6 +399,9 @@ pub fn seven_columns(facts: &Facts<'_>) -> Option<Match> {
     let [_, Some(7)] = output.dims.as_slice() else {
         return None;
     };
+    if !selects(facts) {
+        return None;
+    }
     let is_score_first = plain_name(&output.name).contains("flat_predictions");
     let mut notes = vec!["one list of 7 columns: detections of all pictures".into()];
     let classes = untold(facts, &mut notes);
@@ -435,9 +447,9 @@ pub fn six_columns(facts: &Facts<'_>) -> Option<Match> {
                     && (rows % 3 != 0 || facts.strides_for(rows / 3).is_none()))
         }
         // How many rows is only known at run time: the graph selects them.
-        None => is_end_to_end || facts.graph().has_like("NonMaxSuppression"),
+        None => true,
     };
-    if !has_width || !is_list || is_integer(output) {
+    if !has_width || !is_list || is_integer(output) || !(is_end_to_end || selects(facts)) {
         return None;
     }
     let mut notes = vec!["a list of 6 columns: finished detections, no NMS".into()];
