@@ -1,21 +1,28 @@
 //! Frame → detections: preprocess → infer → decode → suppress.
 //!
-//! A model's file is read once ([`Signature`]), recognised ([`recognise`]) into a [`ModelPlan`], and
-//! from then on every frame is fed and read as the plan says.
+//! Belongs here: everything that knows ONNX Runtime or model pixels. Does not belong here: threads,
+//! queues, and what becomes of the detections.
 
-mod heads;
-mod manifest;
+mod detector;
+mod error;
+mod letterbox;
+mod options;
 mod plan;
-mod recognise;
-mod signature;
-mod suppress;
+mod preprocess;
+mod runtime;
+mod session;
 
-pub use heads::{Head, OutputError};
-pub use manifest::{Manifest, ManifestError};
+pub use detector::{Detector, FrameDetections, StageTime};
+pub use error::DetectError;
+pub use letterbox::Placement;
+pub use options::{
+    DEFAULT_CONFIDENCE, DEFAULT_MAX_BATCH, DEFAULT_MAX_DETECTIONS, DEFAULT_MIN_CONFIDENCE,
+    DEFAULT_NMS_IOU, DetectOptions, ModelFiles, Provider, UnknownProvider,
+};
 pub use plan::{
     BatchAxis, ChannelOrder, Dtype, ExtraInput, ExtraRole, InputPlan, Layout, LetterboxAnchor,
     OutputView, RawBox, Resize, TensorData,
 };
-pub use recognise::{ModelPlan, RecogniseError, plan as recognise};
-pub use signature::{ElementType, Signature, SignatureError, TensorInfo};
-pub use suppress::{MAX_CANDIDATES, Suppressor};
+pub use preprocess::FrameError;
+pub use runtime::{Runtime, RuntimeError};
+pub use session::ProviderReport;
