@@ -3,6 +3,7 @@
 //! Belongs here: everything that knows ONNX Runtime or model pixels. Does not belong here: threads,
 //! queues, and what becomes of the detections.
 
+mod colour;
 mod detector;
 mod error;
 mod letterbox;
@@ -11,6 +12,7 @@ mod plan;
 mod preprocess;
 mod runtime;
 mod session;
+mod taps;
 
 pub use detector::{Detector, FrameDetections, StageTime};
 pub use error::DetectError;
@@ -23,6 +25,6 @@ pub use plan::{
     BatchAxis, ChannelOrder, Dtype, ExtraInput, ExtraRole, InputPlan, Layout, LetterboxAnchor,
     OutputView, RawBox, Resize, TensorData,
 };
-pub use preprocess::FrameError;
+pub use preprocess::{Element, FrameError, Padding, Preprocessor};
 pub use runtime::{Runtime, RuntimeError};
 pub use session::ProviderReport;

@@ -1,20 +1,357 @@
-//! placeholder
-/// The planes of a frame cannot be read.
+//! Planes → tensor, in one pass over the picture.
+//!
+//! Each row of the model is made from two rows of each plane: blended (vertical taps), sampled at the
+//! columns of the model (horizontal taps), turned into colours, shifted and scaled, and stored. The
+//! taps are those of `cv2.resize` with `INTER_LINEAR`, which nearly all models were exported against:
+//! pixel centres at one half, two taps per axis however much the picture shrinks. Chroma is taken to
+//! lie in the middle of its four pixels; where it lies elsewhere the colour is off by half a pixel.
+
+use half::f16;
+use half::slice::HalfFloatSliceExt;
+
+use crate::base::{PixelFormat, Pixels, Plane, Size};
+
+use super::colour::{Colour, colour_row};
+use super::taps::{Taps, blend_rows, sample_pairs, sample_row};
+use super::{InputPlan, Layout, Placement, Resize};
+
+/// Frame sizes whose taps are kept; with more cameras of different sizes the oldest are made again.
+const SIZES_KEPT: usize = 16;
+
+/// A frame that cannot be read, or a slot that cannot hold it.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error(
-    "frame of {width}x{height}: plane {plane} is {found} bytes in rows of {stride}, needed are {needed}"
-)]
-pub struct FrameError {
-    /// Columns of the frame.
-    pub width: u32,
-    /// Rows of the frame.
-    pub height: u32,
-    /// Number of the plane.
-    pub plane: usize,
-    /// Its bytes.
-    pub found: usize,
-    /// Bytes from one row to the next.
-    pub stride: usize,
-    /// Bytes that the size asks for.
-    pub needed: usize,
+pub enum FrameError {
+    /// A plane is shorter than the size of the frame asks for.
+    #[error(
+        "frame of {size}: plane {plane} has {found} bytes in rows of {stride}, needed are {needed} in rows of {row}"
+    )]
+    Plane {
+        /// Size of the frame.
+        size: Size,
+        /// Number of the plane.
+        plane: usize,
+        /// Its bytes.
+        found: usize,
+        /// Bytes from one of its rows to the next.
+        stride: usize,
+        /// Bytes needed.
+        needed: usize,
+        /// Bytes needed per row.
+        row: usize,
+    },
+    /// The slot of the tensor has another size than the plan says.
+    #[error("slot of {found} elements for an input of {needed}")]
+    Slot {
+        /// Elements in the slot.
+        found: usize,
+        /// Elements needed.
+        needed: usize,
+    },
+}
+
+/// What is in the slot already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Padding {
+    /// Anything: the padding has to be written.
+    Write,
+    /// The padding of a picture with this very placement: only the picture has to be written.
+    Kept,
+}
+
+/// An element of the image tensor.
+pub trait Element: Copy {
+    /// Stores values as this type; bytes are rounded to the nearest.
+    fn store(values: &[f32], out: &mut [Self]);
+}
+
+impl Element for f32 {
+    fn store(values: &[f32], out: &mut [Self]) {
+        out.copy_from_slice(values);
+    }
+}
+
+impl Element for f16 {
+    fn store(values: &[f32], out: &mut [Self]) {
+        out.convert_from_f32_slice(values);
+    }
+}
+
+impl Element for u8 {
+    fn store(values: &[f32], out: &mut [Self]) {
+        /// 2²³: added to a small float it leaves the rounded integer in the lowest bits.
+        const ROUND: f32 = 8_388_608.0;
+        for (out, value) in out.iter_mut().zip(values) {
+            *out = (value.clamp(0.0, 255.0) + ROUND).to_bits() as u8;
+        }
+    }
+}
+
+/// Buffers of one row, reused for every row.
+#[derive(Debug, Default)]
+struct Rows {
+    luma: Vec<u16>,
+    chroma: [Vec<u16>; 2],
+    sampled: [Vec<i32>; 3],
+    colours: [Vec<f32>; 3],
+    interleaved: Vec<f32>,
+}
+
+/// Turns frames into the image tensor of one model. Allocates only when it meets a new frame size.
+#[derive(Debug)]
+pub struct Preprocessor {
+    plan: InputPlan,
+    taps: Vec<Taps>,
+    rows: Rows,
+}
+
+impl Preprocessor {
+    /// A preprocessor for the input that `plan` describes.
+    #[must_use]
+    pub fn new(plan: InputPlan) -> Self {
+        Self {
+            plan,
+            taps: Vec::new(),
+            rows: Rows::default(),
+        }
+    }
+
+    /// Elements of one picture in the tensor.
+    #[must_use]
+    pub fn slot_len(&self) -> usize {
+        3 * self.plan.width * self.plan.height
+    }
+
+    /// Where a frame of this size will lie.
+    #[must_use]
+    pub fn placement(&self, size: Size) -> Placement {
+        Placement::new(&self.plan, size)
+    }
+
+    /// Writes one picture to `slot`, `[3, H, W]` or `[H, W, 3]`, of the element type of the plan.
+    ///
+    /// # Errors
+    /// [`FrameError`] if a plane is too short or the slot has another size; the slot is untouched then.
+    pub fn write<T: Element>(
+        &mut self,
+        size: Size,
+        pixels: &Pixels,
+        slot: &mut [T],
+        padding: Padding,
+    ) -> Result<Placement, FrameError> {
+        let needed = self.slot_len();
+        if slot.len() != needed || needed == 0 {
+            return Err(FrameError::Slot {
+                found: slot.len(),
+                needed: needed.max(1),
+            });
+        }
+        let planes = Checked::new(size, pixels)?;
+        let colour = Colour::new(&self.plan, pixels.matrix, pixels.range);
+        let index = self.taps_for(size);
+        let taps = &self.taps[index];
+        if padding == Padding::Write {
+            fill_padding(&self.plan, &colour, slot);
+        }
+        self.rows.fit(taps, planes.chroma_interleaved);
+        for row in 0..taps.placement.height {
+            self.rows.sample(&planes, taps, row);
+            self.rows.colour(&colour);
+            self.rows.store(&self.plan, &taps.placement, row, slot);
+        }
+        Ok(taps.placement)
+    }
+
+    /// Index of the taps for this frame size, made if need be.
+    fn taps_for(&mut self, size: Size) -> usize {
+        if let Some(index) = self
+            .taps
+            .iter()
+            .position(|taps| taps.placement.frame == size)
+        {
+            return index;
+        }
+        if self.taps.len() == SIZES_KEPT {
+            self.taps.remove(0);
+        }
+        self.taps.push(Taps::new(Placement::new(&self.plan, size)));
+        self.taps.len() - 1
+    }
+}
+
+/// Grey everywhere; the picture is written over it.
+fn fill_padding<T: Element>(plan: &InputPlan, colour: &Colour, slot: &mut [T]) {
+    let grey = match plan.resize {
+        Resize::Letterbox { pad, .. } => f32::from(pad),
+        Resize::Stretch => return,
+    };
+    let values = colour.channels_of_grey(grey);
+    let pixels = plan.width * plan.height;
+    match plan.layout {
+        Layout::Nchw => {
+            for (plane, value) in slot.chunks_exact_mut(pixels).zip(values) {
+                let (first, rest) = plane.split_at_mut(1);
+                T::store(&[value], first);
+                rest.fill(first[0]);
+            }
+        }
+        Layout::Nhwc => {
+            let (first, rest) = slot.split_at_mut(3);
+            T::store(&values, first);
+            for pixel in rest.chunks_exact_mut(3) {
+                pixel.copy_from_slice(first);
+            }
+        }
+    }
+}
+
+/// Planes that are known to be long enough for the size of the frame.
+struct Checked<'a> {
+    luma: Plane<'a>,
+    chroma: [Plane<'a>; 2],
+    /// Bytes per row of luma and of each chroma plane.
+    luma_bytes: usize,
+    chroma_bytes: usize,
+    chroma_interleaved: bool,
+}
+
+impl<'a> Checked<'a> {
+    fn new(size: Size, pixels: &'a Pixels) -> Result<Self, FrameError> {
+        let (width, height) = (size.width as usize, size.height as usize);
+        let (half_width, half_height) = (width.div_ceil(2), height.div_ceil(2));
+        let checked = |plane: usize, row: usize, rows: usize| {
+            let found = pixels.planes.plane(plane);
+            let needed = rows.saturating_sub(1).saturating_mul(found.stride.max(row)) + row;
+            let is_short = found.data.len() < needed || found.stride < row;
+            if row == 0 || rows == 0 || is_short {
+                return Err(FrameError::Plane {
+                    size,
+                    plane,
+                    found: found.data.len(),
+                    stride: found.stride,
+                    needed,
+                    row,
+                });
+            }
+            Ok(found)
+        };
+        let luma = checked(0, width, height)?;
+        let (chroma, chroma_bytes) = match pixels.format {
+            PixelFormat::Nv12 => {
+                let pairs = checked(1, 2 * half_width, half_height)?;
+                ([pairs; 2], 2 * half_width)
+            }
+            PixelFormat::I420 => {
+                let u = checked(1, half_width, half_height)?;
+                let v = checked(2, half_width, half_height)?;
+                ([u, v], half_width)
+            }
+        };
+        Ok(Self {
+            luma,
+            chroma,
+            luma_bytes: width,
+            chroma_bytes,
+            chroma_interleaved: pixels.format == PixelFormat::Nv12,
+        })
+    }
+}
+
+fn row_of(plane: Plane<'_>, row: usize, bytes: usize) -> &[u8] {
+    let start = row * plane.stride;
+    &plane.data[start..start + bytes]
+}
+
+impl Rows {
+    /// Gives every buffer the length that this frame needs; no allocation once they have been longer.
+    fn fit(&mut self, taps: &Taps, chroma_interleaved: bool) {
+        let frame = taps.placement.frame;
+        let half_width = (frame.width as usize).div_ceil(2);
+        // One element beyond the row, equal to its last, is the second tap of the last column.
+        self.luma.resize(frame.width as usize + 1, 0);
+        let chroma = if chroma_interleaved {
+            2 * (half_width + 1)
+        } else {
+            half_width + 1
+        };
+        for buffer in &mut self.chroma {
+            buffer.resize(chroma, 0);
+        }
+        for buffer in &mut self.sampled {
+            buffer.resize(taps.placement.width, 0);
+        }
+        for buffer in &mut self.colours {
+            buffer.resize(taps.placement.width, 0.0);
+        }
+        self.interleaved.resize(3 * taps.placement.width, 0.0);
+    }
+
+    /// Y, U and V at the columns of one row of the model.
+    fn sample(&mut self, planes: &Checked<'_>, taps: &Taps, row: usize) {
+        let tap = taps.luma_rows[row];
+        let bytes = planes.luma_bytes;
+        let (upper, lower) = (
+            row_of(planes.luma, tap.first, bytes),
+            row_of(planes.luma, tap.second, bytes),
+        );
+        blend_rows(upper, lower, tap.weight, &mut self.luma[..bytes]);
+        self.luma[bytes] = self.luma[bytes - 1];
+        let [y, u, v] = &mut self.sampled;
+        sample_row(&self.luma, &taps.luma_columns, y);
+
+        let tap = taps.chroma_rows[row];
+        let bytes = planes.chroma_bytes;
+        let step = if planes.chroma_interleaved { 2 } else { 1 };
+        for (plane, blended) in planes.chroma.iter().zip(&mut self.chroma) {
+            let (upper, lower) = (
+                row_of(*plane, tap.first, bytes),
+                row_of(*plane, tap.second, bytes),
+            );
+            blend_rows(upper, lower, tap.weight, &mut blended[..bytes]);
+            blended.copy_within(bytes - step..bytes, bytes);
+            if planes.chroma_interleaved {
+                break;
+            }
+        }
+        if planes.chroma_interleaved {
+            sample_pairs(&self.chroma[0], &taps.chroma_columns, u, v);
+        } else {
+            sample_row(&self.chroma[0], &taps.chroma_columns, u);
+            sample_row(&self.chroma[1], &taps.chroma_columns, v);
+        }
+    }
+
+    /// Y, U and V to the channels of the model.
+    fn colour(&mut self, colour: &Colour) {
+        let [y, u, v] = &self.sampled;
+        let [first, second, third] = &mut self.colours;
+        colour_row(colour, [y, u, v], first, second, third);
+    }
+
+    /// Channels to the tensor.
+    fn store<T: Element>(
+        &mut self,
+        plan: &InputPlan,
+        placement: &Placement,
+        row: usize,
+        slot: &mut [T],
+    ) {
+        let start = (placement.top + row) * plan.width + placement.left;
+        let pixels = plan.width * plan.height;
+        match plan.layout {
+            Layout::Nchw => {
+                for (plane, values) in slot.chunks_exact_mut(pixels).zip(&self.colours) {
+                    T::store(values, &mut plane[start..start + values.len()]);
+                }
+            }
+            Layout::Nhwc => {
+                let [a, b, c] = &self.colours;
+                let channels = a.iter().zip(b).zip(c);
+                for (pixel, ((a, b), c)) in self.interleaved.chunks_exact_mut(3).zip(channels) {
+                    pixel.copy_from_slice(&[*a, *b, *c]);
+                }
+                let out = &mut slot[3 * start..3 * start + self.interleaved.len()];
+                T::store(&self.interleaved, out);
+            }
+        }
+    }
 }
