@@ -5,30 +5,32 @@ use crate::base::{ColorMatrix, ColorRange};
 use super::taps::SAMPLE_UNIT;
 use super::{ChannelOrder, Dtype, InputPlan};
 
-/// One channel as a function of sampled Y, U and V:
-/// `clamp(y·Y + u·U + v·V + offset, 0, 255) · scale + shift`.
+/// One channel as a function of blended Y, U and V: `clamp(y·Y + u·U + v·V + offset, low, high)`.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Channel {
+struct Channel {
     y: f32,
     u: f32,
     v: f32,
     offset: f32,
-    scale: f32,
-    shift: f32,
+    low: f32,
+    high: f32,
 }
 
-impl Channel {
-    #[inline(always)]
-    fn at(self, y: f32, u: f32, v: f32) -> f32 {
-        let value = self.y * y + self.u * u + self.v * v + self.offset;
-        value.clamp(0.0, 255.0) * self.scale + self.shift
-    }
-}
-
-/// The three channels, in the order of the model.
+/// Red, green and blue, shifted and scaled as the model wants them.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Colour {
-    pub(super) channels: [Channel; 3],
+    rgb: [Channel; 3],
+    order: ChannelOrder,
+}
+
+/// One row of pairs of neighbours: see [`super::taps::fetch`] and [`super::taps::fetch_interleaved`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pairs<'a> {
+    pub(super) luma: &'a [u32],
+    pub(super) luma_weight: &'a [f32],
+    pub(super) chroma_left: &'a [u32],
+    pub(super) chroma_right: &'a [u32],
+    pub(super) chroma_weight: &'a [f32],
 }
 
 impl Colour {
@@ -50,52 +52,82 @@ impl Colour {
         let green_v = -red_v * kr / kg;
         let rgb = [(0.0, red_v), (green_u, green_v), (blue_u, 0.0)];
         let channel = |index: usize| {
-            let (u, v) = match plan.order {
-                ChannelOrder::Rgb => rgb[index],
-                ChannelOrder::Bgr => rgb[2 - index],
+            let (u, v) = rgb[index];
+            let place = match plan.order {
+                ChannelOrder::Rgb => index,
+                ChannelOrder::Bgr => 2 - index,
             };
             let (mean, std) = match plan.dtype {
-                Dtype::F32 | Dtype::F16 => (plan.mean[index], plan.std[index]),
+                Dtype::F32 | Dtype::F16 => (plan.mean[place], plan.std[place]),
                 Dtype::U8 => (0.0, 1.0),
             };
-            let unit = f64::from(SAMPLE_UNIT);
+            let (mean, std) = (f64::from(mean), f64::from(std));
+            let unit = f64::from(SAMPLE_UNIT) / std;
+            let (black_out, white_out) = (-mean / std, (255.0 - mean) / std);
             Channel {
                 y: (luma * unit) as f32,
                 u: (u * unit) as f32,
                 v: (v * unit) as f32,
-                offset: (-luma * black - 128.0 * (u + v)) as f32,
-                scale: 1.0 / std,
-                shift: -mean / std,
+                offset: ((-luma * black - 128.0 * (u + v) - mean) / std) as f32,
+                low: black_out.min(white_out) as f32,
+                high: black_out.max(white_out) as f32,
             }
         };
         Self {
-            channels: [channel(0), channel(1), channel(2)],
+            rgb: [channel(0), channel(1), channel(2)],
+            order: plan.order,
         }
     }
 
-    /// What a grey of 0..=255 is in each channel of the model.
-    pub(super) fn channels_of_grey(&self, grey: f32) -> [f32; 3] {
-        self.channels
-            .map(|channel| grey * channel.scale + channel.shift)
+    /// One row, the channels in the order of the model.
+    pub(super) fn row(&self, pairs: Pairs<'_>, [first, second, third]: [&mut [f32]; 3]) {
+        match self.order {
+            ChannelOrder::Rgb => colour_row(&self.rgb, pairs, first, second, third),
+            ChannelOrder::Bgr => colour_row(&self.rgb, pairs, third, second, first),
+        }
     }
 }
 
-/// The three channels of one row, `out` of equal lengths.
 #[inline(never)]
-pub(super) fn colour_row(
-    colour: &Colour,
-    [y, u, v]: [&[i32]; 3],
-    first: &mut [f32],
-    second: &mut [f32],
-    third: &mut [f32],
+fn colour_row(
+    [r, g, b]: &[Channel; 3],
+    pairs: Pairs<'_>,
+    red: &mut [f32],
+    green: &mut [f32],
+    blue: &mut [f32],
 ) {
-    let [a, b, c] = colour.channels;
-    let samples = y.iter().zip(u).zip(v);
-    let out = first.iter_mut().zip(second).zip(third);
-    for (((first, second), third), ((y, u), v)) in out.zip(samples) {
-        let (y, u, v) = (*y as f32, *u as f32, *v as f32);
-        *first = a.at(y, u, v);
-        *second = b.at(y, u, v);
-        *third = c.at(y, u, v);
+    let (r, g, b) = (*r, *g, *b);
+    let length = red.len();
+    // Equal lengths let the compiler drop all other checks and vectorise.
+    let (green, blue) = (&mut green[..length], &mut blue[..length]);
+    let (luma, luma_weight) = (&pairs.luma[..length], &pairs.luma_weight[..length]);
+    let (left, right) = (&pairs.chroma_left[..length], &pairs.chroma_right[..length]);
+    let chroma_weight = &pairs.chroma_weight[..length];
+    for i in 0..length {
+        let y = mix(low(luma[i]), high(luma[i]), luma_weight[i]);
+        let u = mix(low(left[i]), low(right[i]), chroma_weight[i]);
+        let v = mix(high(left[i]), high(right[i]), chroma_weight[i]);
+        // Not `clamp`: its check of the bounds keeps the loop from being vectorised.
+        red[i] = (r.y * y + r.v * v + r.offset).max(r.low).min(r.high);
+        green[i] = (g.y * y + g.u * u + g.v * v + g.offset)
+            .max(g.low)
+            .min(g.high);
+        blue[i] = (b.y * y + b.u * u + b.offset).max(b.low).min(b.high);
     }
+}
+
+#[inline(always)]
+fn mix(left: f32, right: f32, weight: f32) -> f32 {
+    left + (right - left) * weight
+}
+
+/// Signed on the way: SSE2 converts signed integers only.
+#[inline(always)]
+fn low(pair: u32) -> f32 {
+    (pair & 0xffff) as i32 as f32
+}
+
+#[inline(always)]
+fn high(pair: u32) -> f32 {
+    (pair >> 16) as i32 as f32
 }

@@ -11,9 +11,9 @@ use half::slice::HalfFloatSliceExt;
 
 use crate::base::{PixelFormat, Pixels, Plane, Size};
 
-use super::colour::{Colour, colour_row};
-use super::taps::{Taps, blend_rows, sample_pairs, sample_row};
-use super::{InputPlan, Layout, Placement, Resize};
+use super::colour::{Colour, Pairs};
+use super::taps::{Taps, blend, blend_interleaving, fetch, fetch_interleaved};
+use super::{Dtype, InputPlan, Layout, Placement, Resize};
 
 /// Frame sizes whose taps are kept; with more cameras of different sizes the oldest are made again.
 const SIZES_KEPT: usize = 16;
@@ -89,9 +89,13 @@ impl Element for u8 {
 /// Buffers of one row, reused for every row.
 #[derive(Debug, Default)]
 struct Rows {
+    /// Blended rows: luma, and interleaved chroma.
     luma: Vec<u16>,
-    chroma: [Vec<u16>; 2],
-    sampled: [Vec<i32>; 3],
+    chroma: Vec<u16>,
+    /// Pairs of neighbours at the columns of the model.
+    luma_pairs: Vec<u32>,
+    chroma_left: Vec<u32>,
+    chroma_right: Vec<u32>,
     colours: [Vec<f32>; 3],
     interleaved: Vec<f32>,
 }
@@ -150,12 +154,12 @@ impl Preprocessor {
         let index = self.taps_for(size);
         let taps = &self.taps[index];
         if padding == Padding::Write {
-            fill_padding(&self.plan, &colour, slot);
+            fill_padding(&self.plan, slot);
         }
-        self.rows.fit(taps, planes.chroma_interleaved);
+        self.rows.fit(taps);
         for row in 0..taps.placement.height {
             self.rows.sample(&planes, taps, row);
-            self.rows.colour(&colour);
+            self.rows.colour(&colour, taps);
             self.rows.store(&self.plan, &taps.placement, row, slot);
         }
         Ok(taps.placement)
@@ -179,12 +183,17 @@ impl Preprocessor {
 }
 
 /// Grey everywhere; the picture is written over it.
-fn fill_padding<T: Element>(plan: &InputPlan, colour: &Colour, slot: &mut [T]) {
+fn fill_padding<T: Element>(plan: &InputPlan, slot: &mut [T]) {
     let grey = match plan.resize {
         Resize::Letterbox { pad, .. } => f32::from(pad),
         Resize::Stretch => return,
     };
-    let values = colour.channels_of_grey(grey);
+    let values = match plan.dtype {
+        Dtype::F32 | Dtype::F16 => {
+            std::array::from_fn(|channel| (grey - plan.mean[channel]) / plan.std[channel])
+        }
+        Dtype::U8 => [grey; 3],
+    };
     let pixels = plan.width * plan.height;
     match plan.layout {
         Layout::Nchw => {
@@ -263,68 +272,60 @@ fn row_of(plane: Plane<'_>, row: usize, bytes: usize) -> &[u8] {
 
 impl Rows {
     /// Gives every buffer the length that this frame needs; no allocation once they have been longer.
-    fn fit(&mut self, taps: &Taps, chroma_interleaved: bool) {
-        let frame = taps.placement.frame;
-        let half_width = (frame.width as usize).div_ceil(2);
+    fn fit(&mut self, taps: &Taps) {
+        let (frame, width) = (taps.placement.frame, taps.placement.width);
         // One element beyond the row, equal to its last, is the second tap of the last column.
         self.luma.resize(frame.width as usize + 1, 0);
-        let chroma = if chroma_interleaved {
-            2 * (half_width + 1)
-        } else {
-            half_width + 1
-        };
-        for buffer in &mut self.chroma {
-            buffer.resize(chroma, 0);
-        }
-        for buffer in &mut self.sampled {
-            buffer.resize(taps.placement.width, 0);
-        }
+        self.chroma
+            .resize(2 * (frame.width as usize).div_ceil(2) + 2, 0);
+        self.luma_pairs.resize(width, 0);
+        self.chroma_left.resize(width, 0);
+        self.chroma_right.resize(width, 0);
         for buffer in &mut self.colours {
-            buffer.resize(taps.placement.width, 0.0);
+            buffer.resize(width, 0.0);
         }
-        self.interleaved.resize(3 * taps.placement.width, 0.0);
+        self.interleaved.resize(3 * width, 0.0);
     }
 
-    /// Y, U and V at the columns of one row of the model.
+    /// Y, U and V around the columns of one row of the model.
     fn sample(&mut self, planes: &Checked<'_>, taps: &Taps, row: usize) {
         let tap = taps.luma_rows[row];
-        let bytes = planes.luma_bytes;
-        let (upper, lower) = (
-            row_of(planes.luma, tap.first, bytes),
-            row_of(planes.luma, tap.second, bytes),
-        );
-        blend_rows(upper, lower, tap.weight, &mut self.luma[..bytes]);
-        self.luma[bytes] = self.luma[bytes - 1];
-        let [y, u, v] = &mut self.sampled;
-        sample_row(&self.luma, &taps.luma_columns, y);
+        let end = planes.luma_bytes;
+        let [upper, lower] = [tap.first, tap.second].map(|row| row_of(planes.luma, row, end));
+        blend(upper, lower, tap.weight, &mut self.luma[..end]);
+        self.luma[end] = self.luma[end - 1];
+        fetch(&self.luma, &taps.luma_columns.first, &mut self.luma_pairs);
 
         let tap = taps.chroma_rows[row];
-        let bytes = planes.chroma_bytes;
-        let step = if planes.chroma_interleaved { 2 } else { 1 };
-        for (plane, blended) in planes.chroma.iter().zip(&mut self.chroma) {
-            let (upper, lower) = (
-                row_of(*plane, tap.first, bytes),
-                row_of(*plane, tap.second, bytes),
-            );
-            blend_rows(upper, lower, tap.weight, &mut blended[..bytes]);
-            blended.copy_within(bytes - step..bytes, bytes);
-            if planes.chroma_interleaved {
-                break;
-            }
-        }
+        let end = self.chroma.len() - 2;
+        let [u, v] = planes.chroma.map(|plane| {
+            [tap.first, tap.second].map(|row| row_of(plane, row, planes.chroma_bytes))
+        });
         if planes.chroma_interleaved {
-            sample_pairs(&self.chroma[0], &taps.chroma_columns, u, v);
+            blend(u[0], u[1], tap.weight, &mut self.chroma[..end]);
         } else {
-            sample_row(&self.chroma[0], &taps.chroma_columns, u);
-            sample_row(&self.chroma[1], &taps.chroma_columns, v);
+            blend_interleaving(u, v, tap.weight, &mut self.chroma[..end]);
         }
+        self.chroma.copy_within(end - 2..end, end);
+        fetch_interleaved(
+            &self.chroma,
+            &taps.chroma_columns.first,
+            &mut self.chroma_left,
+            &mut self.chroma_right,
+        );
     }
 
     /// Y, U and V to the channels of the model.
-    fn colour(&mut self, colour: &Colour) {
-        let [y, u, v] = &self.sampled;
-        let [first, second, third] = &mut self.colours;
-        colour_row(colour, [y, u, v], first, second, third);
+    fn colour(&mut self, colour: &Colour, taps: &Taps) {
+        let pairs = Pairs {
+            luma: &self.luma_pairs,
+            luma_weight: &taps.luma_columns.weight,
+            chroma_left: &self.chroma_left,
+            chroma_right: &self.chroma_right,
+            chroma_weight: &taps.chroma_columns.weight,
+        };
+        let out = self.colours.each_mut().map(Vec::as_mut_slice);
+        colour.row(pairs, out);
     }
 
     /// Channels to the tensor.

@@ -5,19 +5,16 @@ use super::Placement;
 /// Vertical weights are parts of 256, so that a blend of two bytes fits 16 bits exactly.
 const ROW_ONE: u16 = 256;
 
-/// Horizontal weights are parts of 2048, as in OpenCV.
-const COLUMN_BITS: u32 = 11;
+/// What a blended value has to be multiplied with to be in 0..=255.
+pub(super) const SAMPLE_UNIT: f32 = 1.0 / ROW_ONE as f32;
 
-/// What a sampled value has to be multiplied with to be in 0..=255.
-pub(super) const SAMPLE_UNIT: f32 = 1.0 / (256.0 * 2048.0);
-
-/// Two neighbouring columns.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct ColumnTap {
-    /// The left one; the right one is the next.
-    first: u32,
-    /// Weight of the right one, of 2048.
-    weight: i32,
+/// Pairs of neighbouring columns, one pair per column of the model.
+#[derive(Debug)]
+pub(super) struct Columns {
+    /// The left ones; the right one is always the next.
+    pub(super) first: Vec<u32>,
+    /// Weights of the right ones, 0..=1.
+    pub(super) weight: Vec<f32>,
 }
 
 /// Two neighbouring rows.
@@ -35,9 +32,9 @@ pub(super) struct RowTap {
 #[derive(Debug)]
 pub(super) struct Taps {
     pub(super) placement: Placement,
-    pub(super) luma_columns: Vec<ColumnTap>,
+    pub(super) luma_columns: Columns,
     pub(super) luma_rows: Vec<RowTap>,
-    pub(super) chroma_columns: Vec<ColumnTap>,
+    pub(super) chroma_columns: Columns,
     pub(super) chroma_rows: Vec<RowTap>,
 }
 
@@ -48,13 +45,12 @@ impl Taps {
             placement.frame.height as usize,
         );
         // Luma pixels per plane pixel: 1 for luma, 2 for chroma.
-        let columns = |per: usize| -> Vec<ColumnTap> {
-            taps(placement.width, width, per)
-                .map(|(first, weight)| ColumnTap {
-                    first: first as u32,
-                    weight: (weight * f64::from(1 << COLUMN_BITS)).round() as i32,
-                })
-                .collect()
+        let columns = |per: usize| {
+            let taps = taps(placement.width, width, per);
+            let (first, weight) = taps
+                .map(|(first, weight)| (first as u32, weight as f32))
+                .unzip();
+            Columns { first, weight }
         };
         let rows = |per: usize| -> Vec<RowTap> {
             taps(placement.height, height, per)
@@ -91,38 +87,58 @@ fn taps(to: usize, from: usize, per: usize) -> impl Iterator<Item = (usize, f64)
 
 /// `upper · (256 − weight) + lower · weight`, element by element.
 #[inline(never)]
-pub(super) fn blend_rows(upper: &[u8], lower: &[u8], weight: u16, out: &mut [u16]) {
-    let rest = ROW_ONE - weight;
+pub(super) fn blend(upper: &[u8], lower: &[u8], weight: u16, out: &mut [u16]) {
     for ((out, upper), lower) in out.iter_mut().zip(upper).zip(lower) {
-        *out = u16::from(*upper) * rest + u16::from(*lower) * weight;
+        *out = mix(*upper, *lower, weight);
+    }
+}
+
+/// As [`blend`] for two planes, which come out interleaved.
+#[inline(never)]
+pub(super) fn blend_interleaving(
+    [upper_u, lower_u]: [&[u8]; 2],
+    [upper_v, lower_v]: [&[u8]; 2],
+    weight: u16,
+    out: &mut [u16],
+) {
+    let u = upper_u.iter().zip(lower_u);
+    let v = upper_v.iter().zip(lower_v);
+    for ((out, (upper_u, lower_u)), (upper_v, lower_v)) in out.chunks_exact_mut(2).zip(u).zip(v) {
+        out[0] = mix(*upper_u, *lower_u, weight);
+        out[1] = mix(*upper_v, *lower_v, weight);
     }
 }
 
 #[inline(always)]
-fn mix(left: u16, right: u16, weight: i32) -> i32 {
-    let (left, right) = (i32::from(left), i32::from(right));
-    (left << COLUMN_BITS) + (right - left) * weight
+fn mix(upper: u8, lower: u8, weight: u16) -> u16 {
+    u16::from(upper) * (ROW_ONE - weight) + u16::from(lower) * weight
 }
 
-/// One plane at the columns of the model.
+/// Pairs of neighbours of one plane: left in the low half, right in the high half.
+///
+/// Fetching is kept apart from arithmetic, so that the compiler can vectorise the latter.
 #[inline(never)]
-pub(super) fn sample_row(row: &[u16], taps: &[ColumnTap], out: &mut [i32]) {
-    for (out, tap) in out.iter_mut().zip(taps) {
-        let first = tap.first as usize;
-        let pair = &row[first..first + 2];
-        *out = mix(pair[0], pair[1], tap.weight);
+pub(super) fn fetch(row: &[u16], first: &[u32], out: &mut [u32]) {
+    for (out, first) in out.iter_mut().zip(first) {
+        let first = *first as usize;
+        *out = packed(&row[first..first + 2]);
     }
 }
 
-/// Two interleaved planes at the columns of the model.
+/// Pairs of neighbours of two interleaved planes: left of both, right of both, U in the low half.
 #[inline(never)]
-pub(super) fn sample_pairs(row: &[u16], taps: &[ColumnTap], u: &mut [i32], v: &mut [i32]) {
-    for ((u, v), tap) in u.iter_mut().zip(v).zip(taps) {
-        let first = 2 * tap.first as usize;
+pub(super) fn fetch_interleaved(row: &[u16], first: &[u32], left: &mut [u32], right: &mut [u32]) {
+    for ((left, right), first) in left.iter_mut().zip(right).zip(first) {
+        let first = 2 * *first as usize;
         let four = &row[first..first + 4];
-        *u = mix(four[0], four[2], tap.weight);
-        *v = mix(four[1], four[3], tap.weight);
+        *left = packed(&four[..2]);
+        *right = packed(&four[2..]);
     }
+}
+
+#[inline(always)]
+fn packed(pair: &[u16]) -> u32 {
+    u32::from(pair[0]) | u32::from(pair[1]) << 16
 }
 
 #[cfg(test)]
