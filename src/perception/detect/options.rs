@@ -1,0 +1,157 @@
+//! What a caller can choose about detection.
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+/// Score from which a detection is believed at once, where the operator names none.
+///
+/// Source: the default of the YOLO families' own predict commands.
+pub const DEFAULT_CONFIDENCE: f32 = 0.25;
+
+/// Score from which a detection is kept at all: the tracker's second stage feeds on weak ones.
+///
+/// Source: ByteTrack (arXiv 2110.06864), low threshold.
+pub const DEFAULT_MIN_CONFIDENCE: f32 = 0.1;
+
+/// Detections kept per frame.
+pub const DEFAULT_MAX_DETECTIONS: usize = 300;
+
+/// Pictures per call of a model with a dynamic batch axis, at most.
+pub const DEFAULT_MAX_BATCH: usize = 8;
+
+/// What computes the network.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Provider {
+    /// CUDA where it really runs, else the CPU.
+    #[default]
+    Auto,
+    /// The CPU.
+    Cpu,
+    /// An NVIDIA GPU, through CUDA.
+    Cuda,
+    /// An NVIDIA GPU, through TensorRT.
+    TensorRt,
+    /// Intel CPU, GPU or NPU, through `OpenVINO`.
+    OpenVino,
+}
+
+impl Provider {
+    /// Every choice, in the order in which help texts name them.
+    pub const ALL: [Self; 5] = [
+        Self::Auto,
+        Self::Cpu,
+        Self::Cuda,
+        Self::TensorRt,
+        Self::OpenVino,
+    ];
+
+    /// The name used in configuration and reports.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Cpu => "cpu",
+            Self::Cuda => "cuda",
+            Self::TensorRt => "tensorrt",
+            Self::OpenVino => "openvino",
+        }
+    }
+}
+
+impl fmt::Display for Provider {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A provider that does not exist.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("unknown provider \"{0}\", allowed: auto, cpu, cuda, tensorrt, openvino")]
+pub struct UnknownProvider(String);
+
+impl FromStr for Provider {
+    type Err = UnknownProvider;
+
+    fn from_str(name: &str) -> Result<Self, UnknownProvider> {
+        Self::ALL
+            .into_iter()
+            .find(|provider| provider.as_str() == name)
+            .ok_or_else(|| UnknownProvider(name.to_owned()))
+    }
+}
+
+/// How to open and use a model.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DetectOptions {
+    /// The ONNX Runtime library, or a folder that holds it; `None` searches.
+    pub runtime_library: Option<PathBuf>,
+    /// What computes the network.
+    pub provider: Provider,
+    /// Number of the GPU, from 0.
+    pub device: u32,
+    /// Threads inside one call of the network.
+    pub intra_threads: NonZeroUsize,
+    /// Score from which a detection starts a track, 0..=1; `None` takes [`DEFAULT_CONFIDENCE`].
+    /// The detector only reports it ([`super::Detector::confidence`]); the tracker acts on it.
+    pub confidence: Option<f32>,
+    /// Score from which a detection is kept, 0..=1; a lower `confidence` lowers it.
+    pub min_confidence: f32,
+    /// IoU from which two boxes of one class are one object, 0..=1; `None` takes the family's own.
+    pub nms_iou: Option<f32>,
+    /// Names of the classes to keep; empty keeps all.
+    pub classes: Vec<String>,
+    /// Detections kept per frame, best first.
+    pub max_detections: usize,
+    /// Pictures per call, where the batch axis of the model is dynamic.
+    pub max_batch: NonZeroUsize,
+}
+
+impl Default for DetectOptions {
+    fn default() -> Self {
+        Self {
+            runtime_library: None,
+            provider: Provider::Auto,
+            device: 0,
+            intra_threads: NonZeroUsize::MIN,
+            confidence: None,
+            min_confidence: DEFAULT_MIN_CONFIDENCE,
+            nms_iou: None,
+            classes: Vec::new(),
+            max_detections: DEFAULT_MAX_DETECTIONS,
+            max_batch: NonZeroUsize::new(DEFAULT_MAX_BATCH).expect("the constant is not 0"),
+        }
+    }
+}
+
+/// The files of a model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ModelFiles {
+    /// Name for messages: the id of the model, or the name of the file.
+    pub id: String,
+    /// The graph.
+    pub onnx: PathBuf,
+    /// What is stated about it, where something is.
+    pub manifest: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_provider_is_found_by_its_name() {
+        for provider in Provider::ALL {
+            assert_eq!(provider.as_str().parse(), Ok(provider));
+        }
+    }
+
+    #[test]
+    fn an_unknown_provider_is_named_with_the_known_ones() {
+        assert_eq!(
+            "gpu".parse::<Provider>().unwrap_err().to_string(),
+            "unknown provider \"gpu\", allowed: auto, cpu, cuda, tensorrt, openvino"
+        );
+    }
+}

@@ -1,0 +1,138 @@
+//! A network on the processor that was asked for.
+
+use std::fmt;
+use std::path::Path;
+
+use ort::ep::{self, ExecutionProvider, ExecutionProviderDispatch};
+use ort::logging::LogLevel;
+use ort::session::Session;
+use ort::session::builder::GraphOptimizationLevel;
+
+use super::runtime::Runtime;
+use super::{DetectError, DetectOptions, ModelFiles, Provider};
+
+/// What computes the network, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProviderReport {
+    /// What computes it; never `auto`.
+    pub used: Provider,
+    /// Why this one.
+    pub why: String,
+    /// What was tried before and what it said, in order.
+    pub tried: Vec<(Provider, String)>,
+}
+
+impl fmt::Display for ProviderReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ({})", self.used, self.why)
+    }
+}
+
+/// Makes the network of `model` and lets `try_out` run it once, because some faults show only then.
+///
+/// `auto` takes CUDA where the library has it and the network runs on it, else the CPU.
+///
+/// # Errors
+/// [`DetectError::Network`] if the provider that was asked for cannot run, with the remedy.
+pub(super) fn open(
+    runtime: &Runtime,
+    model: &ModelFiles,
+    options: &DetectOptions,
+    mut try_out: impl FnMut(&mut Session) -> ort::Result<()>,
+) -> Result<(Session, ProviderReport), DetectError> {
+    let mut open_on = |provider| -> ort::Result<Session> {
+        let mut session = build(runtime, &model.onnx, provider, options)?;
+        try_out(&mut session)?;
+        Ok(session)
+    };
+    if options.provider != Provider::Auto {
+        return match open_on(options.provider) {
+            Ok(session) => Ok((session, report(options.provider, "asked for", Vec::new()))),
+            Err(source) => Err(failed(model, options.provider, source)),
+        };
+    }
+    let mut tried = Vec::new();
+    match ep::CUDA::is_available() {
+        Ok(true) => match open_on(Provider::Cuda) {
+            Ok(session) => return Ok((session, report(Provider::Cuda, "it runs here", tried))),
+            Err(error) => tried.push((Provider::Cuda, first_line(&error.to_string()))),
+        },
+        Ok(false) => tried.push((
+            Provider::Cuda,
+            "not built into this ONNX Runtime".to_owned(),
+        )),
+        Err(error) => tried.push((Provider::Cuda, first_line(&error.to_string()))),
+    }
+    let session = open_on(Provider::Cpu).map_err(|source| failed(model, Provider::Cpu, source))?;
+    let why = format!("cuda: {}", tried[0].1);
+    Ok((session, report(Provider::Cpu, &why, tried)))
+}
+
+fn report(used: Provider, why: &str, tried: Vec<(Provider, String)>) -> ProviderReport {
+    ProviderReport {
+        used,
+        why: why.to_owned(),
+        tried,
+    }
+}
+
+fn failed(model: &ModelFiles, provider: Provider, source: ort::Error) -> DetectError {
+    let doing = match provider {
+        Provider::Cpu => "making the network on cpu; is the file complete, and its operators known to this ONNX Runtime?".to_owned(),
+        Provider::Auto | Provider::Cuda | Provider::TensorRt | Provider::OpenVino => format!(
+            "making the network on {provider}; this needs an ONNX Runtime built for {provider}, its libraries and driver, try detect.provider = \"auto\" or \"cpu\""
+        ),
+    };
+    DetectError::Network {
+        model: model.id.clone(),
+        doing,
+        source,
+    }
+}
+
+/// Messages of ONNX Runtime go on with call stacks.
+fn first_line(text: &str) -> String {
+    text.lines().next().unwrap_or_default().trim().to_owned()
+}
+
+fn build(
+    runtime: &Runtime,
+    file: &Path,
+    provider: Provider,
+    options: &DetectOptions,
+) -> ort::Result<Session> {
+    // The environment logs everything by default, and formats it on each run.
+    let mut builder = Session::builder(runtime.environment())?
+        .with_log_level(LogLevel::Warning)?
+        .with_optimization_level(GraphOptimizationLevel::All)?
+        .with_intra_threads(options.intra_threads.get())?
+        .with_inter_threads(1)?
+        .with_intra_op_spinning(false)?
+        .with_inter_op_spinning(false)?
+        .with_execution_providers(dispatch(provider, options.device))?;
+    builder.commit_from_file(file)
+}
+
+/// What to register, best first; without `error_on_failure` ONNX Runtime would take the CPU in silence.
+fn dispatch(provider: Provider, device: u32) -> Vec<ExecutionProviderDispatch> {
+    let number = i32::try_from(device).unwrap_or(i32::MAX);
+    let cuda = || {
+        ep::CUDA::default()
+            .with_device_id(number)
+            .build()
+            .error_on_failure()
+    };
+    match provider {
+        Provider::Auto | Provider::Cpu => Vec::new(),
+        Provider::Cuda => vec![cuda()],
+        // TensorRT leaves operators it does not know to the next provider.
+        Provider::TensorRt => vec![
+            ep::TensorRT::default()
+                .with_device_id(number)
+                .build()
+                .error_on_failure(),
+            cuda(),
+        ],
+        Provider::OpenVino => vec![ep::OpenVINO::default().build().error_on_failure()],
+    }
+}
