@@ -2,10 +2,20 @@
 
 use std::time::Duration;
 
-use crate::base::{Detection, Frame};
+use ort::session::Session;
 
-use super::session::ProviderReport;
-use super::{DetectError, DetectOptions, InputPlan, ModelFiles};
+use crate::base::{Detection, Frame, StageTimer};
+
+use super::detections::Keep;
+use super::session::{self, ProviderReport};
+use super::tensors::{Inputs, shapes, views};
+use super::{
+    BatchAxis, DEFAULT_CONFIDENCE, DetectError, DetectOptions, Head, InputPlan, Manifest,
+    ModelFiles, ModelPlan, OutputView, RawBox, Runtime, Signature, Suppressor, recognise,
+};
+
+/// Model inputs beyond this are refused before memory is asked for, px per side.
+const MAX_SIDE: usize = 8192;
 
 /// Time spent on one frame in one stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -14,6 +24,17 @@ pub struct StageTime {
     pub wall: Duration,
     /// CPU time of the calling thread; threads of the runtime itself are not in it.
     pub cpu: Duration,
+}
+
+impl StageTime {
+    fn lap(timer: &mut StageTimer, frames: usize) -> Self {
+        let (wall, cpu) = timer.lap();
+        let share = u32::try_from(frames.max(1)).unwrap_or(u32::MAX);
+        Self {
+            wall: wall / share,
+            cpu: cpu / share,
+        }
+    }
 }
 
 /// What was seen in one frame.
@@ -34,37 +55,169 @@ pub struct FrameDetections {
 /// A model, ready to look at frames. One owner, one thread.
 #[derive(Debug)]
 pub struct Detector {
-    input: InputPlan,
-    classes: Vec<String>,
+    model: String,
+    session: Session,
+    inputs: Inputs,
+    plan: ModelPlan,
+    keep: Keep,
+    suppressor: Suppressor,
+    boxes: Vec<RawBox>,
     report: ProviderReport,
     confidence: f32,
     max_batch: usize,
 }
 
 impl Detector {
-    /// Loads the model, recognises its head and runs it once on an empty picture.
+    /// Loads the model, recognises its head and runs it on empty pictures, so that the first frame
+    /// finds everything warm and a model that cannot run is refused now.
     ///
     /// # Errors
-    /// [`DetectError`] if ONNX Runtime, the model or the provider cannot be used.
-    pub fn open(model: &ModelFiles, _options: &DetectOptions) -> Result<Self, DetectError> {
-        Err(DetectError::File {
+    /// [`DetectError`] if ONNX Runtime, the model, the provider or an option cannot be used.
+    pub fn open(model: &ModelFiles, options: &DetectOptions) -> Result<Self, DetectError> {
+        let confidence = options.confidence.unwrap_or(DEFAULT_CONFIDENCE);
+        check_threshold("confidence", confidence)?;
+        check_threshold("min_confidence", options.min_confidence)?;
+        check_threshold("nms_iou", options.nms_iou.unwrap_or(0.0))?;
+        check_file(model)?;
+        let signature = Signature::read(&model.onnx)?;
+        let manifest = model.manifest.as_deref().map(Manifest::read).transpose()?;
+        let plan = recognise(&model.onnx, &signature, manifest.as_ref())?;
+        check_input(model, &plan.input)?;
+        let wanted = wanted(model, &plan.classes, &options.classes)?;
+
+        let runtime = Runtime::load(options.runtime_library.as_deref())?;
+        let mut inputs = Inputs::new(&plan.input, &signature);
+        inputs.reserve(1);
+        let mut first_run = Vec::new();
+        let (session, report) = session::open(runtime, model, options, |session| {
+            let outputs = inputs.run(session, 1)?;
+            first_run = outputs
+                .keys()
+                .map(ToOwned::to_owned)
+                .zip(shapes(&outputs))
+                .collect();
+            Ok(())
+        })?;
+        let seen: Vec<(&str, &[usize])> = first_run
+            .iter()
+            .map(|(name, shape)| (name.as_str(), shape.as_slice()))
+            .collect();
+        let plan = plan.complete(&seen)?;
+
+        let keep = Keep {
+            min_confidence: options.min_confidence.min(confidence),
+            nms_iou: (plan.head.needs_nms()).then(|| options.nms_iou.unwrap_or(plan.nms_iou)),
+            in_frame_pixels: plan.head.boxes_in_frame_pixels(),
+            wanted,
+            max_detections: options.max_detections,
+        };
+        let mut detector = Self {
             model: model.id.clone(),
-            reason: "models cannot be opened yet".to_owned(),
-        })
+            session,
+            inputs,
+            plan,
+            keep,
+            suppressor: Suppressor::default(),
+            boxes: Vec::new(),
+            report,
+            confidence,
+            max_batch: 1,
+        };
+        let wished = options.max_batch.get();
+        detector.max_batch = match detector.plan.input.batch {
+            BatchAxis::Absent => 1,
+            BatchAxis::Fixed(pictures) => pictures.max(1),
+            BatchAxis::Dynamic => {
+                if wished > 1 && detector.takes_two() {
+                    wished
+                } else {
+                    1
+                }
+            }
+        };
+        Ok(detector)
     }
 
-    /// Looks at `frames`, any number, in calls of at most [`Detector::max_batch`] pictures.
+    /// Does the network really take two pictures? Exporters mark axes as dynamic that are not.
+    fn takes_two(&mut self) -> bool {
+        self.inputs.reserve(2);
+        let Ok(outputs) = self.inputs.run(&mut self.session, 2) else {
+            return false;
+        };
+        let shapes = shapes(&outputs);
+        let Ok(views) = views(&outputs, &shapes) else {
+            return false;
+        };
+        let mut boxes = Vec::new();
+        let decoded = decode(&self.plan, &views, 1, self.keep.min_confidence, &mut boxes);
+        decoded.is_ok()
+    }
+
+    /// Looks at `frames`, any number, in calls of at most [`Detector::max_batch`] pictures; one
+    /// answer per frame, in order.
     ///
     /// # Errors
     /// [`DetectError`] if a frame's planes are too short or the network fails.
     pub fn detect(&mut self, frames: &[&Frame]) -> Result<Vec<FrameDetections>, DetectError> {
-        Ok(frames.iter().map(|_| FrameDetections::default()).collect())
+        let mut answers = Vec::with_capacity(frames.len());
+        for together in frames.chunks(self.max_batch) {
+            self.detect_together(together, &mut answers)?;
+        }
+        Ok(answers)
+    }
+
+    fn detect_together(
+        &mut self,
+        frames: &[&Frame],
+        answers: &mut Vec<FrameDetections>,
+    ) -> Result<(), DetectError> {
+        let mut timer = StageTimer::start();
+        self.inputs.reserve(frames.len());
+        let mut prepared = Vec::with_capacity(frames.len());
+        for (slot, frame) in frames.iter().enumerate() {
+            let placement = self.inputs.write(slot, frame)?;
+            prepared.push((placement, StageTime::lap(&mut timer, 1)));
+        }
+        let failed = |source| DetectError::Network {
+            model: self.model.clone(),
+            doing: "running the network".to_owned(),
+            source,
+        };
+        let outputs = self
+            .inputs
+            .run(&mut self.session, frames.len())
+            .map_err(failed)?;
+        let inference = StageTime::lap(&mut timer, frames.len());
+        let shapes = shapes(&outputs);
+        let views = views(&outputs, &shapes).map_err(failed)?;
+        for (item, (placement, preprocess)) in prepared.into_iter().enumerate() {
+            self.boxes.clear();
+            let floor = self.keep.min_confidence;
+            let unreadable =
+                decode(&self.plan, &views, item, floor, &mut self.boxes).map_err(|source| {
+                    DetectError::Output {
+                        model: self.model.clone(),
+                        source,
+                    }
+                })?;
+            let (detections, implausible) =
+                self.keep
+                    .detections(&mut self.boxes, &placement, &mut self.suppressor);
+            answers.push(FrameDetections {
+                detections,
+                rejected: unreadable + implausible,
+                preprocess,
+                inference,
+                decode: StageTime::lap(&mut timer, 1),
+            });
+        }
+        Ok(())
     }
 
     /// Names of the classes, by [`crate::base::ClassId`].
     #[must_use]
     pub fn class_names(&self) -> &[String] {
-        &self.classes
+        &self.plan.classes
     }
 
     /// What computes the network, and why.
@@ -73,10 +226,10 @@ impl Detector {
         &self.report
     }
 
-    /// How a frame becomes the input of the model.
+    /// How the model is fed and read.
     #[must_use]
-    pub fn input(&self) -> &InputPlan {
-        &self.input
+    pub fn plan(&self) -> &ModelPlan {
+        &self.plan
     }
 
     /// Pictures that one call of the network takes.
@@ -90,4 +243,91 @@ impl Detector {
     pub fn confidence(&self) -> f32 {
         self.confidence
     }
+}
+
+fn decode(
+    plan: &ModelPlan,
+    outputs: &[OutputView<'_>],
+    item: usize,
+    min_confidence: f32,
+    boxes: &mut Vec<RawBox>,
+) -> Result<u64, super::OutputError> {
+    let head: &Head = &plan.head;
+    head.decode(outputs, item, &plan.input, min_confidence, boxes)
+}
+
+fn check_threshold(option: &'static str, value: f32) -> Result<(), DetectError> {
+    if (0.0..=1.0).contains(&value) {
+        Ok(())
+    } else {
+        Err(DetectError::Threshold { option, value })
+    }
+}
+
+/// Refuses what a reader would wait on or misunderstand.
+fn check_file(model: &ModelFiles) -> Result<(), DetectError> {
+    let refuse = |reason: String| {
+        Err(DetectError::File {
+            model: model.id.clone(),
+            reason,
+        })
+    };
+    let path = model.onnx.display();
+    match std::fs::metadata(&model.onnx) {
+        Err(error) => refuse(format!("{path} cannot be read: {error}")),
+        Ok(found) if found.is_dir() => {
+            refuse(format!("{path} is a folder, wanted is an .onnx file"))
+        }
+        Ok(found) if !found.is_file() => refuse(format!("{path} is no ordinary file")),
+        Ok(found) if found.len() == 0 => refuse(format!(
+            "{path} is empty, wanted is an .onnx file; was the download cut off?"
+        )),
+        Ok(_) => Ok(()),
+    }
+}
+
+fn check_input(model: &ModelFiles, input: &InputPlan) -> Result<(), DetectError> {
+    let sides = 1..=MAX_SIDE;
+    if sides.contains(&input.width) && sides.contains(&input.height) {
+        return Ok(());
+    }
+    Err(DetectError::File {
+        model: model.id.clone(),
+        reason: format!(
+            "input \"{}\" is {}x{}, allowed is 1 to {MAX_SIDE} per side; state another size in the manifest",
+            input.name, input.width, input.height
+        ),
+    })
+}
+
+/// Which classes are wanted, by index; all if none is named.
+fn wanted(
+    model: &ModelFiles,
+    known: &[String],
+    named: &[String],
+) -> Result<Vec<bool>, DetectError> {
+    let mut wanted = vec![named.is_empty(); known.len()];
+    for name in named {
+        let index = known.iter().position(|class| class == name).or_else(|| {
+            known
+                .iter()
+                .position(|class| class.eq_ignore_ascii_case(name))
+        });
+        let Some(index) = index else {
+            let near = known
+                .iter()
+                .min_by_key(|class| strsim::levenshtein(class, name));
+            let hint = near
+                .filter(|class| strsim::levenshtein(class, name) <= 1 + name.len() / 3)
+                .map_or_else(String::new, |class| format!(", did you mean \"{class}\"?"));
+            return Err(DetectError::UnknownClass {
+                model: model.id.clone(),
+                class: name.clone(),
+                hint,
+                known: known.join(", "),
+            });
+        };
+        wanted[index] = true;
+    }
+    Ok(wanted)
 }

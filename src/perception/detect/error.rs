@@ -1,6 +1,6 @@
 //! Why a model cannot be used.
 
-use super::runtime::RuntimeError;
+use super::{FrameError, ManifestError, OutputError, RecogniseError, RuntimeError, SignatureError};
 
 /// Why a model cannot be opened, or failed on a frame.
 #[derive(Debug, thiserror::Error)]
@@ -8,14 +8,23 @@ pub enum DetectError {
     /// ONNX Runtime cannot be loaded.
     #[error(transparent)]
     Runtime(#[from] RuntimeError),
-    /// The file is no model.
+    /// The path leads to nothing that could be a model.
     #[error("model {model}: {reason}")]
     File {
         /// Id or file name.
         model: String,
-        /// What is wrong with it.
+        /// What is wrong with it, and what is wanted.
         reason: String,
     },
+    /// The file is no ONNX model.
+    #[error(transparent)]
+    Signature(#[from] SignatureError),
+    /// The manifest cannot be used.
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    /// The graph is no detector that is known.
+    #[error(transparent)]
+    Recognise(#[from] RecogniseError),
     /// The network cannot be made, or failed.
     #[error("model {model}: {doing}")]
     Network {
@@ -27,8 +36,17 @@ pub enum DetectError {
         #[source]
         source: ort::Error,
     },
+    /// The outputs are not what the head reads.
+    #[error("model {model}: reading the outputs")]
+    Output {
+        /// Id or file name.
+        model: String,
+        /// What is wrong with them.
+        #[source]
+        source: OutputError,
+    },
     /// A class is asked for that the model does not know.
-    #[error("model {model}: no class \"{class}\"{hint}, known: {known}")]
+    #[error("model {model}: no class \"{class}\"{hint}; known: {known}")]
     UnknownClass {
         /// Id or file name.
         model: String,
@@ -40,16 +58,14 @@ pub enum DetectError {
         known: String,
     },
     /// A threshold is out of range.
-    #[error("{option}: {value}, allowed is {allowed}")]
-    Option {
+    #[error("detect.{option}: {value}, allowed is 0 to 1")]
+    Threshold {
         /// Name of the option.
         option: &'static str,
         /// Its value.
         value: f32,
-        /// What is allowed.
-        allowed: &'static str,
     },
     /// The planes of a frame are shorter than its size says.
     #[error(transparent)]
-    Frame(#[from] super::preprocess::FrameError),
+    Frame(#[from] FrameError),
 }

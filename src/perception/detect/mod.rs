@@ -18,6 +18,45 @@ pub use letterbox::Placement;
 pub use options::{
     DEFAULT_CONFIDENCE, DEFAULT_MAX_BATCH, DEFAULT_MAX_DETECTIONS, DEFAULT_MIN_CONFIDENCE,
     DEFAULT_NMS_IOU, DetectOptions, ModelFiles, Provider, UnknownProvider,
+//! A model's file is read once ([`Signature`]), recognised ([`recognise`]) into a [`ModelPlan`], and
+//! from then on every frame is fed and read as the plan says ([`Detector`]).
+//!
+//! Belongs here: everything that knows ONNX Runtime or model pixels. Does not belong here: threads,
+//! queues, and what becomes of the detections.
+
+mod colour;
+mod detections;
+mod detector;
+mod error;
+mod graph;
+mod heads;
+mod letterbox;
+mod manifest;
+mod onnx_proto;
+mod options;
+mod plan;
+mod preprocess;
+mod recognise;
+mod runtime;
+mod session;
+mod signature;
+mod suppress;
+mod taps;
+mod tensors;
+mod wire;
+
+pub use detector::{Detector, FrameDetections, StageTime};
+pub use error::DetectError;
+pub use graph::{Graph, Node, Preamble};
+pub use heads::{Head, OutputError};
+pub use letterbox::Placement;
+pub use manifest::{
+    ActivationName, BoxName, HeadName, LayoutName, Manifest, ManifestError, ManifestInput,
+    ManifestOutput, OrderName, ResizeName,
+};
+pub use options::{
+    DEFAULT_CONFIDENCE, DEFAULT_MAX_BATCH, DEFAULT_MAX_DETECTIONS, DEFAULT_MIN_CONFIDENCE,
+    DetectOptions, ModelFiles, Provider, UnknownProvider,
 };
 pub use plan::{
     BatchAxis, ChannelOrder, Dtype, ExtraInput, ExtraRole, InputPlan, Layout, LetterboxAnchor,
@@ -26,3 +65,9 @@ pub use plan::{
 pub use preprocess::FrameError;
 pub use runtime::{Runtime, RuntimeError};
 pub use session::ProviderReport;
+pub use preprocess::{Element, FrameError, Padding, Preprocessor};
+pub use recognise::{ModelPlan, RecogniseError, plan as recognise};
+pub use runtime::{Runtime, RuntimeError};
+pub use session::ProviderReport;
+pub use signature::{ElementType, Signature, SignatureError, TensorInfo};
+pub use suppress::{MAX_CANDIDATES, Suppressor};

@@ -15,11 +15,6 @@ pub const DEFAULT_CONFIDENCE: f32 = 0.25;
 /// Source: ByteTrack (arXiv 2110.06864), low threshold.
 pub const DEFAULT_MIN_CONFIDENCE: f32 = 0.1;
 
-/// Overlap from which two boxes of one class are one object.
-///
-/// Source: between the defaults of YOLOX (0.45) and Ultralytics (0.7), suited to traffic.
-pub const DEFAULT_NMS_IOU: f32 = 0.6;
-
 /// Detections kept per frame.
 pub const DEFAULT_MAX_DETECTIONS: usize = 300;
 
@@ -103,8 +98,8 @@ pub struct DetectOptions {
     pub confidence: Option<f32>,
     /// Score from which a detection is kept, 0..=1; a lower `confidence` lowers it.
     pub min_confidence: f32,
-    /// IoU from which two boxes of one class are one object, 0..=1.
-    pub nms_iou: f32,
+    /// IoU from which two boxes of one class are one object, 0..=1; `None` takes the family's own.
+    pub nms_iou: Option<f32>,
     /// Names of the classes to keep; empty keeps all.
     pub classes: Vec<String>,
     /// Detections kept per frame, best first.
@@ -122,7 +117,7 @@ impl Default for DetectOptions {
             intra_threads: NonZeroUsize::MIN,
             confidence: None,
             min_confidence: DEFAULT_MIN_CONFIDENCE,
-            nms_iou: DEFAULT_NMS_IOU,
+            nms_iou: None,
             classes: Vec::new(),
             max_detections: DEFAULT_MAX_DETECTIONS,
             max_batch: NonZeroUsize::new(DEFAULT_MAX_BATCH).expect("the constant is not 0"),
@@ -146,11 +141,7 @@ impl ModelFiles {
     #[must_use]
     pub fn from_onnx(onnx: &Path) -> Self {
         Self {
-            id: onnx
-                .file_stem()
-                .unwrap_or_default()
-                .to_string_lossy()
-                .into_owned(),
+            id: onnx.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
             onnx: onnx.to_owned(),
             manifest: None,
         }

@@ -1,0 +1,140 @@
+//! Y'CbCr → the channels of a model.
+
+use crate::base::{ColorMatrix, ColorRange};
+
+use super::taps::SAMPLE_UNIT;
+use super::{ChannelOrder, Dtype, InputPlan};
+
+/// One channel as a function of blended Y, U and V: `clamp(y·Y + u·U + v·V + offset, low, high)`.
+#[derive(Debug, Clone, Copy)]
+struct Channel {
+    y: f32,
+    u: f32,
+    v: f32,
+    offset: f32,
+    low: f32,
+    high: f32,
+}
+
+impl Channel {
+    /// `clamp`, in the form that is one instruction per bound: it would also check the bounds and
+    /// keep NaN apart, which cannot occur.
+    #[inline(always)]
+    fn cut(self, value: f32) -> f32 {
+        let cut = if value > self.low { value } else { self.low };
+        if cut < self.high { cut } else { self.high }
+    }
+}
+
+/// Red, green and blue, shifted and scaled as the model wants them.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Colour {
+    rgb: [Channel; 3],
+    order: ChannelOrder,
+}
+
+/// One row of pairs of neighbours: see [`super::taps::fetch`] and [`super::taps::fetch_interleaved`].
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pairs<'a> {
+    pub(super) luma: &'a [u32],
+    pub(super) luma_weight: &'a [f32],
+    pub(super) chroma_left: &'a [u32],
+    pub(super) chroma_right: &'a [u32],
+    pub(super) chroma_weight: &'a [f32],
+}
+
+impl Colour {
+    /// Source: ITU-R BT.601-7 and BT.709-6; the inverse of `Y' = Kr·R + Kg·G + Kb·B` with
+    /// `Cb = (B − Y') / (2·(1 − Kb))` and `Cr = (R − Y') / (2·(1 − Kr))`.
+    pub(super) fn new(plan: &InputPlan, matrix: ColorMatrix, range: ColorRange) -> Self {
+        let (kr, kb) = match matrix {
+            ColorMatrix::Bt601 => (0.299, 0.114),
+            ColorMatrix::Bt709 => (0.2126, 0.0722),
+        };
+        let kg: f64 = 1.0 - kr - kb;
+        let (black, luma, chroma) = match range {
+            ColorRange::Limited => (16.0, 255.0 / 219.0, 255.0 / 224.0),
+            ColorRange::Full => (0.0, 1.0, 1.0),
+        };
+        let red_v = 2.0 * (1.0 - kr) * chroma;
+        let blue_u = 2.0 * (1.0 - kb) * chroma;
+        let green_u = -blue_u * kb / kg;
+        let green_v = -red_v * kr / kg;
+        let rgb = [(0.0, red_v), (green_u, green_v), (blue_u, 0.0)];
+        let channel = |index: usize| {
+            let (u, v) = rgb[index];
+            let place = match plan.order {
+                ChannelOrder::Rgb => index,
+                ChannelOrder::Bgr => 2 - index,
+            };
+            let (mean, std) = match plan.dtype {
+                Dtype::F32 | Dtype::F16 => (plan.mean[place], plan.std[place]),
+                Dtype::U8 => (0.0, 1.0),
+            };
+            let (mean, std) = (f64::from(mean), f64::from(std));
+            let unit = f64::from(SAMPLE_UNIT) / std;
+            let (black_out, white_out) = (-mean / std, (255.0 - mean) / std);
+            Channel {
+                y: (luma * unit) as f32,
+                u: (u * unit) as f32,
+                v: (v * unit) as f32,
+                offset: ((-luma * black - 128.0 * (u + v) - mean) / std) as f32,
+                low: black_out.min(white_out) as f32,
+                high: black_out.max(white_out) as f32,
+            }
+        };
+        Self {
+            rgb: [channel(0), channel(1), channel(2)],
+            order: plan.order,
+        }
+    }
+
+    /// One row, the channels in the order of the model.
+    pub(super) fn row(&self, pairs: Pairs<'_>, [first, second, third]: [&mut [f32]; 3]) {
+        match self.order {
+            ChannelOrder::Rgb => colour_row(&self.rgb, pairs, first, second, third),
+            ChannelOrder::Bgr => colour_row(&self.rgb, pairs, third, second, first),
+        }
+    }
+}
+
+#[inline(never)]
+fn colour_row(
+    [r, g, b]: &[Channel; 3],
+    pairs: Pairs<'_>,
+    red: &mut [f32],
+    green: &mut [f32],
+    blue: &mut [f32],
+) {
+    let (r, g, b) = (*r, *g, *b);
+    let length = red.len();
+    // Equal lengths let the compiler drop all other checks and vectorise.
+    let (green, blue) = (&mut green[..length], &mut blue[..length]);
+    let (luma, luma_weight) = (&pairs.luma[..length], &pairs.luma_weight[..length]);
+    let (left, right) = (&pairs.chroma_left[..length], &pairs.chroma_right[..length]);
+    let chroma_weight = &pairs.chroma_weight[..length];
+    for i in 0..length {
+        let y = mix(low(luma[i]), high(luma[i]), luma_weight[i]);
+        let u = mix(low(left[i]), low(right[i]), chroma_weight[i]);
+        let v = mix(high(left[i]), high(right[i]), chroma_weight[i]);
+        red[i] = r.cut(r.y * y + r.v * v + r.offset);
+        green[i] = g.cut(g.y * y + g.u * u + g.v * v + g.offset);
+        blue[i] = b.cut(b.y * y + b.u * u + b.offset);
+    }
+}
+
+#[inline(always)]
+fn mix(left: f32, right: f32, weight: f32) -> f32 {
+    left + (right - left) * weight
+}
+
+/// Signed on the way: SSE2 converts signed integers only.
+#[inline(always)]
+fn low(pair: u32) -> f32 {
+    (pair & 0xffff) as i32 as f32
+}
+
+#[inline(always)]
+fn high(pair: u32) -> f32 {
+    (pair >> 16) as i32 as f32
+}

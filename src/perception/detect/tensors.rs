@@ -1,0 +1,242 @@
+//! What goes into the network and what comes out, as ONNX Runtime holds it.
+
+use std::borrow::Cow;
+
+use half::f16;
+use ort::session::{Session, SessionInputValue, SessionOutputs};
+use ort::value::{DynValue, TensorElementType, TensorRef};
+
+use crate::base::{Frame, Size};
+
+use super::{
+    BatchAxis, Dtype, ExtraInput, ExtraRole, FrameError, InputPlan, Layout, OutputView, Padding,
+    Placement, Preprocessor, Signature, TensorData,
+};
+
+/// Elements of the image tensor, one slot after the other.
+#[derive(Debug)]
+enum Image {
+    F32(Vec<f32>),
+    F16(Vec<f16>),
+    U8(Vec<u8>),
+}
+
+/// An input besides the image, two values per picture.
+#[derive(Debug)]
+struct Extra {
+    input: ExtraInput,
+    /// Whether the graph wants `[2]` instead of `[pictures, 2]`.
+    is_flat: bool,
+    floats: Vec<f32>,
+    integers: Vec<i64>,
+}
+
+/// The inputs of the network: one buffer that is written in place and never made anew.
+#[derive(Debug)]
+pub(super) struct Inputs {
+    name: String,
+    batch: BatchAxis,
+    dims: [i64; 3],
+    model: Size,
+    slot_len: usize,
+    image: Image,
+    extras: Vec<Extra>,
+    /// What lies in each slot, so that its padding need not be written again.
+    placements: Vec<Option<Placement>>,
+    preprocessor: Preprocessor,
+}
+
+impl Inputs {
+    pub(super) fn new(plan: &InputPlan, signature: &Signature) -> Self {
+        let (width, height) = (plan.width as i64, plan.height as i64);
+        let extras = plan.extra.iter().map(|input| {
+            let stated = signature.inputs.iter().find(|one| one.name == input.name);
+            Extra {
+                input: input.clone(),
+                is_flat: stated.is_some_and(|one| one.has_shape && one.dims.len() == 1),
+                floats: Vec::new(),
+                integers: Vec::new(),
+            }
+        });
+        let preprocessor = Preprocessor::new(plan.clone());
+        Self {
+            name: plan.name.clone(),
+            batch: plan.batch,
+            dims: match plan.layout {
+                Layout::Nchw => [3, height, width],
+                Layout::Nhwc => [height, width, 3],
+            },
+            model: Size {
+                width: plan.width as u32,
+                height: plan.height as u32,
+            },
+            slot_len: preprocessor.slot_len(),
+            image: match plan.dtype {
+                Dtype::F32 => Image::F32(Vec::new()),
+                Dtype::F16 => Image::F16(Vec::new()),
+                Dtype::U8 => Image::U8(Vec::new()),
+            },
+            extras: extras.collect(),
+            placements: Vec::new(),
+            preprocessor,
+        }
+    }
+
+    /// Pictures in the tensor of a call that is about `pictures` of them.
+    fn tensor_pictures(&self, pictures: usize) -> usize {
+        match self.batch {
+            BatchAxis::Fixed(fixed) => fixed,
+            BatchAxis::Dynamic => pictures,
+            BatchAxis::Absent => 1,
+        }
+    }
+
+    /// Makes room for a call about `pictures` pictures; no allocation once there was one as large.
+    pub(super) fn reserve(&mut self, pictures: usize) {
+        let slots = self.tensor_pictures(pictures);
+        if slots <= self.placements.len() {
+            return;
+        }
+        let elements = slots * self.slot_len;
+        match &mut self.image {
+            Image::F32(data) => data.resize(elements, 0.0),
+            Image::F16(data) => data.resize(elements, f16::ZERO),
+            Image::U8(data) => data.resize(elements, 0),
+        }
+        let whole = Placement {
+            left: 0,
+            top: 0,
+            width: self.model.width as usize,
+            height: self.model.height as usize,
+            frame: self.model,
+        };
+        let first_new = self.placements.len();
+        self.placements.resize(slots, None);
+        for extra in &mut self.extras {
+            extra.floats.resize(2 * slots, 0.0);
+            extra.integers.resize(2 * slots, 0);
+            for slot in first_new..slots {
+                extra.set(slot, &whole, self.model);
+            }
+        }
+    }
+
+    /// Writes a frame to a slot that [`Inputs::reserve`] has made.
+    pub(super) fn write(&mut self, slot: usize, frame: &Frame) -> Result<Placement, FrameError> {
+        let size = frame.meta.size;
+        let known = self.placements[slot];
+        let padding = if known.is_some_and(|known| known == self.preprocessor.placement(size)) {
+            Padding::Kept
+        } else {
+            Padding::Write
+        };
+        let range = slot * self.slot_len..(slot + 1) * self.slot_len;
+        let (preprocessor, pixels) = (&mut self.preprocessor, &frame.pixels);
+        let placement = match &mut self.image {
+            Image::F32(data) => preprocessor.write(size, pixels, &mut data[range], padding),
+            Image::F16(data) => preprocessor.write(size, pixels, &mut data[range], padding),
+            Image::U8(data) => preprocessor.write(size, pixels, &mut data[range], padding),
+        }?;
+        self.placements[slot] = Some(placement);
+        for extra in &mut self.extras {
+            extra.set(slot, &placement, self.model);
+        }
+        Ok(placement)
+    }
+
+    /// Runs the network on the first `pictures` slots.
+    pub(super) fn run<'s>(
+        &self,
+        session: &'s mut Session,
+        pictures: usize,
+    ) -> ort::Result<SessionOutputs<'s>> {
+        let slots = self.tensor_pictures(pictures);
+        let [a, b, c] = self.dims;
+        let shape = match self.batch {
+            BatchAxis::Absent => vec![a, b, c],
+            BatchAxis::Fixed(_) | BatchAxis::Dynamic => vec![slots as i64, a, b, c],
+        };
+        let elements = slots * self.slot_len;
+        let image: SessionInputValue<'_> = match &self.image {
+            Image::F32(data) => TensorRef::from_array_view((shape, &data[..elements]))?.into(),
+            Image::F16(data) => TensorRef::from_array_view((shape, &data[..elements]))?.into(),
+            Image::U8(data) => TensorRef::from_array_view((shape, &data[..elements]))?.into(),
+        };
+        let mut values = vec![(Cow::from(self.name.as_str()), image)];
+        for extra in &self.extras {
+            values.push((Cow::from(extra.input.name.as_str()), extra.value(slots)?));
+        }
+        session.run(values)
+    }
+}
+
+impl Extra {
+    fn set(&mut self, slot: usize, placement: &Placement, model: Size) {
+        let frame = placement.frame;
+        let (scale_x, scale_y) = placement.scale();
+        let pair = match self.input.role {
+            ExtraRole::FrameSizeWh => [f64::from(frame.width), f64::from(frame.height)],
+            ExtraRole::FrameSizeHw => [f64::from(frame.height), f64::from(frame.width)],
+            ExtraRole::ModelSizeHw => [f64::from(model.height), f64::from(model.width)],
+            ExtraRole::ScaleYx => [scale_y, scale_x],
+        };
+        let range = 2 * slot..2 * slot + 2;
+        self.floats[range.clone()].copy_from_slice(&pair.map(|value| value as f32));
+        self.integers[range].copy_from_slice(&pair.map(|value| value as i64));
+    }
+
+    fn value(&self, slots: usize) -> ort::Result<SessionInputValue<'_>> {
+        let (shape, elements) = if self.is_flat {
+            (vec![2], 2)
+        } else {
+            (vec![slots as i64, 2], 2 * slots)
+        };
+        Ok(if self.input.is_int64 {
+            TensorRef::from_array_view((shape, &self.integers[..elements]))?.into()
+        } else {
+            TensorRef::from_array_view((shape, &self.floats[..elements]))?.into()
+        })
+    }
+}
+
+/// Dimensions of every output, in the order of the graph.
+pub(super) fn shapes(outputs: &SessionOutputs<'_>) -> Vec<Vec<usize>> {
+    (0..outputs.len())
+        .map(|index| {
+            let dims = outputs[index].dtype().tensor_shape();
+            dims.map_or_else(Vec::new, |dims| {
+                dims.iter()
+                    .map(|length| usize::try_from(*length).unwrap_or(0))
+                    .collect()
+            })
+        })
+        .collect()
+}
+
+/// The outputs as the heads read them; an output of a type that no head reads is left out.
+pub(super) fn views<'a>(
+    outputs: &'a SessionOutputs<'_>,
+    shapes: &'a [Vec<usize>],
+) -> ort::Result<Vec<OutputView<'a>>> {
+    let mut views = Vec::with_capacity(shapes.len());
+    for (index, (name, shape)) in outputs.keys().zip(shapes).enumerate() {
+        if let Some(data) = data(&outputs[index])? {
+            views.push(OutputView { name, shape, data });
+        }
+    }
+    Ok(views)
+}
+
+fn data(value: &DynValue) -> ort::Result<Option<TensorData<'_>>> {
+    let Some(element) = value.dtype().tensor_type() else {
+        return Ok(None);
+    };
+    Ok(match element {
+        TensorElementType::Float32 => Some(TensorData::F32(value.try_extract_tensor()?.1)),
+        TensorElementType::Float16 => Some(TensorData::F16(value.try_extract_tensor()?.1)),
+        TensorElementType::Int64 => Some(TensorData::I64(value.try_extract_tensor()?.1)),
+        TensorElementType::Int32 => Some(TensorData::I32(value.try_extract_tensor()?.1)),
+        TensorElementType::Uint8 => Some(TensorData::U8(value.try_extract_tensor()?.1)),
+        _ => None,
+    })
+}
