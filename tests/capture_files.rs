@@ -60,7 +60,9 @@ fn assert_every_frame(path: &Path, size: (u32, u32)) {
     }
     let mut sums: Vec<u64> = log.frames.iter().map(|frame| frame.checksum).collect();
     sums.dedup();
-    assert_eq!(sums.len(), expected.len(), "{name}: a picture came twice");
+    // One pixel of one colour says nothing.
+    let distinct = if size == (1, 1) { 1 } else { expected.len() };
+    assert_eq!(sums.len(), distinct, "{name}: a picture came twice");
 }
 
 const TESTSRC: &str = "testsrc2=s=320x180:r=25:d=2";
@@ -113,7 +115,7 @@ fn every_frame_of_every_kind_of_file_arrives_once() {
         ),
         (
             "odd.mkv",
-            "testsrc2=s=641x361:r=25:d=1",
+            "testsrc2=s=640x360:r=25:d=1,format=rgb24,pad=641:361",
             &["-c:v", "ffv1", "-pix_fmt", "yuv420p"],
             (641, 361),
         ),

@@ -60,8 +60,22 @@ pub(super) fn decode_bin(depay: &str, decoder: &str, sync: bool) -> Result<gst::
         ("queue_frames", "8"),
         ("sync", if sync { "true" } else { "false" }),
     ])?;
-    gst::parse::bin_from_description(&text, true)
-        .map_err(|error| parse_fault("capture-decode.gst", &error))
+    let bin = gst::parse::bin_from_description(&text, false)
+        .map_err(|error| parse_fault("capture-decode.gst", &error))?;
+    // Not left to the parser: a decoder found later leaves other ends open as well.
+    let entry = bin
+        .by_name("entry")
+        .and_then(|entry| entry.static_pad("sink"));
+    let ghost = entry.and_then(|pad| gst::GhostPad::builder_with_target(&pad).ok());
+    let added = ghost.is_some_and(|ghost| bin.add_pad(&ghost.name("sink").build()).is_ok());
+    if added {
+        Ok(bin)
+    } else {
+        Err(CaptureError::Pipeline {
+            name: "capture-decode.gst".to_owned(),
+            reason: "it needs an element named entry".to_owned(),
+        })
+    }
 }
 
 /// Checks a source as far as that is possible without opening a stream.
