@@ -10,6 +10,9 @@ const TABLE: &str = include_str!("../../pipelines/codecs.txt");
 /// Families in the order in which `decode = "auto"` tries them.
 const FAMILIES: [Decode; 4] = [Decode::Nvdec, Decode::Va, Decode::V4l2, Decode::Software];
 
+/// Media types of RTP caps; the second is that of a stream which is announced, not yet set up.
+const RTP_NAMES: [&str; 2] = ["application/x-rtp", "application/x-unknown"];
+
 /// How a stream found in a source is decoded.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Chain {
@@ -49,7 +52,7 @@ pub(super) fn is_video(caps: &gst::CapsRef) -> bool {
     caps.structure(0).is_some_and(|structure| {
         let name = structure.name();
         match name.as_str() {
-            "application/x-rtp" => structure.get::<&str>("media") == Ok("video"),
+            name if RTP_NAMES.contains(&name) => structure.get::<&str>("media") == Ok("video"),
             _ => name.starts_with("video/") || name.starts_with("image/"),
         }
     })
@@ -61,7 +64,7 @@ pub(super) fn codec_of(caps: &gst::CapsRef) -> String {
         return "nothing".to_owned();
     };
     let name = structure.name();
-    if name == "application/x-rtp" {
+    if RTP_NAMES.contains(&name.as_str()) {
         let encoding: String = structure
             .get::<&str>("encoding-name")
             .unwrap_or("unknown")
@@ -92,7 +95,7 @@ pub(super) fn chain_for(
     let row_name = if known { codec.as_str() } else { "other" };
     let is_rtp = caps
         .structure(0)
-        .is_some_and(|structure| structure.name() == "application/x-rtp");
+        .is_some_and(|structure| RTP_NAMES.contains(&structure.name().as_str()));
     let mut depay = String::new();
     let steps = if is_rtp {
         ["depay", "parse"].as_slice()
