@@ -55,13 +55,11 @@ pub enum CaptureError {
     },
     /// An element that is not installed.
     #[error(
-        "GStreamer has no element \"{element}\"; install {package}, `gantryd doctor` lists what is missing"
+        "GStreamer has no element \"{element}\"; install the packages gstreamer1.0-plugins-base, -good, -bad and gstreamer1.0-libav (`gantryd doctor` lists what is missing)"
     )]
     ElementMissing {
         /// The element.
         element: String,
-        /// The Debian package that holds it.
-        package: String,
     },
     /// The decoder that was asked for does not exist here.
     #[error(

@@ -5,12 +5,22 @@
 //! of its last frame, and names why it ended (`ending`). Frames leave on GStreamer's own streaming
 //! threads (`frames`), numbered and divided into runs by `sequence`.
 
+mod branch;
+mod codecs;
+mod description;
+mod ending;
 mod error;
+mod frames;
+mod images;
 mod options;
+mod outlet;
+mod sequence;
+mod session;
 mod source;
 mod status;
 mod supervisor;
 
+pub use codecs::decoders;
 pub use error::{CaptureError, SourceError};
 pub use options::{Backoff, CameraOptions, Codec, Decode, RawRecord};
 pub use source::{HttpSource, RtspSource, Source, TestSource, Transport};
