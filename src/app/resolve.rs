@@ -61,7 +61,7 @@ pub fn detect_from_config(config: &Config) -> DetectOptions {
         intra_threads: non_zero(*intra_threads),
         confidence: confidence.set().map(|c| c as f32),
         min_confidence: least(*min_confidence as f32, lowest),
-        nms_iou: nms_iou.set().map_or(default.nms_iou, |iou| iou as f32),
+        nms_iou: nms_iou.set().map(|iou| iou as f32),
         max_batch: max_batch.set().map_or(default.max_batch, non_zero),
         ..default
     }

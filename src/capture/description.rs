@@ -11,6 +11,7 @@ use gstreamer_app as gst_app;
 use super::images::{ImageList, describe};
 use super::source::{HttpSource, RtspSource, Transport};
 use super::{CameraOptions, CaptureError, Codec, Source};
+use crate::base::Secret;
 use crate::base::PipelineText;
 
 /// Endings of paths on a server that hold a file or a play list, not an endless stream.
@@ -287,12 +288,12 @@ fn set_path(element: &gst::Element, property: &str, path: &Path) -> Result<(), C
     Ok(())
 }
 
-fn set_login(element: &gst::Element, user: Option<&str>, password: Option<&super::Secret>) {
+fn set_login(element: &gst::Element, user: Option<&str>, password: Option<&Secret>) {
     if let Some(user) = user {
         set(element, "user-id", user);
     }
     if let Some(password) = password {
-        set(element, "user-pw", password.reveal());
+        set(element, "user-pw", password.expose());
     }
 }
 
