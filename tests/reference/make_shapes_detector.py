@@ -64,8 +64,8 @@ def main() -> None:
         summed = node("Conv", [mask, across], p + "summed", pads=[0, w // 2, 0, w // 2 - 1])
         share = node("Conv", [summed, down], p + "share", pads=[h // 2, 0, h // 2 - 1, 0])
         score = node("Sub", [share, "tilt"], p + "score")
-        size = [h // 2 * 2 + 1, w // 2 * 2 + 1]
-        peak = node("MaxPool", [score], p + "peak", kernel_shape=size, pads=[size[0] // 2, size[1] // 2] * 2)
+        column_peak = node("MaxPool", [score], p + "column_peak", kernel_shape=[h + 1, 1], pads=[h // 2, 0] * 2)
+        peak = node("MaxPool", [column_peak], p + "peak", kernel_shape=[1, w + 1], pads=[0, w // 2] * 2)
         is_peak = node("Cast", [node("Equal", [score, peak], p + "equal")], p + "is_peak", to=TensorProto.FLOAT)
         kept = node("Clip", [node("Mul", [score, is_peak], p + "peaks"), "zero", "one"], p + "kept")
         flat = node("Reshape", [node("Reshape", [kept, const(p + "shape", np.array([0, HEIGHT * WIDTH]))], p + "flat2"), "flat"], p + "flat")
