@@ -19,6 +19,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 HEIGHT, WIDTH = 192, 320
 ROWS_PER_CLASS = 100
+# A shape of which less can be seen is not detected.
+LEAST_VISIBLE = 0.6
 # Width and height in model pixels (half of frame pixels), index of the own colour channel.
 SHAPES = [("person", 12, 32, 0), ("car", 36, 20, 1), ("truck", 56, 28, 2)]
 
@@ -45,6 +47,9 @@ def main() -> None:
     const("gain", np.float32(3.0))
     const("zero", np.float32(0.0))
     const("one", np.float32(1.0))
+    const("most", np.float32(0.9))
+    const("little", np.float32(0.1))
+    const("least", np.float32(LEAST_VISIBLE))
     const("flat", np.array([0, -1]))
     const("k", np.array([ROWS_PER_CLASS]))
     const("width", np.array(WIDTH))
@@ -63,11 +68,16 @@ def main() -> None:
         down = const(p + "down", np.full((1, 1, h, 1), 1.0 / h, np.float32))
         summed = node("Conv", [mask, across], p + "summed", pads=[0, w // 2, 0, w // 2 - 1])
         share = node("Conv", [summed, down], p + "share", pads=[h // 2, 0, h // 2 - 1, 0])
-        score = node("Sub", [share, "tilt"], p + "score")
+        # Half-hidden shapes give a plateau of equal scores: its middle is the best guess.
+        around = node("AveragePool", [share], p + "around", kernel_shape=[9, 9], pads=[4, 4, 4, 4], count_include_pad=1)
+        mixed = node("Add", [node("Mul", [share, "most"], p + "mostly"), node("Mul", [around, "little"], p + "partly")], p + "mixed")
+        score = node("Sub", [mixed, "tilt"], p + "score")
         column_peak = node("MaxPool", [score], p + "column_peak", kernel_shape=[h + 1, 1], pads=[h // 2, 0] * 2)
         peak = node("MaxPool", [column_peak], p + "peak", kernel_shape=[1, w + 1], pads=[0, w // 2] * 2)
         is_peak = node("Cast", [node("Equal", [score, peak], p + "equal")], p + "is_peak", to=TensorProto.FLOAT)
-        kept = node("Clip", [node("Mul", [score, is_peak], p + "peaks"), "zero", "one"], p + "kept")
+        is_shape = node("Cast", [node("Greater", [share, "least"], p + "enough")], p + "is_shape", to=TensorProto.FLOAT)
+        shown = node("Mul", [node("Mul", [share, is_peak], p + "peaks"), is_shape], p + "shown")
+        kept = node("Clip", [shown, "zero", "one"], p + "kept")
         flat = node("Reshape", [node("Reshape", [kept, const(p + "shape", np.array([0, HEIGHT * WIDTH]))], p + "flat2"), "flat"], p + "flat")
         nodes.append(helper.make_node("TopK", [flat, "k"], [p + "values", p + "cells"], axis=1))
         column = node("Cast", [node("Mod", [p + "cells", "width"], p + "col")], p + "x", to=TensorProto.FLOAT)
