@@ -14,7 +14,7 @@ use super::cli::BenchArgs;
 use super::pipeline::{CameraPlan, Outlet, Pipeline, PipelineOptions, WhenFull};
 use super::signals::Signals;
 use super::summary::process_cpu_time;
-use super::{models, resolve, writers};
+use super::{resolve, writers};
 use crate::base::{CameraId, Metrics, Stage, StageStats, StopSource, Worker};
 use crate::capture::{CameraOptions, Source};
 use crate::perception::track::TrackOptions;
@@ -57,7 +57,7 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
     let ids: Vec<CameraId> = cameras.iter().map(|plan| plan.capture.id.clone()).collect();
     let options = PipelineOptions {
         cameras,
-        model: models::resolve(args.detect.model.as_ref())?,
+        model: resolve::model(args.detect.model.as_ref())?,
         detect: resolve::detect_from_args(&args.detect),
         workers: args
             .detect

@@ -6,16 +6,31 @@ use std::time::Duration;
 
 use super::cli::{DetectArgs, SourceArgs};
 use super::config::{
-    self, CameraConfig, CameraUri, Config, DetectConfig, RecordConfig, TrackConfig,
+    self, CameraConfig, CameraUri, Config, DetectConfig, ModelRef, RecordConfig, TrackConfig,
 };
+use super::models::{self, ModelError};
 use super::pipeline::CameraPlan;
 use crate::base::{CameraId, Secret};
 use crate::capture::{
     CameraOptions, Codec, Decode, HttpSource, RawRecord, RtspSource, Source, Transport,
 };
-use crate::perception::detect::{DetectOptions, Provider};
+use crate::perception::detect::{DetectOptions, ModelFiles, Provider};
 use crate::perception::track::TrackOptions;
 use crate::sinks::record::{EncoderChoice, RecordOptions, RecordPace, RecordTarget};
+
+/// The model where none is named: the one that will come with gantryd.
+const DEFAULT_MODEL: &str = "resident-n";
+
+/// The files of the model asked for.
+///
+/// # Errors
+/// [`ModelError`] names the known models.
+pub fn model(wanted: Option<&ModelRef>) -> Result<ModelFiles, ModelError> {
+    match wanted {
+        Some(wanted) => models::resolve(&wanted.to_string()),
+        None => models::resolve(DEFAULT_MODEL),
+    }
+}
 
 /// Model options of a one-shot command.
 #[must_use]

@@ -12,7 +12,7 @@ use super::config::{CameraConfig, Config, Listen};
 use super::pipeline::{Outlet, Pipeline, PipelineOptions, WhenFull};
 use super::signals::Signals;
 use super::writers::{self, DaemonText};
-use super::{models, resolve, service};
+use super::{resolve, service};
 use crate::base::{CameraId, Metrics, StopSource, Worker, WorkerEnd};
 use crate::capture::{CameraState, StatusHandle};
 use crate::sinks::annotate::{AnnotateOptions, Annotator};
@@ -84,13 +84,17 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn options(config: &Config) -> anyhow::Result<PipelineOptions> {
+/// The frame path of a configuration.
+///
+/// # Errors
+/// If its model is not known.
+pub fn options(config: &Config) -> anyhow::Result<PipelineOptions> {
     let cameras = config.cameras.iter();
     Ok(PipelineOptions {
         cameras: cameras
             .map(|camera| resolve::camera_from_config(camera, config))
             .collect(),
-        model: models::resolve(Some(&config.detect.model))?,
+        model: resolve::model(Some(&config.detect.model))?,
         detect: resolve::detect_from_config(config),
         workers: config
             .detect

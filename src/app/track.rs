@@ -11,7 +11,6 @@ use anyhow::{Context, bail};
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
 use super::cli::TrackArgs;
-use super::models;
 use super::pipeline::{CameraPlan, Outlet, Pipeline, PipelineOptions, Published, WhenFull};
 use super::progress::Progress;
 use super::resolve;
@@ -66,7 +65,7 @@ pub fn run(args: &TrackArgs) -> anyhow::Result<()> {
         .with_context(|| format!("creating the output folder {}", args.out.display()))?;
     let shared = Shared {
         args,
-        model: models::resolve(args.detect.model.as_ref())?,
+        model: resolve::model(args.detect.model.as_ref())?,
         detect: resolve::detect_from_args(&args.detect),
         signals: Signals::listen().context("listening for signals")?,
     };

@@ -78,7 +78,7 @@ impl Detector {
         check_threshold("confidence", confidence)?;
         check_threshold("min_confidence", options.min_confidence)?;
         check_threshold("nms_iou", options.nms_iou.unwrap_or(0.0))?;
-        check_file(model)?;
+        model.check()?;
         let signature = Signature::read(&model.onnx)?;
         let manifest = model.manifest.as_deref().map(Manifest::read).transpose()?;
         let plan = recognise(&model.onnx, &signature, manifest.as_ref())?;
@@ -261,28 +261,6 @@ fn check_threshold(option: &'static str, value: f32) -> Result<(), DetectError> 
         Ok(())
     } else {
         Err(DetectError::Threshold { option, value })
-    }
-}
-
-/// Refuses what a reader would wait on or misunderstand.
-fn check_file(model: &ModelFiles) -> Result<(), DetectError> {
-    let refuse = |reason: String| {
-        Err(DetectError::File {
-            model: model.id.clone(),
-            reason,
-        })
-    };
-    let path = model.onnx.display();
-    match std::fs::metadata(&model.onnx) {
-        Err(error) => refuse(format!("{path} cannot be read: {error}")),
-        Ok(found) if found.is_dir() => {
-            refuse(format!("{path} is a folder, wanted is an .onnx file"))
-        }
-        Ok(found) if !found.is_file() => refuse(format!("{path} is no ordinary file")),
-        Ok(found) if found.len() == 0 => refuse(format!(
-            "{path} is empty, wanted is an .onnx file; was the download cut off?"
-        )),
-        Ok(_) => Ok(()),
     }
 }
 

@@ -5,6 +5,8 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
+use super::DetectError;
+
 /// Score from which a detection is believed at once, where the operator names none.
 ///
 /// Source: the default of the YOLO families' own predict commands.
@@ -144,6 +146,31 @@ impl ModelFiles {
             id: onnx.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
             onnx: onnx.to_owned(),
             manifest: None,
+        }
+    }
+
+    /// Refuses what a reader would wait on or misunderstand: a folder, a pipe, an empty file.
+    ///
+    /// # Errors
+    /// [`DetectError::File`] says what is there instead of a model.
+    pub fn check(&self) -> Result<(), DetectError> {
+        let refuse = |reason: String| {
+            Err(DetectError::File {
+                model: self.id.clone(),
+                reason,
+            })
+        };
+        let path = self.onnx.display();
+        match std::fs::metadata(&self.onnx) {
+            Err(error) => refuse(format!("{path} cannot be read: {error}")),
+            Ok(found) if found.is_dir() => {
+                refuse(format!("{path} is a folder, wanted is an .onnx file"))
+            }
+            Ok(found) if !found.is_file() => refuse(format!("{path} is no ordinary file")),
+            Ok(found) if found.len() == 0 => refuse(format!(
+                "{path} is empty, wanted is an .onnx file; was the download cut off?"
+            )),
+            Ok(_) => Ok(()),
         }
     }
 }
