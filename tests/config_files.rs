@@ -204,7 +204,7 @@ fn missing_files_are_told_with_their_place() {
         ]
     );
     assert!(
-        told.contains("gone.gst: entity not found, allowed is a file that can be read"),
+        told.contains("gone.gst: no such file, allowed is a file that can be read"),
         "{told}"
     );
 }
@@ -246,7 +246,7 @@ fn bad_uris_are_told_without_credentials() {
         ),
         (
             "gone.mp4",
-            "gone.mp4: entity not found, allowed is a file that can be read",
+            "gone.mp4: no such file, allowed is a file that can be read",
         ),
     ] {
         let text = format!("[[cameras]]\nid = \"gate\"\nuri = \"{uri}\"\n");
