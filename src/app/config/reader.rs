@@ -363,7 +363,7 @@ impl<'r> Section<'r> {
                 Some(known) => format!("unknown key, did you mean {known}?"),
                 None => format!("unknown key, allowed are {}", self.known.join(", ")),
             };
-            self.fault(key, text);
+            self.fault(&redact_text(key), text);
         }
     }
 }
