@@ -7,6 +7,7 @@ use std::path::Path;
 
 use gantryd::app::config::{CameraConfig, CameraUri, Config};
 use gantryd::base::CameraId;
+use proptest::prelude::*;
 
 const EXAMPLE: &str = include_str!("../config/example.toml");
 const MINIMAL: &str = include_str!("../config/minimal.toml");
@@ -204,7 +205,7 @@ fn missing_files_are_told_with_their_place() {
         ]
     );
     assert!(
-        told.contains("gone.gst: entity not found, allowed is a file that can be read"),
+        told.contains("gone.gst: no such file, allowed is a file that can be read"),
         "{told}"
     );
 }
@@ -246,7 +247,7 @@ fn bad_uris_are_told_without_credentials() {
         ),
         (
             "gone.mp4",
-            "gone.mp4: entity not found, allowed is a file that can be read",
+            "gone.mp4: no such file, allowed is a file that can be read",
         ),
     ] {
         let text = format!("[[cameras]]\nid = \"gate\"\nuri = \"{uri}\"\n");
@@ -265,4 +266,50 @@ fn a_file_that_is_not_toml_shows_where() {
             .unwrap(),
         "site.toml:2:14: invalid basic string, expected `\"`"
     );
+}
+
+/// Pieces that are put together at random: keys, values, secrets and garbage.
+const PIECES: [&str; 24] = [
+    "[[cameras]]\n",
+    "[detect]\n",
+    "[detect",
+    "[metrics]\n",
+    "[a.b]\n",
+    "id = ",
+    "uri = ",
+    "user = ",
+    "model = ",
+    "stall_secs = ",
+    "workers = ",
+    "listen = ",
+    "classes = ",
+    "\"rtsp://u:HUNTER2@h/x?token=HUNTER2\"\n",
+    "\"rtsp://u:HUNTER2@h/x\" = 1\n",
+    "rtsp://u:HUNTER2@h\n",
+    "\"gate\"\n",
+    "\"auto\"\n",
+    "1\n",
+    "-9223372036854775808\n",
+    "nan\n",
+    "1e308\n",
+    "[\"car\", 3]\n",
+    "1979-05-27T07:32:00Z\n\u{1F980}",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 2000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn no_text_makes_the_reader_panic_or_print_a_credential(
+        pieces in proptest::collection::vec(proptest::sample::select(&PIECES[..]), 0..24),
+    ) {
+        if let Err(error) = Config::from_text(&pieces.concat(), Path::new("site.toml")) {
+            let told = format!("{error}\n{error:?}");
+            prop_assert!(!told.contains("HUNTER2"), "{}", told);
+        }
+    }
 }

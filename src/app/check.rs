@@ -152,7 +152,7 @@ fn pipeline_text(file: &Path) -> Result<(), String> {
 #[must_use]
 pub fn summary(config: &Config) -> String {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(presets::NOTHING);
     table.set_header([
         "camera",
         "source",

@@ -245,7 +245,7 @@ fn read_uri(section: &mut Section<'_>) -> Option<CameraUri> {
         return None;
     };
     let Some((scheme, rest)) = text.split_once("://") else {
-        if text.starts_with("/dev/video") {
+        if text.starts_with("/dev/") {
             return Some(CameraUri::Device(PathBuf::from(text)));
         }
         return section

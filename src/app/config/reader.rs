@@ -5,6 +5,7 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 use std::fmt::Display;
+use std::io::ErrorKind;
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -339,6 +340,7 @@ impl<'r> Section<'r> {
         let problem = match std::fs::File::open(&resolved) {
             Ok(_) if resolved.is_dir() => "it is a folder".to_owned(),
             Ok(_) => return Some(resolved),
+            Err(error) if error.kind() == ErrorKind::NotFound => "no such file".to_owned(),
             Err(error) => error.kind().to_string(),
         };
         let shown = resolved.display();
@@ -361,7 +363,7 @@ impl<'r> Section<'r> {
                 Some(known) => format!("unknown key, did you mean {known}?"),
                 None => format!("unknown key, allowed are {}", self.known.join(", ")),
             };
-            self.fault(key, text);
+            self.fault(&redact_text(key), text);
         }
     }
 }

@@ -9,6 +9,14 @@ macro_rules! pipelines {
 
 /// Name and text of each file in `pipelines/`.
 pub(super) const PIPELINES: &[(&str, &str)] = pipelines![
+    "capture-decode.gst",
+    "capture-file.gst",
+    "capture-http.gst",
+    "capture-images.gst",
+    "capture-rtsp.gst",
+    "capture-test.gst",
+    "capture-v4l2.gst",
+    "codecs.txt",
     "encode-nv.gst",
     "encode-openh264.gst",
     "encode-trial.gst",
@@ -16,6 +24,7 @@ pub(super) const PIPELINES: &[(&str, &str)] = pipelines![
     "encode-va.gst",
     "encode-x264.gst",
     "record-mp4.gst",
+    "record-raw.gst",
 ];
 
 #[cfg(test)]

@@ -119,10 +119,11 @@ fn entries(folder: &str, is_wanted: impl Fn(&str) -> bool) -> Vec<PathBuf> {
 fn disk(output: &Path) -> Finding {
     let existing = output
         .ancestors()
-        .find(|ancestor| ancestor.exists())
+        .find(|ancestor| ancestor.is_dir())
         .unwrap_or(Path::new("."));
+    let existing = std::fs::canonicalize(existing).unwrap_or_else(|_| existing.to_owned());
     let place = existing.display();
-    let Ok(status) = rustix::fs::statvfs(existing) else {
+    let Ok(status) = rustix::fs::statvfs(&existing) else {
         return Finding::warn(
             "disk",
             format!("{place} cannot be asked"),

@@ -178,7 +178,7 @@ pub fn examine(parts: Parts<'_>) -> Vec<Finding> {
 /// If `out` does not take it.
 pub fn report(findings: &[Finding], out: &mut impl Write) -> io::Result<Exit> {
     let mut table = Table::new();
-    table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+    table.load_style(presets::NOTHING);
     table.set_content_arrangement(ContentArrangement::Dynamic);
     table.set_header(["", "what", "found", "remedy"]);
     for finding in findings {
@@ -197,7 +197,7 @@ pub fn report(findings: &[Finding], out: &mut impl Write) -> io::Result<Exit> {
             Exit::Runtime,
         ),
         Some(Verdict::Warn) => (
-            "gantryd works here; what is marked warn does not",
+            "gantryd works here, but see what is marked warn",
             Exit::Done,
         ),
         _ => ("everything is there", Exit::Done),
@@ -263,8 +263,9 @@ fn codecs(pipelines: &[(&str, &str)], exists: impl Fn(&str) -> bool) -> Vec<Find
     else {
         return Vec::new();
     };
-    let mut names: Vec<&str> = codec_rows(text).map(|row| row.codec).collect();
-    names.dedup();
+    // What cameras send; the table also tells what to do with anything else a file may hold.
+    let sent = codec_rows(text).filter(|row| row.what == "depay");
+    let names: Vec<&str> = sent.map(|row| row.codec).collect();
     let mut findings = Vec::new();
     let mut hardware = Vec::new();
     for codec in names {
@@ -370,7 +371,7 @@ mod tests {
         (
             "codecs.txt",
             "h264 depay rtph264depay\nh264 nvdec nvh264dec\nh264 software avdec_h264 max-threads=1\n\
-             h264 software openh264dec\nmjpeg software jpegdec\n",
+             h264 software openh264dec\nmjpeg depay rtpjpegdepay\nmjpeg software jpegdec\nraw software identity\n",
         ),
     ];
 
