@@ -158,6 +158,15 @@ impl<'a> Canvas<'a> {
         }
     }
 
+    /// Darkens a rectangle towards black; its colour stays.
+    pub(super) fn shade(&mut self, rect: Rect, black: u8, alpha: u32) {
+        if let Some([left, top, right, bottom]) = self.clipped(rect) {
+            for row in top..bottom {
+                blend_run(self.luma.row(row, left, right), black, alpha);
+            }
+        }
+    }
+
     /// Lays a straight line `width` px wide over the picture, from one point to another, both in
     /// frame pixels; its long edges are soft, its ends are open.
     pub(super) fn line(

@@ -65,7 +65,7 @@ pub(super) fn track_box(
         return;
     }
     for side in sides(rect.grown(style.outline), style.outline) {
-        canvas.fill(side, paint.shadow, SHADOW);
+        canvas.shade(side, paint.shadow.y, SHADOW);
     }
     for side in sides(rect, style.line) {
         canvas.fill(side, paint.fill, OPAQUE);

@@ -2,10 +2,14 @@
 
 use super::canvas::PlaneMut;
 
-/// 1.0 in fixed point. Eight bits: as fine as opacity is.
-const ONE: i64 = 256;
+/// Fractional bits of the fixed point: as fine as opacity is.
+const BITS: i32 = 8;
 
-/// Longest line and farthest place, samples; beyond that nothing can be seen.
+/// 1.0 in fixed point.
+const ONE: i32 = 1 << BITS;
+
+/// Farthest place, samples, at which a line may begin or end; further out nothing is drawn. Products
+/// with [`ONE`] and a slope of at most 1 stay far from overflow.
 const FAR: f32 = 65_536.0;
 
 /// A line, in samples of a plane. Laid one column at a time where it runs more across than down, one
@@ -14,13 +18,13 @@ const FAR: f32 = 65_536.0;
 pub(super) struct Stroke {
     steps_along_x: bool,
     /// First and last step; the last is not laid.
-    first: i64,
-    last: i64,
+    first: i32,
+    last: i32,
     /// Middle of the line at step `first`, and how far it moves per step; fixed point.
-    middle: i64,
-    slope: i64,
+    middle: i32,
+    slope: i32,
     /// Half the thickness as measured across the steps; fixed point.
-    half: i64,
+    half: i32,
 }
 
 impl Stroke {
@@ -50,11 +54,11 @@ impl Stroke {
         }
         let slope = (b.1 - a.1) / length;
         let first = a.0.round();
-        let fixed = |value: f32| (value * ONE as f32).round() as i64;
+        let fixed = |value: f32| (value * ONE as f32).round() as i32;
         Self {
             steps_along_x,
-            first: first as i64,
-            last: b.0.round() as i64,
+            first: first as i32,
+            last: b.0.round() as i32,
             middle: fixed(a.1 + slope * (first + 0.5 - a.0)),
             slope: fixed(slope),
             half: fixed(width / 2.0 * (1.0 + slope * slope).sqrt()),
@@ -76,21 +80,27 @@ impl Stroke {
         } else {
             (rows, columns, plane.stride, pitch)
         };
-        let limit = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
-        let (alpha, value) = (i64::from(alpha), i64::from(value));
+        let limit = |count: usize| i32::try_from(count).unwrap_or(i32::MAX);
+        let (alpha, value) = (alpha as i32, i32::from(value));
+        let breadth = limit(breadth).min(FAR as i32) << BITS;
         for step in self.first.max(0)..self.last.min(limit(steps)) {
             let middle = self.middle + self.slope * (step - self.first);
-            let (from, to) = (middle - self.half, middle + self.half);
-            let lowest = (from / ONE).max(0);
-            let highest = ((to + ONE - 1) / ONE).min(limit(breadth));
-            let base = step as usize * step_bytes + offset;
-            for cross in lowest..highest {
-                let covered = (to.min((cross + 1) * ONE) - from.max(cross * ONE)).max(0);
-                let part = alpha * covered / ONE;
-                if let Some(sample) = plane.data.get_mut(base + cross as usize * cross_bytes) {
-                    let old = i64::from(*sample);
-                    *sample = (old + (value - old) * part / ONE) as u8;
-                }
+            let from = (middle - self.half).max(0);
+            let to = (middle + self.half).min(breadth);
+            let mut at =
+                step as usize * step_bytes + offset + (from >> BITS) as usize * cross_bytes;
+            let mut start = from;
+            while start < to {
+                // To the end of this sample, or of the line.
+                let end = ((start >> BITS) + 1) << BITS;
+                let part = alpha * (end.min(to) - start) >> BITS;
+                let Some(sample) = plane.data.get_mut(at) else {
+                    break;
+                };
+                let old = i32::from(*sample);
+                *sample = (old + ((value - old) * part >> BITS)) as u8;
+                at += cross_bytes;
+                start = end;
             }
         }
     }
