@@ -93,12 +93,12 @@ impl Stroke {
             while start < to {
                 // To the end of this sample, or of the line.
                 let end = ((start >> BITS) + 1) << BITS;
-                let part = alpha * (end.min(to) - start) >> BITS;
+                let part = (alpha * (end.min(to) - start)) >> BITS;
                 let Some(sample) = plane.data.get_mut(at) else {
                     break;
                 };
                 let old = i32::from(*sample);
-                *sample = (old + ((value - old) * part >> BITS)) as u8;
+                *sample = (old + (((value - old) * part) >> BITS)) as u8;
                 at += cross_bytes;
                 start = end;
             }
