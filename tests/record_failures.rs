@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use gantryd::base::{CameraId, DropReason, Metrics, PixelFormat, Pts, Stage};
-use gantryd::sinks::record::{Pushed, RecordOptions, RecordPace, Recorder};
+use gantryd::sinks::record::{ENCODER_THREAD, Pushed, RecordOptions, RecordPace, Recorder};
 use recording::{
     FRAME_NS, assert_frame_exact, decoded_frames, folder, has_ffmpeg, hour, packet_pts,
     recorder_with, sidecar,
@@ -224,6 +224,65 @@ fn a_live_recording_drops_and_counts_what_the_encoder_cannot_take() {
     let segments = recorder.finish();
     assert_eq!(segments[0].frames, taken);
     assert_eq!(assert_frame_exact(&segments[0]).len() as u64, taken);
+}
+
+/// Threads that encode or finish files, and files of `dir` that are open, in this process.
+fn in_use(dir: &Path) -> (usize, usize) {
+    let threads = std::fs::read_dir("/proc/self/task")
+        .unwrap()
+        .filter(|task| {
+            let name = std::fs::read_to_string(task.as_ref().unwrap().path().join("comm"));
+            name.is_ok_and(|name| name.trim() == ENCODER_THREAD || name.trim() == "record-close")
+        });
+    let files = std::fs::read_dir("/proc/self/fd").unwrap().filter(|link| {
+        let target = std::fs::read_link(link.as_ref().unwrap().path());
+        target.is_ok_and(|target| target.starts_with(dir))
+    });
+    (threads.count(), files.count())
+}
+
+#[test]
+#[ignore = "counts threads: runs alone, in a process of its own"]
+fn rotates_alone() {
+    let dir = tempfile::tempdir().unwrap();
+    let metrics = Metrics::new();
+    let options = folder(dir.path(), Duration::from_millis(200), u64::MAX);
+    let mut recorder = recorder_with(options, &metrics);
+    let scene = Scene::new(320, 240, PixelFormat::Nv12);
+    let mut most = (0, 0);
+    let mut segments = 0;
+    for seq in 0..300 {
+        let result = scene.result(seq, Pts(seq * FRAME_NS));
+        assert_eq!(recorder.push(&result), Pushed::Taken);
+        let (threads, files) = in_use(dir.path());
+        most = (most.0.max(threads), most.1.max(files));
+        segments += recorder.finished_segments().len();
+    }
+    segments += recorder.finish().len();
+    assert_eq!(segments, 60);
+    // One open and at most four being finished, each with a file and a sidecar.
+    assert!((2..=10).contains(&most.1), "{most:?}");
+    let cores = std::thread::available_parallelism().unwrap().get();
+    assert!((1..=5 * (cores + 2)).contains(&most.0), "{most:?}");
+    let (threads, files) = in_use(dir.path());
+    // GLib keeps up to two idle threads for the next pipeline (g_thread_pool_set_max_unused_threads).
+    assert!(
+        threads <= 2 && files == 0,
+        "{threads} threads, {files} files"
+    );
+}
+
+#[test]
+fn sixty_segments_leave_no_threads_and_no_open_file_behind() {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "rotates_alone", "--ignored"])
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && said.contains("1 passed"),
+        "{said}"
+    );
 }
 
 const KILLED_DIR: &str = "GANTRYD_TEST_KILLED_DIR";

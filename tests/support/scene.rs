@@ -65,7 +65,7 @@ impl Scene {
         }
     }
 
-    /// Tracks spread over the picture, moving right and down.
+    /// Tracks spread over the picture, moving to and fro.
     pub fn tracks(&self, seq: u64, pts: Pts) -> Vec<TrackSnapshot> {
         let (width, height) = (self.size.width as f32, self.size.height as f32);
         let side = height / 8.0;
@@ -74,7 +74,12 @@ impl Scene {
                 let lane = index as f32 / self.tracks as f32;
                 let cx = (lane * 1.7).fract() * width + seq as f32 * width / 400.0;
                 let cy = height * (0.15 + 0.8 * lane);
-                let bbox = BBox::from_cxcywh(cx % width, cy, side * 1.4, side)?;
+                let bbox = BBox::from_cxcywh(
+                    width - (cx % (2.0 * width) - width).abs(),
+                    cy,
+                    side * 1.4,
+                    side,
+                )?;
                 Some(TrackSnapshot {
                     id: TrackId(u64::from(index) + 1),
                     class: ClassId((index % 3) as u16),

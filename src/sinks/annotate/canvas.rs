@@ -3,6 +3,7 @@
 use crate::base::{ColorMatrix, ColorRange, Size};
 
 use super::Yuv;
+use super::stroke::Stroke;
 
 /// Full opacity.
 pub(super) const OPAQUE: u32 = 256;
@@ -157,42 +158,41 @@ impl<'a> Canvas<'a> {
         }
     }
 
-    /// Lays a colour over one column of pixels, from `top` to `bottom` in fractions of a pixel.
-    pub(super) fn fill_column(&mut self, x: i32, top: f32, bottom: f32, color: Yuv, alpha: u32) {
-        self.fill_soft(x, top, bottom, color, alpha, false);
-    }
-
-    /// Lays a colour over one row of pixels, from `left` to `right` in fractions of a pixel.
-    pub(super) fn fill_row(&mut self, y: i32, left: f32, right: f32, color: Yuv, alpha: u32) {
-        self.fill_soft(y, left, right, color, alpha, true);
-    }
-
-    /// One pixel wide across (`fixed` is its x, or its y where `along_x`), `from..to` long, soft ends.
-    fn fill_soft(&mut self, fixed: i32, from: f32, to: f32, color: Yuv, alpha: u32, along_x: bool) {
-        let (across, length) = if along_x {
-            (self.height(), self.width())
-        } else {
-            (self.width(), self.height())
-        };
-        if fixed < 0 || fixed >= across || !from.is_finite() || !to.is_finite() {
-            return;
+    /// Darkens a rectangle towards black; its colour stays.
+    pub(super) fn shade(&mut self, rect: Rect, black: u8, alpha: u32) {
+        if let Some([left, top, right, bottom]) = self.clipped(rect) {
+            for row in top..bottom {
+                blend_run(self.luma.row(row, left, right), black, alpha);
+            }
         }
-        let from = from.max(0.0);
-        let to = to.min(length as f32);
-        let mut at = from.floor();
-        while at < to {
-            let part = (to.min(at + 1.0) - from.max(at)).clamp(0.0, 1.0);
-            let part_alpha = (part * alpha as f32) as u32;
-            let (x, y) = if along_x {
-                (at as usize, fixed as usize)
-            } else {
-                (fixed as usize, at as usize)
-            };
-            blend_run(self.luma.row(y, x, x + 1), color.y, part_alpha);
-            // Four pixels share a chroma sample: each brings a quarter, doubled where lines are thin
-            // so that their colour survives the halved resolution.
-            self.blend_chroma(y / 2, x / 2, x / 2 + 1, color, part_alpha / 2);
-            at += 1.0;
+    }
+
+    /// Lays a straight line `width` px wide over the picture, from one point to another, both in
+    /// frame pixels; its long edges are soft, its ends are open.
+    pub(super) fn line(
+        &mut self,
+        from: (f32, f32),
+        to: (f32, f32),
+        width: f32,
+        color: Yuv,
+        alpha: u32,
+    ) {
+        let (columns, rows) = (self.size.width as usize, self.size.height as usize);
+        let luma = Stroke::new(from, to, width);
+        luma.lay(&mut self.luma, [columns, rows], [1, 0], color.y, alpha);
+        // At half the resolution a thin line would lose its colour: it stays a sample wide.
+        let halved = |(x, y): (f32, f32)| (x / 2.0, y / 2.0);
+        let stroke = Stroke::new(halved(from), halved(to), (width / 2.0).max(1.0));
+        let area = [columns.div_ceil(2), rows.div_ceil(2)];
+        match &mut self.chroma {
+            Chroma::Planar(u, v) => {
+                stroke.lay(u, area, [1, 0], color.u, alpha);
+                stroke.lay(v, area, [1, 0], color.v, alpha);
+            }
+            Chroma::Interleaved(uv) => {
+                stroke.lay(uv, area, [2, 0], color.u, alpha);
+                stroke.lay(uv, area, [2, 1], color.v, alpha);
+            }
         }
     }
 
@@ -207,6 +207,7 @@ impl<'a> Canvas<'a> {
                 blend_run(v.row(row, from, to), color.v, alpha);
             }
             Chroma::Interleaved(uv) => {
+                let alpha = alpha.min(OPAQUE) as u16;
                 for pair in uv.row(row, from * 2, to * 2).chunks_exact_mut(2) {
                     pair[0] = mixed(pair[0], color.u, alpha);
                     pair[1] = mixed(pair[1], color.v, alpha);
@@ -234,17 +235,18 @@ impl<'a> Canvas<'a> {
         for row in y0..y1 {
             let source = mask.row(row - y0 + skip_y).get(skip_x..).unwrap_or(&[]);
             for (pixel, &coverage) in self.luma.row(row, x0, x1).iter_mut().zip(source) {
-                *pixel = lerp(paper.y, ink.y, u32::from(coverage));
+                *pixel = lerp(paper.y, ink.y, u16::from(coverage));
             }
         }
         for row in y0 / 2..y1.div_ceil(2) {
             let upper = mask.row(row * 2 - y0 + skip_y);
             let lower = mask.row((row * 2 + 1 - y0 + skip_y).min(mask.height - 1));
-            let upper = upper.get(skip_x..).unwrap_or(&[]).chunks(2);
-            let lower = lower.get(skip_x..).unwrap_or(&[]).chunks(2);
+            let upper = upper.get(skip_x..).unwrap_or(&[]).chunks_exact(2);
+            let lower = lower.get(skip_x..).unwrap_or(&[]).chunks_exact(2);
+            // Masks have even sizes and places: four pixels to each sample.
             let coverages = upper.zip(lower).map(|(a, b)| {
-                let sum: u32 = a.iter().chain(b).map(|&part| u32::from(part)).sum();
-                sum / u32::try_from(a.len() + b.len()).unwrap_or(4)
+                let sum: u16 = a.iter().chain(b).map(|&part| u16::from(part)).sum();
+                sum / 4
             });
             let (from, to) = (x0 / 2, x1.div_ceil(2));
             match &mut self.chroma {
@@ -300,20 +302,21 @@ fn blend_run(run: &mut [u8], value: u8, alpha: u32) {
     if alpha >= OPAQUE {
         run.fill(value);
     } else {
+        let alpha = alpha as u16;
         for pixel in run {
             *pixel = mixed(*pixel, value, alpha);
         }
     }
 }
 
-/// `old` with `alpha`/256 of `new` laid over it.
-fn mixed(old: u8, new: u8, alpha: u32) -> u8 {
-    let alpha = alpha.min(OPAQUE);
-    ((u32::from(old) * (OPAQUE - alpha) + u32::from(new) * alpha + OPAQUE / 2) / OPAQUE) as u8
+/// `old` with `alpha`/256 (0..=256) of `new` laid over it. 16 bits are enough, and twice as many fit
+/// into a vector.
+fn mixed(old: u8, new: u8, alpha: u16) -> u8 {
+    ((u16::from(old) * (256 - alpha) + u16::from(new) * alpha + 128) >> 8) as u8
 }
 
 /// From `paper` (0) to `ink` (255).
-fn lerp(paper: u8, ink: u8, coverage: u32) -> u8 {
+fn lerp(paper: u8, ink: u8, coverage: u16) -> u8 {
     // 0..=255 → 0..=256, so that full coverage is exactly `ink`.
     mixed(paper, ink, coverage + (coverage >> 7))
 }

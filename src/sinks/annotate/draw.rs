@@ -65,7 +65,7 @@ pub(super) fn track_box(
         return;
     }
     for side in sides(rect.grown(style.outline), style.outline) {
-        canvas.fill(side, paint.shadow, SHADOW);
+        canvas.shade(side, paint.shadow.y, SHADOW);
     }
     for side in sides(rect, style.line) {
         canvas.fill(side, paint.fill, OPAQUE);
@@ -228,52 +228,9 @@ pub(super) fn trail(
     for point in points {
         if let Some(from) = before {
             let alpha = (40.0 + 190.0 * point.freshness) as u32;
-            line(canvas, from, point, style.line as f32, paint, alpha);
+            let (start, end) = ((from.x, from.y), (point.x, point.y));
+            canvas.line(start, end, style.line as f32, paint.fill, alpha);
         }
         before = Some(point);
-    }
-}
-
-/// A straight line `width` px wide, its long edges soft. Steps along the longer axis, one column (or
-/// row) of pixels at a time.
-fn line(
-    canvas: &mut Canvas<'_>,
-    from: TrailPoint,
-    to: TrailPoint,
-    width: f32,
-    paint: Paint,
-    alpha: u32,
-) {
-    let (dx, dy) = (to.x - from.x, to.y - from.y);
-    let along_x = dx.abs() >= dy.abs();
-    // (along, across) of both ends, in rising order of `along`.
-    let (mut a, mut b) = if along_x {
-        ((from.x, from.y), (to.x, to.y))
-    } else {
-        ((from.y, from.x), (to.y, to.x))
-    };
-    if a.0 > b.0 {
-        std::mem::swap(&mut a, &mut b);
-    }
-    let length = b.0 - a.0;
-    if !length.is_finite() || length <= 0.0 {
-        return;
-    }
-    let slope = (b.1 - a.1) / length;
-    let half = width / 2.0 * (1.0 + slope * slope).sqrt();
-    let limit = if along_x {
-        canvas.width()
-    } else {
-        canvas.height()
-    };
-    let first = (a.0.round() as i32).max(0);
-    let last = (b.0.round() as i32).min(limit);
-    for step in first..last {
-        let across = a.1 + slope * (step as f32 + 0.5 - a.0);
-        if along_x {
-            canvas.fill_column(step, across - half, across + half, paint.fill, alpha);
-        } else {
-            canvas.fill_row(step, across - half, across + half, paint.fill, alpha);
-        }
     }
 }

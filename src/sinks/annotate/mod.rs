@@ -8,6 +8,7 @@ mod canvas;
 mod color;
 mod draw;
 mod font;
+mod stroke;
 #[cfg(test)]
 mod tests;
 mod trail;

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::base::{FrameResult, Pts, RunId, TrackId, TrackState};
 
 /// Most points kept per track.
-const MAX_POINTS: usize = 48;
+const MAX_POINTS: usize = 24;
 
 /// Most tracks remembered; beyond that new ones have no trail.
 const MAX_TRACKS: usize = 4096;
@@ -22,20 +22,12 @@ pub(super) struct TrailPoint {
     pub freshness: f32,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Trail {
+    /// When, x, y; oldest first.
     points: VecDeque<(Pts, f32, f32)>,
-    seen: Pts0,
-}
-
-/// PTS of the last frame the track was in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Pts0(Pts);
-
-impl Default for Pts0 {
-    fn default() -> Self {
-        Self(Pts(0))
-    }
+    /// PTS of the last frame the track was in.
+    seen: Pts,
 }
 
 /// The trails of one camera.
@@ -68,15 +60,18 @@ impl Trails {
             self.run = Some(result.meta.run);
         }
         self.now = result.meta.pts;
-        // A point per 1/48 of the trail is as smooth as it gets; more would cost memory and time.
+        // Two dozen points look smooth; more would only cost time.
         let step = self.length.as_secs_f64() / MAX_POINTS as f64;
         for track in &result.tracks {
             let known = self.trails.contains_key(&track.id);
             if track.state == TrackState::Tentative || (!known && self.trails.len() >= MAX_TRACKS) {
                 continue;
             }
-            let trail = self.trails.entry(track.id).or_default();
-            trail.seen = Pts0(self.now);
+            let trail = self.trails.entry(track.id).or_insert_with(|| Trail {
+                points: VecDeque::new(),
+                seen: Pts(0),
+            });
+            trail.seen = self.now;
             let place = (self.now, track.bbox.cx(), track.bbox.bottom());
             // The newest point always is the present one; it stays when it is a step from the one before.
             let settled = match trail.points.len().checked_sub(2) {
@@ -97,7 +92,7 @@ impl Trails {
             }
         }
         let now = self.now;
-        self.trails.retain(|_, trail| trail.seen.0 == now);
+        self.trails.retain(|_, trail| trail.seen == now);
     }
 
     /// The points of a track, oldest first.
