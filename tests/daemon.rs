@@ -24,7 +24,9 @@ use serde_json::Value;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn fixture(name: &str) -> String {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(name);
     path.to_str().unwrap().to_owned()
 }
 
@@ -34,7 +36,11 @@ fn street_camera() -> CameraProcess {
 }
 
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
@@ -71,10 +77,18 @@ impl Daemon {
         std::fs::write(&config, text).unwrap();
         let socket = folder.path().join("notify");
         let notified = UnixDatagram::bind(&socket).unwrap();
-        notified.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+        notified
+            .set_read_timeout(Some(Duration::from_millis(20)))
+            .unwrap();
         let child = Command::cargo_bin("gantryd")
             .unwrap()
-            .args(["run", "--config", config.to_str().unwrap(), "--log-format", "json"])
+            .args([
+                "run",
+                "--config",
+                config.to_str().unwrap(),
+                "--log-format",
+                "json",
+            ])
             .env("NOTIFY_SOCKET", &socket)
             .stderr(Stdio::piped())
             .spawn()
@@ -97,11 +111,16 @@ impl Daemon {
         let path = self.out(camera).join("results.jsonl");
         let text = std::fs::read_to_string(path).unwrap_or_default();
         let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-        whole.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        whole
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 
     fn wait_for_results(&self, camera: &str, count: usize) {
-        wait_until(&format!("{count} results of {camera}"), || self.results(camera).len() >= count);
+        wait_until(&format!("{count} results of {camera}"), || {
+            self.results(camera).len() >= count
+        });
     }
 
     /// Everything systemd was told so far.
@@ -116,7 +135,11 @@ impl Daemon {
 
     fn get(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(("127.0.0.1", self.port)).unwrap();
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n").unwrap();
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+        )
+        .unwrap();
         let mut answer = String::new();
         stream.read_to_string(&mut answer).unwrap();
         answer
@@ -127,9 +150,13 @@ impl Daemon {
         let label = format!("camera=\"{camera}\"");
         let answer = self.get("/metrics");
         let series = answer.lines().filter(|line| {
-            line.strip_prefix(name).is_some_and(|rest| rest.starts_with('{')) && line.contains(&label)
+            line.strip_prefix(name)
+                .is_some_and(|rest| rest.starts_with('{'))
+                && line.contains(&label)
         });
-        series.map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+        series
+            .map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap())
+            .sum()
     }
 
     fn signal(&self, signal: rustix::process::Signal) {
@@ -176,7 +203,14 @@ impl Drop for Daemon {
 /// PTS of every frame that ffprobe can decode, in ns; `None` without ffprobe.
 fn decoded_pts(path: &Path) -> Option<Vec<u64>> {
     let output = Command::new("ffprobe")
-        .args(["-v", "error", "-select_streams", "v:0", "-show_entries", "frame=pts_time"])
+        .args([
+            "-v",
+            "error",
+            "-select_streams",
+            "v:0",
+            "-show_entries",
+            "frame=pts_time",
+        ])
         .args(["-of", "csv=p=0"])
         .arg(path)
         .output();
@@ -185,13 +219,23 @@ fn decoded_pts(path: &Path) -> Option<Vec<u64>> {
         return None;
     };
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    let seconds = text.lines().filter_map(|line| line.trim_end_matches(',').parse::<f64>().ok());
-    Some(seconds.map(|seconds| (seconds * 1e9).round() as u64).collect())
+    let seconds = text
+        .lines()
+        .filter_map(|line| line.trim_end_matches(',').parse::<f64>().ok());
+    Some(
+        seconds
+            .map(|seconds| (seconds * 1e9).round() as u64)
+            .collect(),
+    )
 }
 
 fn sidecar_pts(recording: &Path) -> Vec<u64> {
     let text = std::fs::read_to_string(recording.with_extension("jsonl")).unwrap();
-    let pts = |line: &str| serde_json::from_str::<Value>(line).unwrap()["segment_pts_ns"].as_u64().unwrap();
+    let pts = |line: &str| {
+        serde_json::from_str::<Value>(line).unwrap()["segment_pts_ns"]
+            .as_u64()
+            .unwrap()
+    };
     text.lines().map(pts).collect()
 }
 
@@ -220,7 +264,8 @@ fn a_service_follows_its_cameras_and_stops_with_everything_in_order() {
     let schema = std::fs::read_to_string(
         Path::new(env!("CARGO_MANIFEST_DIR")).join("config/result.schema.json"),
     );
-    let schema = jsonschema::validator_for(&serde_json::from_str(&schema.unwrap()).unwrap()).unwrap();
+    let schema =
+        jsonschema::validator_for(&serde_json::from_str(&schema.unwrap()).unwrap()).unwrap();
     for camera in ["gate", "yard"] {
         let results = daemon.results(camera);
         for line in &results {
@@ -228,7 +273,11 @@ fn a_service_follows_its_cameras_and_stops_with_everything_in_order() {
         }
         assert_eq!(results.last().unwrap()["type"], "run_end");
         assert_eq!(results.last().unwrap()["reason"], "stopped");
-        let seen = |line: &Value| line["tracks"].as_array().is_some_and(|tracks| !tracks.is_empty());
+        let seen = |line: &Value| {
+            line["tracks"]
+                .as_array()
+                .is_some_and(|tracks| !tracks.is_empty())
+        };
         assert!(results.iter().any(seen), "no track in {camera}");
         let recordings = daemon.recordings(camera);
         assert!(recordings.len() >= 2, "segments of 3 s: {recordings:?}");
@@ -236,7 +285,10 @@ fn a_service_follows_its_cameras_and_stops_with_everything_in_order() {
             let Some(decoded) = decoded_pts(recording) else {
                 return;
             };
-            let noted: Vec<u64> = sidecar_pts(recording).iter().map(|ns| ns / 1000 * 1000).collect();
+            let noted: Vec<u64> = sidecar_pts(recording)
+                .iter()
+                .map(|ns| ns / 1000 * 1000)
+                .collect();
             assert_eq!(decoded, noted, "{}", recording.display());
         }
     }
@@ -258,9 +310,17 @@ fn after_a_kill_every_finished_fragment_plays() {
         // Fragments are a second long; the last file may have been younger than that.
         let noted = sidecar_pts(recording).len();
         let lost = noted.saturating_sub(decoded.len());
-        assert!(lost <= if is_last { 40 } else { 0 }, "{}: {lost} of {noted}", recording.display());
+        assert!(
+            lost <= if is_last { 40 } else { 0 },
+            "{}: {lost} of {noted}",
+            recording.display()
+        );
     }
-    let all: usize = recordings.iter().filter_map(|path| decoded_pts(path)).map(|pts| pts.len()).sum();
+    let all: usize = recordings
+        .iter()
+        .filter_map(|path| decoded_pts(path))
+        .map(|pts| pts.len())
+        .sum();
     assert!(all >= 120, "only {all} frames can be read");
 }
 
@@ -272,7 +332,10 @@ fn a_camera_that_comes_back_goes_on_with_a_new_run_and_new_ids() {
     daemon.wait_for_results("gate", 50);
     gate.kill();
     wait_until("the end of the run", || {
-        daemon.results("gate").iter().any(|line| line["type"] == "run_end")
+        daemon
+            .results("gate")
+            .iter()
+            .any(|line| line["type"] == "run_end")
     });
     let before = daemon.results("gate").len();
     let _back = CameraProcess::start(&["--file", &fixture("street.mp4"), "--port", &port]);
@@ -280,7 +343,9 @@ fn a_camera_that_comes_back_goes_on_with_a_new_run_and_new_ids() {
 
     let results = daemon.results("gate");
     let ids_in = |run: u64| -> Vec<u64> {
-        let frames = results.iter().filter(|line| line["type"] == "frame" && line["run"] == run);
+        let frames = results
+            .iter()
+            .filter(|line| line["type"] == "frame" && line["run"] == run);
         let tracks = frames.flat_map(|frame| frame["tracks"].as_array().unwrap());
         tracks.map(|track| track["id"].as_u64().unwrap()).collect()
     };
@@ -289,8 +354,14 @@ fn a_camera_that_comes_back_goes_on_with_a_new_run_and_new_ids() {
     let oldest_new = ids_in(last_run).into_iter().min().unwrap();
     let newest_old = ids_in(1).into_iter().max().unwrap();
     assert!(oldest_new > newest_old, "ids are never used twice");
-    let sequence: Vec<u64> = results.iter().filter_map(|line| line["seq"].as_u64()).collect();
-    assert!(sequence.windows(2).all(|pair| pair[0] < pair[1]), "numbering goes on");
+    let sequence: Vec<u64> = results
+        .iter()
+        .filter_map(|line| line["seq"].as_u64())
+        .collect();
+    assert!(
+        sequence.windows(2).all(|pair| pair[0] < pair[1]),
+        "numbering goes on"
+    );
 }
 
 #[test]
@@ -311,7 +382,12 @@ fn a_port_that_is_taken_keeps_the_service_from_starting_and_says_so() {
         .unwrap();
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(78), "{told}");
-    assert!(told.contains(&format!("metrics.listen: {address}: another program listens there")), "{told}");
+    assert!(
+        told.contains(&format!(
+            "metrics.listen: {address}: another program listens there"
+        )),
+        "{told}"
+    );
 }
 
 #[test]
@@ -329,7 +405,13 @@ fn no_credential_is_ever_logged() {
     std::fs::write(&config, text).unwrap();
     let mut child = Command::cargo_bin("gantryd")
         .unwrap()
-        .args(["run", "--config", config.to_str().unwrap(), "--log-level", "trace"])
+        .args([
+            "run",
+            "--config",
+            config.to_str().unwrap(),
+            "--log-level",
+            "trace",
+        ])
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
@@ -344,7 +426,10 @@ fn no_credential_is_ever_logged() {
     child.kill().unwrap();
     child.wait().unwrap();
     let log = String::from_utf8_lossy(&log).into_owned();
-    assert!(!log.contains("wr0ngw0rd") && !log.contains("s3cr3t"), "{log}");
+    assert!(
+        !log.contains("wr0ngw0rd") && !log.contains("s3cr3t"),
+        "{log}"
+    );
 }
 
 #[test]
@@ -353,7 +438,13 @@ fn a_second_signal_ends_the_process_at_once() {
     let camera = street_camera();
     let mut child = Command::cargo_bin("gantryd")
         .unwrap()
-        .args(["track", &camera.uri(), "--model", &fixture("models/shapes.onnx"), "--no-video"])
+        .args([
+            "track",
+            &camera.uri(),
+            "--model",
+            &fixture("models/shapes.onnx"),
+            "--no-video",
+        ])
         .current_dir(folder.path())
         .stderr(Stdio::null())
         .stdout(Stdio::null())

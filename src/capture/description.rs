@@ -11,8 +11,8 @@ use gstreamer_app as gst_app;
 use super::images::{ImageList, describe};
 use super::source::{HttpSource, RtspSource, Transport};
 use super::{CameraOptions, CaptureError, Codec, Source};
-use crate::base::Secret;
 use crate::base::PipelineText;
+use crate::base::Secret;
 
 /// Endings of paths on a server that hold a file or a play list, not an endless stream.
 const RECORDED_ENDINGS: [&str; 9] = [

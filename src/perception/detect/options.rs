@@ -141,7 +141,11 @@ impl ModelFiles {
     #[must_use]
     pub fn from_onnx(onnx: &Path) -> Self {
         Self {
-            id: onnx.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+            id: onnx
+                .file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
             onnx: onnx.to_owned(),
             manifest: None,
         }
