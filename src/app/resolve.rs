@@ -94,6 +94,8 @@ pub fn track_from_config(track: &TrackConfig) -> TrackOptions {
     set(&mut options.high_score, track.high);
     set(&mut options.low_score, track.low);
     set(&mut options.new_track_score, track.new);
+    // Thresholds that were chosen by hand stand.
+    options.follow_scores = track.high.set().is_none() && track.new.set().is_none();
     if let Some(secs) = track.memory_secs.set() {
         options.memory = Duration::from_secs_f64(secs);
     }

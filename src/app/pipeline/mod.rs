@@ -425,6 +425,7 @@ fn tracker_options(base: &TrackOptions, confidence: Option<f32>) -> TrackOptions
         options.high_score = confidence;
         options.new_track_score = confidence;
         options.low_score = options.low_score.min(confidence);
+        options.follow_scores = false;
     }
     options
 }

@@ -9,7 +9,7 @@ use super::lifecycle::Track;
 const CUE: f32 = 0.05;
 /// Taken off a track that has been unseen for as long as is remembered, less for shorter: of two
 /// tracks that fit, the visible one wins.
-const UNSEEN_PENALTY: f32 = 0.2;
+const UNSEEN_PENALTY: f32 = 0.3;
 /// Taken off for a class the track has never been seen as.
 const CLASS_PENALTY: f32 = 0.3;
 /// Candidates kept per track, best first, so that a hostile frame stays bounded.
@@ -57,9 +57,19 @@ fn size_agreement(a: &BBox, b: &BBox) -> f32 {
 /// Finds overlapping pairs by sweeping from left to right.
 #[derive(Debug, Default)]
 pub(super) struct Sweep {
-    by_left: Vec<(f32, u32)>,
+    by_left: Vec<Column>,
     widest: f32,
     row: Vec<Pair>,
+}
+
+/// A detection in the sweep: its box beside its place, so that most pairs are refused unread.
+#[derive(Debug, Clone, Copy)]
+struct Column {
+    left: f32,
+    right: f32,
+    top: f32,
+    bottom: f32,
+    col: u32,
 }
 
 impl Sweep {
@@ -70,13 +80,19 @@ impl Sweep {
         for (col, &index) in columns.iter().enumerate() {
             let bbox = &detections[index as usize].bbox;
             self.widest = self.widest.max(bbox.width());
-            self.by_left.push((bbox.left(), col as u32));
+            self.by_left.push(Column {
+                left: bbox.left(),
+                right: bbox.right(),
+                top: bbox.top(),
+                bottom: bbox.bottom(),
+                col: col as u32,
+            });
         }
         self.by_left
-            .sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
+            .sort_unstable_by(|a, b| a.left.total_cmp(&b.left).then(a.col.cmp(&b.col)));
     }
 
-    /// Adds the pairs of one row whose affinity reaches `gate`, in column order.
+    /// Adds the pairs of one row that overlap and whose affinity reaches `gate`.
     pub fn add_row(
         &mut self,
         row: u32,
@@ -87,15 +103,25 @@ impl Sweep {
     ) {
         self.row.clear();
         let from = bbox.left() - self.widest;
-        let first = self.by_left.partition_point(|&(left, _)| left < from);
-        for &(left, col) in &self.by_left[first..] {
-            if left >= bbox.right() {
+        let first = self.by_left.partition_point(|column| column.left < from);
+        for column in &self.by_left[first..] {
+            if column.left >= bbox.right() {
                 break;
             }
-            let affinity = affinity(col);
+            if column.right <= bbox.left()
+                || column.top >= bbox.bottom()
+                || column.bottom <= bbox.top()
+            {
+                continue;
+            }
+            let affinity = affinity(column.col);
             if affinity > gate {
                 let gain = ((affinity - gate) * MILLION) as i32 + 1;
-                self.row.push(Pair { row, col, gain });
+                self.row.push(Pair {
+                    row,
+                    col: column.col,
+                    gain,
+                });
             }
         }
         if self.row.len() > MAX_CANDIDATES {
@@ -104,5 +130,43 @@ impl Sweep {
             self.row.truncate(MAX_CANDIDATES);
         }
         pairs.extend_from_slice(&self.row);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn boxes(count: usize) -> impl Strategy<Value = Vec<BBox>> {
+        let one = (0f32..300.0, 0f32..300.0, 1f32..120.0, 1f32..120.0)
+            .prop_filter_map("degenerate", |(l, t, w, h)| {
+                BBox::from_ltrb(l, t, l + w, t + h)
+            });
+        prop::collection::vec(one, 1..count)
+    }
+
+    proptest! {
+        #[test]
+        fn the_sweep_finds_every_overlap_and_nothing_else(
+            rows in boxes(6), cols in boxes(MAX_CANDIDATES)
+        ) {
+            let detections: Vec<_> = cols
+                .iter()
+                .map(|&bbox| Detection { bbox, class: crate::base::ClassId(0), confidence: 1.0 })
+                .collect();
+            let all: Vec<u32> = (0..cols.len() as u32).collect();
+            let mut sweep = Sweep::default();
+            sweep.set_columns(&detections, &all);
+            for (row, bbox) in rows.iter().enumerate() {
+                let mut pairs = Vec::new();
+                let iou = |col: u32| bbox.iou(&cols[col as usize]);
+                sweep.add_row(row as u32, bbox, 0.0, iou, &mut pairs);
+                let mut found: Vec<_> = pairs.iter().map(|pair| pair.col).collect();
+                found.sort_unstable();
+                let expected: Vec<_> = all.iter().copied().filter(|&col| iou(col) > 0.0).collect();
+                prop_assert_eq!(found, expected);
+            }
+        }
     }
 }

@@ -9,6 +9,7 @@ mod assign;
 mod kalman;
 mod lifecycle;
 mod options;
+mod scale;
 mod vote;
 
 #[cfg(test)]
@@ -20,6 +21,7 @@ use crate::base::{Detection, EndReason, EndedTrack, Pts, TrackId, TrackSnapshot}
 use affinity::{Sweep, first_affinity, second_affinity};
 use assign::{Assigner, Pair};
 use lifecycle::Track;
+use scale::ScoreScale;
 
 /// What one frame made of the tracks.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -44,6 +46,9 @@ pub struct Tracker {
     tracks: Vec<Track>,
     last_id: u64,
     last_pts: Option<Pts>,
+    scale: ScoreScale,
+    /// What the thresholds are multiplied with in this step.
+    score_factor: f32,
     scratch: Scratch,
 }
 
@@ -73,6 +78,8 @@ impl Tracker {
             tracks: Vec::new(),
             last_id: 0,
             last_pts: None,
+            scale: ScoreScale::default(),
+            score_factor: 1.0,
             scratch: Scratch::default(),
         }
     }
@@ -82,6 +89,7 @@ impl Tracker {
     /// Scores that are not finite never take part. A `pts` equal to or before the last one counts as
     /// no time passed, and time goes on from there.
     pub fn step(&mut self, detections: &[Detection], pts: Pts) -> Step {
+        self.learn_scale(detections);
         let mut step = Step {
             ignored: self.sort_by_score(detections),
             ..Step::default()
@@ -119,6 +127,15 @@ impl Tracker {
         ended
     }
 
+    fn learn_scale(&mut self, detections: &[Detection]) {
+        if self.options.follow_scores {
+            for detection in detections {
+                self.scale.add(detection.confidence);
+            }
+            self.score_factor = self.scale.factor();
+        }
+    }
+
     /// Splits the detections into high and low, and answers how many were over the limit.
     fn sort_by_score(&mut self, detections: &[Detection]) -> usize {
         let Scratch {
@@ -128,6 +145,7 @@ impl Tracker {
             track_taken,
             ..
         } = &mut self.scratch;
+        let high_score = self.options.high_score * self.score_factor;
         let score = |index: u32| detections[index as usize].confidence;
         low.clear();
         let looked_at = |index: &u32| score(*index) >= self.options.low_score;
@@ -135,7 +153,7 @@ impl Tracker {
         low.sort_unstable_by(|&a, &b| score(b).total_cmp(&score(a)).then(a.cmp(&b)));
         let ignored = low.len().saturating_sub(self.options.max_detections);
         low.truncate(self.options.max_detections);
-        let split = low.partition_point(|&index| score(index) >= self.options.high_score);
+        let split = low.partition_point(|&index| score(index) >= high_score);
         high.clear();
         high.extend(low.drain(..split));
         detection_taken.clear();
@@ -294,11 +312,10 @@ impl Tracker {
     /// Starts a track for each strong detection that is neither a track's nor overlaps a seen one.
     fn give_birth(&mut self, detections: &[Detection], pts: Pts) {
         let old = self.tracks.len();
+        let least = self.options.new_track_score * self.score_factor;
         for &index in &self.scratch.high {
             let detection = &detections[index as usize];
-            if detection.confidence < self.options.new_track_score
-                || self.tracks.len() >= self.options.max_tracks
-            {
+            if detection.confidence < least || self.tracks.len() >= self.options.max_tracks {
                 break;
             }
             let is_part_of = |track: &Track| {

@@ -13,6 +13,9 @@ pub struct TrackOptions {
     pub low_score: f32,
     /// A detection that belongs to no track starts one at or above this score. Score, 0..=1.
     pub new_track_score: f32,
+    /// Whether `high_score` and `new_track_score` are lowered, by up to four tenths, for a detector
+    /// that scores lower than those they were chosen with. Set it to false to have them as they stand.
+    pub follow_scores: bool,
     /// Least affinity of a pair in the first association, 0..=1.
     pub first_gate: f32,
     /// Least IoU of a pair in the second association (low scores), 0..=1.
@@ -44,6 +47,7 @@ impl Default for TrackOptions {
             high_score: 0.5,
             low_score: 0.1,
             new_track_score: 0.65,
+            follow_scores: true,
             first_gate: 0.15,
             second_gate: 0.3,
             tentative_gate: 0.2,

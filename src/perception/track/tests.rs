@@ -249,6 +249,40 @@ fn low_scores_carry_a_track_but_start_none() {
 }
 
 #[test]
+fn a_detector_that_scores_low_is_followed_too() {
+    // Nothing reaches the default 0.65; the scale is learnt within half a second.
+    let mut film = Film::new(30.0);
+    let mut shown = 0;
+    for frame in 0..60 {
+        let confidence = if frame % 2 == 0 { 0.55 } else { 0.45 };
+        let step = film.show(&[seen(100.0 + 4.0 * frame as f32, 100.0, confidence)]);
+        assert!(step.tracks.iter().all(|track| track.id == TrackId(1)));
+        shown += step.tracks.len();
+    }
+    assert!(shown >= 45, "shown in {shown} of 60 frames");
+}
+
+#[test]
+fn thresholds_that_shall_stand_do() {
+    let mut tracker = Tracker::new(TrackOptions {
+        follow_scores: false,
+        ..TrackOptions::default()
+    });
+    for frame in 0..60 {
+        let step = tracker.step(&[seen(100.0, 100.0, 0.6)], at(f64::from(frame) / 30.0));
+        assert!(step.tracks.is_empty());
+    }
+}
+
+#[test]
+fn weak_noise_starts_nothing_however_long() {
+    let mut film = Film::new(30.0);
+    for _ in 0..300 {
+        assert!(film.show(&[seen(100.0, 100.0, 0.35)]).tracks.is_empty());
+    }
+}
+
+#[test]
 fn time_that_stands_still_or_goes_back_does_no_harm() {
     let mut tracker = Tracker::new(TrackOptions::default());
     for secs in [5.0, 5.0, 5.0, 1.0, 1.1, 1.1, 0.0, 0.1] {
