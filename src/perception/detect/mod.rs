@@ -6,11 +6,11 @@
 //! Belongs here: everything that knows ONNX Runtime or model pixels. Does not belong here: threads,
 //! queues, and what becomes of the detections.
 
-mod graph;
 mod colour;
 mod detections;
 mod detector;
 mod error;
+mod graph;
 mod heads;
 mod letterbox;
 mod manifest;
@@ -23,21 +23,19 @@ mod runtime;
 mod session;
 mod signature;
 mod suppress;
-mod wire;
-
-pub use graph::{Graph, Node, Preamble};
-pub use heads::{Head, OutputError};
-pub use manifest::{
-    ActivationName, BoxName, HeadName, LayoutName, Manifest, ManifestError, ManifestInput,
-    ManifestOutput, OrderName, ResizeName,
 mod taps;
 mod tensors;
+mod wire;
 
 pub use detector::{Detector, FrameDetections, StageTime};
 pub use error::DetectError;
+pub use graph::{Graph, Node, Preamble};
 pub use heads::{Head, OutputError};
 pub use letterbox::Placement;
-pub use manifest::{Manifest, ManifestError};
+pub use manifest::{
+    ActivationName, BoxName, HeadName, LayoutName, Manifest, ManifestError, ManifestInput,
+    ManifestOutput, OrderName, ResizeName,
+};
 pub use options::{
     DEFAULT_CONFIDENCE, DEFAULT_MAX_BATCH, DEFAULT_MAX_DETECTIONS, DEFAULT_MIN_CONFIDENCE,
     DetectOptions, ModelFiles, Provider, UnknownProvider,
