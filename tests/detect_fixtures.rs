@@ -44,7 +44,13 @@ fn assert_sees(name: &str, family: &str, expected: [Ltrb; 2], classes: [&str; 2]
     };
     assert_eq!(detector.plan().family, family, "{name}");
     let seen = see(&mut detector);
-    assert_eq!(seen.rejected, 0, "{name}: {:?} {:?}", seen.detections, detector.plan());
+    assert_eq!(
+        seen.rejected,
+        0,
+        "{name}: {:?} {:?}",
+        seen.detections,
+        detector.plan()
+    );
     let found = &seen.detections;
     assert_eq!(found.len(), 2, "{name}: {found:?}");
     for ((detection, ltrb), (class, confidence)) in found
