@@ -83,7 +83,6 @@ impl Detector {
         let manifest = model.manifest.as_deref().map(Manifest::read).transpose()?;
         let plan = recognise(&model.onnx, &signature, manifest.as_ref())?;
         check_input(model, &plan.input)?;
-        let wanted = wanted(model, &plan.classes, &options.classes)?;
 
         let runtime = Runtime::load(options.runtime_library.as_deref())?;
         let mut inputs = Inputs::new(&plan.input, &signature);
@@ -102,7 +101,11 @@ impl Detector {
             .iter()
             .map(|(name, shape)| (name.as_str(), shape.as_slice()))
             .collect();
+        // The shapes of the run may have told the family, and with it colours, fit and classes.
         let plan = plan.complete(&seen)?;
+        let mut inputs = Inputs::new(&plan.input, &signature);
+        inputs.reserve(1);
+        let wanted = wanted(model, &plan.classes, &options.classes)?;
 
         let keep = Keep {
             min_confidence: options.min_confidence.min(confidence),

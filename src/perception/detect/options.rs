@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use super::DetectError;
@@ -139,6 +139,20 @@ pub struct ModelFiles {
 }
 
 impl ModelFiles {
+    /// An exported detector of which nothing is stated: everything is recognised from the graph.
+    #[must_use]
+    pub fn from_onnx(onnx: &Path) -> Self {
+        Self {
+            id: onnx
+                .file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
+            onnx: onnx.to_owned(),
+            manifest: None,
+        }
+    }
+
     /// Refuses what a reader would wait on or misunderstand: a folder, a pipe, an empty file.
     ///
     /// # Errors

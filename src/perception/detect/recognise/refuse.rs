@@ -73,7 +73,7 @@ pub fn nearest(facts: &Facts<'_>, asked: Option<HeadName>) -> String {
     let outputs = facts.outputs();
     if let [output] = outputs {
         match output.dims.as_slice() {
-            [_, Some(n)] if *n > 1 && *n != 6 && *n != 7 => {
+            [_, Some(n)] if *n > 1 => {
                 return format!(
                     "a classifier or embedding: one vector of {n} values per picture and no boxes"
                 );

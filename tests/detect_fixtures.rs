@@ -1,0 +1,287 @@
+//! Families without a file of their own: small graphs with their real signatures, made by
+//! `tests/reference/make_fixtures.py`. Each sees object A (class 1, 0.9) and B (class 0, 0.6) at known
+//! model pixels; what they are in a frame of 192×144 is worked out here by hand.
+
+mod detect_common;
+
+use std::path::PathBuf;
+
+use detect_common::{detector, i420};
+use gantryd::perception::detect::{DetectError, Detector, RecogniseError, Signature, recognise};
+
+fn fixture(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures/models")
+        .join(format!("{name}.onnx"))
+}
+
+type Ltrb = [f32; 4];
+
+/// Model 96×96, frame 192×144. A is 8,16,24,48 and B 32,8,56,40 in model pixels.
+///
+/// Centred letterbox: scale 0.5, the picture is 96×72 with 12 rows of padding above:
+/// x · 2, (y − 12) · 2; B begins 8 px above the frame and is clipped.
+const CENTRED: [Ltrb; 2] = [[16.0, 8.0, 48.0, 72.0], [64.0, 0.0, 112.0, 56.0]];
+/// Letterbox at the top left: x · 2, y · 2.
+const TOP_LEFT: [Ltrb; 2] = [[16.0, 32.0, 48.0, 96.0], [64.0, 16.0, 112.0, 80.0]];
+/// Each axis by itself: x · 2, y · 1.5.
+const STRETCHED: [Ltrb; 2] = [[16.0, 24.0, 48.0, 72.0], [64.0, 12.0, 112.0, 60.0]];
+
+fn open(name: &str) -> Option<Detector> {
+    Some(detector(&fixture(name), 0.1)?.unwrap_or_else(|error| panic!("{name}: {error:?}")))
+}
+
+fn see(detector: &mut Detector) -> gantryd::perception::detect::FrameDetections {
+    let mut planes = vec![16; 192 * 144];
+    planes.resize(192 * 144 * 3 / 2, 128);
+    let frame = i420(192, 144, &planes);
+    detector.detect(&[&frame]).unwrap().remove(0)
+}
+
+fn assert_sees(name: &str, family: &str, expected: [Ltrb; 2], classes: [&str; 2]) {
+    let Some(mut detector) = open(name) else {
+        return;
+    };
+    assert_eq!(detector.plan().family, family, "{name}");
+    let seen = see(&mut detector);
+    assert_eq!(
+        seen.rejected,
+        0,
+        "{name}: {:?} {:?}",
+        seen.detections,
+        detector.plan()
+    );
+    let found = &seen.detections;
+    assert_eq!(found.len(), 2, "{name}: {found:?}");
+    for ((detection, ltrb), (class, confidence)) in found
+        .iter()
+        .zip(expected)
+        .zip(classes.into_iter().zip([0.9, 0.6]))
+    {
+        let b = detection.bbox;
+        for (edge, expected) in [b.left(), b.top(), b.right(), b.bottom()].iter().zip(ltrb) {
+            // Half precision has steps of 1/16 at 64..128 px, the graph some rounding of its own.
+            assert!(
+                (edge - expected).abs() < 0.1,
+                "{name}: {b:?}, expected {ltrb:?}"
+            );
+        }
+        let named = &detector.class_names()[usize::from(detection.class.0)];
+        assert_eq!(named, class, "{name}");
+        assert!(
+            (detection.confidence - confidence).abs() < 2e-3,
+            "{name}: {detection:?}"
+        );
+    }
+}
+
+#[test]
+fn yolov5_rows_have_objectness() {
+    assert_sees("yolov5", "YOLOv5 / v7", CENTRED, ["car", "person"]);
+}
+
+#[test]
+fn yolov7_end_to_end_rows_name_their_picture() {
+    assert_sees(
+        "yolov7_end2end",
+        "YOLOv7 (NMS inside)",
+        CENTRED,
+        ["bicycle", "person"],
+    );
+}
+
+#[test]
+fn yolox_with_decoding_inside_is_not_decoded_twice() {
+    assert_sees(
+        "yolox_decoded",
+        "YOLOX (decoded)",
+        TOP_LEFT,
+        ["bicycle", "person"],
+    );
+}
+
+#[test]
+fn yolov8_in_every_dress() {
+    let family = "YOLOv8 / v9 / 11 / 12";
+    assert_sees("yolov8", family, CENTRED, ["car", "person"]);
+    assert_sees("yolov8_seg", family, CENTRED, ["car", "person"]);
+    for name in [
+        "yolov8_transposed",
+        "yolov8_nhwc",
+        "yolov8_f16",
+        "yolov8_batchless",
+    ] {
+        assert_sees(name, family, CENTRED, ["bicycle", "person"]);
+    }
+}
+
+#[test]
+fn yolov10_rows_are_finished() {
+    let family = "YOLOv10 / YOLO26 (end-to-end)";
+    assert_sees("yolov10", family, CENTRED, ["bicycle", "person"]);
+}
+
+#[test]
+fn detr_outputs_come_in_any_order() {
+    let family = "RT-DETR / D-FINE / DEIM (deployed)";
+    assert_sees("rtdetr", family, STRETCHED, ["bicycle", "person"]);
+    assert_sees(
+        "dfine",
+        "D-FINE (deployed)",
+        STRETCHED,
+        ["bicycle", "person"],
+    );
+}
+
+#[test]
+fn raw_detr_gets_its_sigmoid() {
+    let family = "RT-DETR / D-FINE / DEIM (raw)";
+    assert_sees(
+        "detr_logits_pred_boxes",
+        family,
+        STRETCHED,
+        ["bicycle", "person"],
+    );
+}
+
+#[test]
+fn rf_detr_numbers_coco_categories_and_keeps_a_place_for_nothing() {
+    assert_sees("rfdetr", "RF-DETR (raw)", STRETCHED, ["bicycle", "person"]);
+    assert_sees(
+        "rfdetr_3_classes",
+        "RF-DETR (raw)",
+        STRETCHED,
+        ["class1", "class0"],
+    );
+}
+
+#[test]
+fn tensorflow_boxes_are_top_left_bottom_right_and_labels_begin_at_one() {
+    let family = "SSD (TensorFlow, post-processing inside)";
+    assert_sees("ssd_tensorflow", family, STRETCHED, ["bicycle", "person"]);
+}
+
+#[test]
+fn paddle_boxes_are_divided_by_the_scale_factor() {
+    assert_sees(
+        "ppyoloe_plus_nms",
+        "PP-YOLOE+ (NMS inside)",
+        STRETCHED,
+        ["bicycle", "person"],
+    );
+}
+
+#[test]
+fn efficient_nms_counts_its_detections() {
+    let family = "YOLO with EfficientNMS";
+    assert_sees("yolo_efficient_nms", family, CENTRED, ["bicycle", "person"]);
+}
+
+#[test]
+fn nanodet_plus_measures_from_the_corner_of_a_cell() {
+    assert_sees(
+        "nanodet_plus",
+        "NanoDet-Plus",
+        STRETCHED,
+        ["class1", "class0"],
+    );
+}
+
+#[test]
+fn shapes_that_only_a_run_tells_are_waited_for() {
+    let path = fixture("yolov5_dynamic");
+    let signature = Signature::read(&path).unwrap();
+    let plan = recognise(&path, &signature, None).unwrap();
+    assert!(plan.needs_dry_run());
+    assert_eq!((plan.input.width, plan.input.height), (640, 640));
+    let plan = plan.complete(&[("output0", &[1, 25_200, 8])]).unwrap();
+    assert_eq!(plan.family, "YOLOv5 / v7");
+    assert_eq!(plan.classes, ["person", "car", "dog"]);
+    if let Some(detector) = open("yolov5_dynamic") {
+        assert_eq!(detector.plan().family, "YOLOv5 / v7");
+    }
+}
+
+#[test]
+fn values_that_are_no_boxes_are_counted_and_the_others_stay() {
+    let Some(mut detector) = open("hostile_values") else {
+        return;
+    };
+    let seen = see(&mut detector);
+    assert_eq!(seen.detections.len(), 2, "{:?}", seen.detections);
+    assert_eq!(seen.rejected, 7);
+}
+
+#[test]
+fn a_thousandfold_number_of_rows_is_bounded() {
+    let Some(mut detector) = open("hostile_thousandfold") else {
+        return;
+    };
+    let seen = see(&mut detector);
+    assert!(!seen.detections.is_empty() && seen.detections.len() <= 300);
+}
+
+fn refusal(name: &str) -> String {
+    let path = fixture(name);
+    let signature = Signature::read(&path).unwrap();
+    let error = recognise(&path, &signature, None)
+        .and_then(|plan| plan.complete(&[]))
+        .unwrap_err();
+    assert!(matches!(error, RecogniseError::Unknown { .. }), "{name}");
+    error.to_string()
+}
+
+#[test]
+fn graphs_that_are_no_detectors_are_refused_with_a_reason_and_a_skeleton() {
+    for (name, reason) in [
+        ("classifier", "a classifier"),
+        ("classifier_of_6", "a classifier"),
+        ("segmentation", "a segmentation model"),
+        ("text_model", "takes no pictures"),
+        ("wrong_size", "96x96 pixels give 189"),
+    ] {
+        let text = refusal(name);
+        assert!(text.contains(reason), "{name}: {text}");
+        assert!(
+            text.contains("head = ") && text.contains("seen: inputs"),
+            "{text}"
+        );
+        if let Some(result) = detector(&fixture(name), 0.1) {
+            assert!(
+                matches!(result, Err(DetectError::Recognise(_))),
+                "{name}: {result:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn files_that_are_no_models_are_refused_by_what_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = std::fs::read(fixture("yolov8")).unwrap();
+    for (bytes, reason) in [
+        (b"just some text\nand more\n".to_vec(), "a text file"),
+        (Vec::new(), "an empty file"),
+        (whole[..whole.len() / 2].to_vec(), "complete ONNX model"),
+        (b"PK\x03\x04rest".to_vec(), "zip archive"),
+        (vec![0xff; 4096], "no ONNX model"),
+        (vec![0; 4096], "no ONNX model"),
+        (
+            b"version https://git-lfs.github.com/spec/v1\n".to_vec(),
+            "git lfs pull",
+        ),
+    ] {
+        let path = folder.path().join("model.onnx");
+        std::fs::write(&path, &bytes).unwrap();
+        let text = Signature::read(&path).unwrap_err().to_string();
+        assert!(text.contains(reason), "{reason}: {text}");
+    }
+    // Cut anywhere, a model is refused or still whole enough to read; it never panics.
+    for cut in 0..whole.len() {
+        let path = folder.path().join("cut.onnx");
+        std::fs::write(&path, &whole[..cut]).unwrap();
+        if let Ok(signature) = Signature::read(&path) {
+            let _plan = recognise(&path, &signature, None);
+        }
+    }
+}

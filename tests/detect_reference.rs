@@ -1,0 +1,152 @@
+//! Real models on real pictures: the detector against `tests/reference/reference.py`.
+//!
+//! Needs ../shared, ONNX Runtime, and a Python with onnxruntime, numpy and OpenCV
+//! (`GANTRYD_REFERENCE_PYTHON`, else `python3`); says so and passes where one is absent.
+
+#![expect(clippy::print_stderr, reason = "the table, and what was skipped")]
+
+mod detect_common;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::process::Command;
+
+use detect_common::{detector, i420, shared};
+use gantryd::base::{BBox, Detection};
+use serde::Deserialize;
+
+#[derive(Deserialize)]
+struct Reference {
+    model: String,
+    image: String,
+    source: String,
+    width: u32,
+    height: u32,
+    boxes: Vec<[f32; 6]>,
+}
+
+/// Every reference box from this score must be found.
+const SCORE: f32 = 0.5;
+const MIN_IOU: f32 = 0.9;
+const MAX_SCORE_GAP: f32 = 0.02;
+
+#[derive(Default)]
+struct Tally {
+    boxes: usize,
+    matched: usize,
+    worst_iou: f32,
+    worst_gap: f32,
+    misses: Vec<String>,
+}
+
+impl Tally {
+    fn take(
+        &mut self,
+        what: &str,
+        reference: &[f32; 6],
+        found: &[Detection],
+        width: u32,
+        height: u32,
+    ) {
+        let [left, top, right, bottom, class, score] = *reference;
+        let Some(expected) = BBox::from_ltrb(left, top, right, bottom)
+            .and_then(|b| b.clip(width as f32, height as f32))
+        else {
+            return;
+        };
+        self.boxes += 1;
+        let best = found
+            .iter()
+            .filter(|d| f32::from(d.class.0) == class)
+            .map(|d| (d.bbox.iou(&expected), (d.confidence - score).abs(), d))
+            .max_by(|a, b| a.0.total_cmp(&b.0));
+        match best {
+            Some((iou, gap, _)) if iou >= MIN_IOU && gap <= MAX_SCORE_GAP => {
+                self.matched += 1;
+                self.worst_iou = self.worst_iou.min(iou);
+                self.worst_gap = self.worst_gap.max(gap);
+            }
+            other => self
+                .misses
+                .push(format!("{what}: {reference:?}, best {other:?}")),
+        }
+    }
+}
+
+#[test]
+fn every_shared_model_sees_what_the_reference_sees() {
+    let (Some(models), Some(images)) = (shared("models"), shared("images")) else {
+        return;
+    };
+    let out = tempfile::tempdir().unwrap();
+    let python = std::env::var("GANTRYD_REFERENCE_PYTHON").unwrap_or_else(|_| "python3".into());
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/reference/reference.py");
+    let run = Command::new(&python)
+        .args([&script, &models, &images, &out.path().to_path_buf()])
+        .output();
+    match run {
+        Ok(run) if run.status.success() => {}
+        Ok(run) => {
+            let said = String::from_utf8_lossy(&run.stderr).into_owned();
+            assert!(said.contains("ModuleNotFoundError"), "reference.py: {said}");
+            eprintln!("SKIPPED: {python} lacks onnxruntime, numpy or cv2");
+            return;
+        }
+        Err(error) => {
+            eprintln!("SKIPPED: {python}: {error}");
+            return;
+        }
+    }
+    let text = std::fs::read_to_string(out.path().join("detections.json")).unwrap();
+    let references: Vec<Reference> = serde_json::from_str(&text).unwrap();
+    let mut tallies: BTreeMap<(String, String), Tally> = BTreeMap::new();
+    let mut open = None;
+    for reference in &references {
+        if open
+            .as_ref()
+            .is_none_or(|(name, _)| *name != reference.model)
+        {
+            let onnx = models.join(format!("{}.onnx", reference.model));
+            let Some(detector) = detector(&onnx, 0.1) else {
+                return;
+            };
+            open = Some((reference.model.clone(), detector.unwrap()));
+        }
+        let (_, detector) = open.as_mut().unwrap();
+        let planes = std::fs::read(out.path().join(format!("{}.yuv", reference.image))).unwrap();
+        let frame = i420(reference.width, reference.height, &planes);
+        let seen = detector.detect(&[&frame]).unwrap().remove(0);
+        let key = (reference.model.clone(), reference.source.clone());
+        let tally = tallies.entry(key).or_insert_with(|| Tally {
+            worst_iou: 1.0,
+            ..Tally::default()
+        });
+        for expected in reference.boxes.iter().filter(|b| b[5] >= SCORE) {
+            tally.take(
+                &reference.image,
+                expected,
+                &seen.detections,
+                reference.width,
+                reference.height,
+            );
+        }
+    }
+    eprintln!("model, source: matched of boxes, worst IoU, worst |Δconf|");
+    for ((model, source), tally) in &tallies {
+        eprintln!(
+            "{model:32} {source:4}  {}/{}  {:.3}  {:.4}",
+            tally.matched, tally.boxes, tally.worst_iou, tally.worst_gap
+        );
+        for miss in &tally.misses {
+            eprintln!("    {miss}");
+        }
+    }
+    // From the same planes there is no excuse; the picture itself has more chroma than its planes.
+    for ((model, source), tally) in &tallies {
+        assert!(
+            source != "i420" || tally.misses.is_empty(),
+            "{model}: {:?}",
+            tally.misses
+        );
+    }
+}

@@ -1,0 +1,357 @@
+#!/usr/bin/env python3
+"""Makes small ONNX graphs with the real signatures of detector families that are too large to keep.
+
+    pip install onnx numpy
+    python tests/reference/make_fixtures.py tests/fixtures/models
+
+Every graph takes 96x96 pictures and "sees" the same two objects, whatever the picture:
+
+    A  model pixels 8,16,24,48   class 1   confidence 0.9
+    B  model pixels 32,8,56,40   class 0   confidence 0.6
+
+`sum(picture) * 0` is added to an output, so that the picture is really read. Names, ranks, types, orders of
+columns and the operations at the end of the graph follow what the exporters of each family write.
+"""
+import pathlib
+import sys
+
+import numpy as np
+import onnx
+from onnx import TensorProto as T
+from onnx import helper, numpy_helper
+
+SIZE = 96
+A, B = (8, 16, 24, 48), (32, 8, 56, 40)
+CELLS = 144 + 36 + 9  # strides 8, 16, 32 at 96x96
+OBJECTS = [(A, 1, 0.9), (B, 0, 0.6)]
+F32, F16, U8, I64, I32 = T.FLOAT, T.FLOAT16, T.UINT8, T.INT64, T.INT32
+NUMPY = {F32: np.float32, F16: np.float16, U8: np.uint8, I64: np.int64, I32: np.int32}
+
+
+def cxcywh(box, scale=1.0):
+    l, t, r, b = box
+    return [(l + r) / 2 * scale, (t + b) / 2 * scale, (r - l) * scale, (b - t) * scale]
+
+
+def logit(p):
+    return float(np.log(p / (1 - p)))
+
+
+class Graph:
+    def __init__(self, image="images", dtype=F32, shape=(1, 3, SIZE, SIZE), reads=True):
+        self.nodes, self.inits, self.outputs, self.metadata, self.n = [], [], [], {}, 0
+        self.image = image
+        self.inputs = [helper.make_tensor_value_info(image, dtype, list(shape))]
+        x = image
+        if dtype != F32:
+            x = self.op("Cast", [x], to=F32)
+        self.zero = self.op("Mul", [self.op("ReduceMean", [x], keepdims=0), self.const(0.0)])
+
+    def name(self):
+        self.n += 1
+        return f"t{self.n}"
+
+    def const(self, value, dtype=F32):
+        name = self.name()
+        self.inits.append(numpy_helper.from_array(np.asarray(value, dtype=NUMPY[dtype]), name))
+        return name
+
+    def op(self, kind, inputs, out=None, n=1, **attributes):
+        outs = [out] if out else [self.name() for _ in range(n)]
+        self.nodes.append(helper.make_node(kind, inputs, outs, **attributes))
+        return outs[0] if len(outs) == 1 else outs
+
+    def input(self, name, dtype, shape):
+        self.inputs.append(helper.make_tensor_value_info(name, dtype, list(shape)))
+        return name
+
+    def output(self, name, source, dtype, shape):
+        self.op("Identity", [source], name)
+        self.outputs.append(helper.make_tensor_value_info(name, dtype, None if shape is None else list(shape)))
+
+    def table(self, rows, n, width, leading=(1,)):
+        """`leading + [n, width]` of zeros but for the first rows."""
+        top = self.op("Add", [self.const(np.asarray(rows, np.float32)), self.zero])
+        rest = self.op("ConstantOfShape", [self.const([n - len(rows), width], I64)])
+        table = self.op("Concat", [top, rest], axis=0)
+        return self.op("Reshape", [table, self.const([*leading, n, width], I64)]) if leading else table
+
+    def save(self, folder, name, producer="pytorch", version="2.5.0", opset=17):
+        graph = helper.make_graph(self.nodes, "main_graph", self.inputs, self.outputs, self.inits)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], producer_name=producer,
+                                  producer_version=version, ir_version=8)
+        for key, value in self.metadata.items():
+            entry = model.metadata_props.add()
+            entry.key, entry.value = key, value
+        onnx.checker.check_model(model)
+        onnx.save(model, folder / f"{name}.onnx")
+
+
+def scores(classes, label, confidence):
+    row = [0.0] * classes
+    row[label] = confidence
+    return row
+
+
+def v5_rows(objectness=1.0):
+    return [cxcywh(b) + [objectness] + scores(3, c, p) for b, c, p in OBJECTS]
+
+
+def v8_rows(classes=3):
+    return [cxcywh(b) + scores(classes, c, p) for b, c, p in OBJECTS]
+
+
+def yolov5(folder):
+    # [1, 3 * cells, 5 + C]; objectness * class is the confidence: 0.9 = 0.95 * 0.9474, 0.6 = 0.8 * 0.75.
+    g = Graph()
+    rows = [cxcywh(A) + [0.95, 0.0, 0.9 / 0.95, 0.0], cxcywh(B) + [0.8, 0.75, 0.0, 0.0]]
+    g.output("output0", g.table(rows, 3 * CELLS, 8), F32, [1, 3 * CELLS, 8])
+    g.metadata = {"stride": "32", "names": "{0: 'person', 1: 'car', 2: 'dog'}"}
+    g.save(folder, "yolov5")
+
+
+def yolov5_dynamic(folder):
+    # Axes are symbols, as `export.py --dynamic` writes them: the shapes are known after a run only.
+    g = Graph(shape=["batch", 3, "height", "width"])
+    g.output("output0", g.table(v5_rows(), 3 * 8400, 8), F32, ["batch", "anchors", 8])
+    g.metadata = {"stride": "32", "names": "{0: 'person', 1: 'car', 2: 'dog'}"}
+    g.save(folder, "yolov5_dynamic")
+
+
+def yolov7_end2end(folder):
+    # --end2end without TensorRT: NonMaxSuppression inside, rows batch, l, t, r, b, class, score.
+    g = Graph()
+    rows = [[0.0, *b, c, p] for b, c, p in OBJECTS]
+    picked = g.op("NonMaxSuppression", [g.const([[A, B]]), g.const([[[0.9, 0.6]]]), g.const([10], I64)])
+    index = g.op("Squeeze", [g.op("Slice", [picked, g.const([2], I64), g.const([3], I64), g.const([1], I64)]), g.const([1], I64)])
+    table = g.op("Add", [g.const(rows), g.zero])
+    g.output("output", g.op("Gather", [table, index], axis=0), F32, ["Concatoutput_dim_0", 7])
+    g.save(folder, "yolov7_end2end", version="1.12.1")
+
+
+def yolox_decoded(folder):
+    # decode_in_inference: sizes are exp(value) * stride. Metadata is absent, 80 classes.
+    g = Graph()
+    rows = [cxcywh(b) + [1.0] + scores(80, c, p) for b, c, p in OBJECTS]
+    table = g.table(rows, CELLS, 85)
+    parts = [g.op("Slice", [table, g.const([i], I64), g.const([j], I64), g.const([2], I64)])
+             for i, j in ((0, 2), (2, 4), (4, 85))]
+    size = g.op("Mul", [g.op("Exp", [g.op("Log", [g.op("Add", [g.op("Div", [parts[1], g.const(8.0)]), g.const(1e-9)])])]), g.const(8.0)])
+    g.output("output", g.op("Concat", [parts[0], size, parts[2]], axis=2), F32, [1, CELLS, 85])
+    g.save(folder, "yolox_decoded", version="1.10")
+
+
+def yolov8(folder):
+    g = Graph()
+    g.output("output0", g.op("Transpose", [g.table(v8_rows(), CELLS, 7)], perm=[0, 2, 1]), F32, [1, 7, CELLS])
+    g.metadata = {"task": "detect", "stride": "32", "imgsz": "[96, 96]", "names": "{0: 'person', 1: 'car', 2: 'dog'}"}
+    g.save(folder, "yolov8")
+    # Rows and columns exchanged, no metadata, 80 classes.
+    g = Graph()
+    g.output("output0", g.table(v8_rows(80), CELLS, 84), F32, [1, CELLS, 84])
+    g.save(folder, "yolov8_transposed")
+    # NHWC float input, as tf2onnx and edge tool chains leave it.
+    g = Graph(image="input", shape=(1, SIZE, SIZE, 3))
+    g.output("output0", g.op("Transpose", [g.table(v8_rows(80), CELLS, 84)], perm=[0, 2, 1]), F32, [1, 84, CELLS])
+    g.save(folder, "yolov8_nhwc", producer="tf2onnx", version="1.16")
+    # Half precision throughout.
+    g = Graph(dtype=F16)
+    g.output("output0", g.op("Cast", [g.op("Transpose", [g.table(v8_rows(80), CELLS, 84)], perm=[0, 2, 1])], to=F16), F16, [1, 84, CELLS])
+    g.save(folder, "yolov8_f16")
+    # No batch axis anywhere; symbols for the output.
+    g = Graph(shape=(3, SIZE, SIZE))
+    g.output("output0", g.op("Transpose", [g.table(v8_rows(80), CELLS, 84, leading=())], perm=[1, 0]), F32, ["values", "candidates"])
+    g.save(folder, "yolov8_batchless")
+    # Segmentation: mask coefficients behind the classes, prototypes beside.
+    g = Graph()
+    g.output("output0", g.op("Transpose", [g.table([r + [7.0] * 32 for r in v8_rows()], CELLS, 39)], perm=[0, 2, 1]), F32, [1, 39, CELLS])
+    g.output("output1", g.op("ConstantOfShape", [g.const([1, 32, 24, 24], I64)]), F32, [1, 32, 24, 24])
+    g.metadata = {"task": "segment", "stride": "32", "names": "{0: 'person', 1: 'car', 2: 'dog'}"}
+    g.save(folder, "yolov8_seg")
+
+
+def yolov10(folder):
+    # [1, 300, 6] l, t, r, b, score, class, picked by TopK.
+    g = Graph(shape=["batch", 3, SIZE, SIZE])
+    rows = [[*b, p, c] for b, c, p in OBJECTS]
+    table = g.table(rows, 300, 6)
+    score = g.op("Squeeze", [g.op("Slice", [table, g.const([4], I64), g.const([5], I64), g.const([2], I64)]), g.const([2], I64)])
+    _, index = g.op("TopK", [score, g.const([300], I64)], n=2, axis=1)
+    wide = g.op("Expand", [g.op("Unsqueeze", [index, g.const([2], I64)]), g.const([1, 300, 6], I64)])
+    g.output("output0", g.op("GatherElements", [table, wide], axis=1), F32, ["batch", 300, 6])
+    g.save(folder, "yolov10")
+
+
+def deployed_detr(folder, name, order, batch):
+    # RT-DETR, D-FINE, DEIM: sigmoid, top k over (query, class), boxes times orig_target_sizes (W, H).
+    g = Graph(shape=[batch, 3, SIZE, SIZE])
+    sizes = g.input("orig_target_sizes", I64, [batch, 2])
+    queries, classes = 300, 80
+    table = np.full((2, 84), -12.0, np.float32)
+    for row, (box, label, p) in zip(table, OBJECTS):
+        row[:4] = cxcywh(box, 1 / SIZE)
+        row[4 + label] = logit(p)
+    raw = g.table(table, queries, 84)
+    cut = lambda t, i, j: g.op("Slice", [t, g.const([i], I64), g.const([j], I64), g.const([2], I64)])
+    boxes, values = cut(raw, 0, 4), cut(raw, 4, 84)
+    # Rows of zeros have a logit of 0: push them down.
+    filled = g.op("Concat", [g.const(np.zeros((1, 2, 1))), g.op("Expand", [g.const([[[-12.0]]]), g.const([1, queries - 2, 1], I64)])], axis=1)
+    values = g.op("Sigmoid", [g.op("Add", [values, filled])])
+    flat = g.op("Flatten", [values])
+    best, index = g.op("TopK", [flat, g.const([300], I64)], n=2, axis=1)
+    query = g.op("Div", [index, g.const(classes, I64)])
+    labels = g.op("Sub", [index, g.op("Mul", [query, g.const(classes, I64)])])
+    parts = [cut(boxes, i, i + 1) for i in range(4)]
+    half = lambda t: g.op("Div", [t, g.const(2.0)])
+    ltrb = g.op("Concat", [g.op("Sub", [parts[0], half(parts[2])]), g.op("Sub", [parts[1], half(parts[3])]),
+                           g.op("Add", [parts[0], half(parts[2])]), g.op("Add", [parts[1], half(parts[3])])], axis=2)
+    scale = g.op("Unsqueeze", [g.op("Cast", [g.op("Concat", [sizes, sizes], axis=1)], to=F32), g.const([1], I64)])
+    ltrb = g.op("Mul", [ltrb, scale])
+    wide = g.op("Expand", [g.op("Unsqueeze", [query, g.const([2], I64)]), g.const([1, 300, 4], I64)])
+    made = {"labels": (labels, I64, [batch, 300]), "boxes": (g.op("GatherElements", [ltrb, wide], axis=1), F32, [batch, 300, 4]),
+            "scores": (best, F32, [batch, 300])}
+    for output in order:
+        g.output(output, *made[output])
+    g.save(folder, name)
+
+
+def raw_detr(folder):
+    def raw(name, image, names, classes, labels, batch=1):
+        g = Graph(image=image, shape=[batch, 3, SIZE, SIZE])
+        table = np.full((2, 4 + classes), -12.0, np.float32)
+        for row, (box, _, p), label in zip(table, OBJECTS, labels):
+            row[:4] = cxcywh(box, 1 / SIZE)
+            row[4 + label] = logit(p)
+        queries = 300
+        # Unused queries: logit -12, a box of no size.
+        rest = np.full((1, 4 + classes), -12.0, np.float32)
+        rest[:, :4] = 0
+        top = g.op("Add", [g.const(table), g.zero])
+        rest = g.op("Expand", [g.const(rest), g.const([queries - 2, 4 + classes], I64)])
+        whole = g.op("Unsqueeze", [g.op("Concat", [top, rest], axis=0), g.const([0], I64)])
+        cut = lambda i, j: g.op("Slice", [whole, g.const([i], I64), g.const([j], I64), g.const([2], I64)])
+        made = {"boxes": (cut(0, 4), F32, [batch, queries, 4]), "logits": (cut(4, 4 + classes), F32, [batch, queries, classes])}
+        for output, what in names:
+            g.output(output, *made[what])
+        g.save(folder, name)
+
+    # RF-DETR: category numbers 0..90, person 1 and bicycle 2.
+    raw("rfdetr", "input", (("dets", "boxes"), ("labels", "logits")), 91, (2, 1))
+    # Hugging Face export of RT-DETR and D-FINE.
+    raw("detr_logits_pred_boxes", "pixel_values", (("logits", "logits"), ("pred_boxes", "boxes")), 80, (1, 0), "batch_size")
+    # RF-DETR trained on three classes: as many logits as box numbers.
+    raw("rfdetr_3_classes", "input", (("dets", "boxes"), ("labels", "logits")), 4, (1, 0))
+
+
+def ssd_tensorflow(folder):
+    # NHWC bytes of any size; t, l, b, r as parts; labels from 1 as floats; outputs end in :0.
+    g = Graph(image="image_tensor:0", dtype=U8, shape=["unk__1", "unk__2", "unk__3", 3])
+    boxes = [[b[1] / SIZE, b[0] / SIZE, b[3] / SIZE, b[2] / SIZE] for b, _, _ in OBJECTS]
+    # Labels: person is 1, bicycle 2 of the COCO categories.
+    g.output("detection_boxes:0", g.table(boxes, 100, 4), F32, ["unk__4", 100, 4])
+    pad = lambda values, fill: g.op("Unsqueeze", [g.op("Add", [g.const(values + [fill] * (100 - len(values))), g.zero]), g.const([0], I64)])
+    g.output("detection_classes:0", pad([2.0, 1.0], 1.0), F32, ["unk__5", 100])
+    g.output("detection_scores:0", pad([0.9, 0.6], 0.0), F32, ["unk__6", 100])
+    g.output("num_detections:0", g.const([2.0]), F32, ["unk__7"])
+    g.save(folder, "ssd_tensorflow", producer="tf2onnx", version="1.9.3")
+
+
+def paddle(folder):
+    # PP-YOLOE+: image and scale_factor (y, x); rows class, score, box divided by scale_factor; counts beside.
+    g = Graph(image="image", shape=["DynamicDimension.0", 3, SIZE, SIZE])
+    factor = g.input("scale_factor", F32, ["DynamicDimension.1", 2])
+    yx = g.op("Gather", [factor, g.const(0, I64)], axis=0)
+    xy = g.op("Gather", [yx, g.const([1, 0], I64)], axis=0)
+    ltrb = g.op("Div", [g.const([A, B]), g.op("Concat", [xy, xy], axis=0)])
+    picked = g.op("NonMaxSuppression", [g.const([[A, B]]), g.const([[[0.9, 0.6]]]), g.const([10], I64)])
+    index = g.op("Squeeze", [g.op("Slice", [picked, g.const([2], I64), g.const([3], I64), g.const([1], I64)]), g.const([1], I64)])
+    head = g.op("Add", [g.const([[c, p] for _, c, p in OBJECTS]), g.zero])
+    rows = g.op("Gather", [g.op("Concat", [head, ltrb], axis=1), index], axis=0)
+    g.output("multiclass_nms3_0.tmp_0", rows, F32, ["DynamicDimension.2", 6])
+    count = g.op("Cast", [g.op("Shape", [index])], to=I32)
+    g.output("multiclass_nms3_0.tmp_2", count, I32, ["DynamicDimension.3"])
+    g.save(folder, "ppyoloe_plus_nms", producer="PaddlePaddle", version="")
+
+
+def efficient_nms(folder):
+    g = Graph()
+    g.output("num_dets", g.const([[2]], I32), I32, [1, 1])
+    g.output("det_boxes", g.table([b for b, _, _ in OBJECTS], 100, 4), F32, [1, 100, 4])
+    pad = lambda values, dtype: g.const([values + [0] * 98], dtype)
+    g.output("det_scores", pad([0.9, 0.6], F32), F32, [1, 100])
+    g.output("det_classes", pad([1, 0], I32), I32, [1, 100])
+    g.save(folder, "yolo_efficient_nms")
+
+
+def nanodet_plus(folder):
+    # One row per cell: 3 scores through a sigmoid, 4 x 8 bins; four strides, cells at their corner.
+    g = Graph(image="data")
+    cells = CELLS + 4
+    rows = np.zeros((cells, 35), np.float32)
+    rows[:, :3] = -12.0
+    # Cell (x 2, y 4) of stride 8, corner 16, 32: A is 8, 16 left and up, 8, 16 right and down: 1, 2, 1, 2 strides.
+    # Cell (x 5, y 3), corner 40, 24: B is 8, 16, 16, 16 away: 1, 2, 2, 2 strides. A bin of +30 has all the weight.
+    for cell, (label, p), bins in ((4 * 12 + 2, (1, 0.9), (1, 2, 1, 2)), (3 * 12 + 5, (0, 0.6), (1, 2, 2, 2))):
+        rows[cell, label] = logit(p)
+        for side, bin in enumerate(bins):
+            rows[cell, 3 + side * 8 + bin] = 30.0
+    weights = g.const(np.zeros((cells * 35, 3, 1, 1)))
+    conv = g.op("Conv", [g.op("GlobalAveragePool", [g.image]), weights, g.const(rows.reshape(-1))])
+    table = g.op("Reshape", [conv, g.const([1, cells, 35], I64)])
+    cut = lambda i, j: g.op("Slice", [table, g.const([i], I64), g.const([j], I64), g.const([2], I64)])
+    g.output("output", g.op("Concat", [g.op("Sigmoid", [cut(0, 3)]), cut(3, 35)], axis=2), F32, [1, cells, 35])
+    g.save(folder, "nanodet_plus", version="1.9")
+
+
+def hostile(folder):
+    nan, inf = float("nan"), float("inf")
+    g = Graph()
+    bad = [
+        [nan, 20, 10, 10, 0.0, 0.9, 0.0],   # centre is no number
+        [20, 20, inf, 10, 0.0, 0.9, 0.0],   # endless
+        [20, 20, -10, 10, 0.0, 0.9, 0.0],   # negative width
+        [20, 20, 0, 10, 0.0, 0.9, 0.0],     # no area
+        [20, 20, 10, 10, 0.0, nan, 0.0],    # score is no number
+        [20, 20, 10, 10, 0.0, 50.0, 0.0],   # score is no score
+        [1e9, 20, 10, 10, 0.0, 0.9, 0.0],   # far outside
+    ]
+    g.output("output0", g.op("Transpose", [g.table(v8_rows() + bad, CELLS, 7)], perm=[0, 2, 1]), F32, [1, 7, CELLS])
+    g.metadata = {"task": "detect", "stride": "32", "names": "{0: 'person', 1: 'car', 2: 'dog'}"}
+    g.save(folder, "hostile_values")
+    # A thousand times the rows that the file states.
+    g = Graph()
+    rows = g.op("Expand", [g.const([[[*A, 0.9, 1.0]]]), g.const([1, 300_000, 6], I64)])
+    score = g.op("Add", [rows, g.zero])
+    g.output("output0", score, F32, ["batch", "rows", 6])
+    g.metadata = {"task": "detect", "stride": "32", "end2end": "True", "names": "{0: 'person', 1: 'car', 2: 'dog'}"}
+    g.save(folder, "hostile_thousandfold")
+
+
+def not_detectors(folder):
+    g = Graph(image="input", shape=["N", 3, SIZE, SIZE])
+    g.output("output", g.op("Softmax", [g.op("Unsqueeze", [g.op("Add", [g.const(np.arange(10.0)), g.zero]), g.const([0], I64)])]), F32, ["N", 10])
+    g.save(folder, "classifier")
+    g = Graph(image="input")
+    g.output("output", g.op("Softmax", [g.op("Unsqueeze", [g.op("Add", [g.const(np.arange(6.0)), g.zero]), g.const([0], I64)])]), F32, [1, 6])
+    g.save(folder, "classifier_of_6")
+    g = Graph(image="input")
+    g.output("output", g.op("ConstantOfShape", [g.const([1, 21, SIZE, SIZE], I64)]), F32, [1, 21, SIZE, SIZE])
+    g.save(folder, "segmentation")
+    ids = helper.make_tensor_value_info("input_ids", I64, ["batch", "sequence"])
+    out = helper.make_tensor_value_info("last_hidden_state", I64, ["batch", "sequence"])
+    graph = helper.make_graph([helper.make_node("Identity", ["input_ids"], ["last_hidden_state"])], "g", [ids], [out])
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), folder / "text_model.onnx")
+    # A YOLO for another input size than the file states.
+    g = Graph()
+    g.output("output0", g.op("Transpose", [g.table(v8_rows(80), 8400, 84)], perm=[0, 2, 1]), F32, [1, 84, 8400])
+    g.save(folder, "wrong_size")
+
+
+if __name__ == "__main__":
+    folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "tests/fixtures/models")
+    folder.mkdir(parents=True, exist_ok=True)
+    for make in (yolov5, yolov5_dynamic, yolov7_end2end, yolox_decoded, yolov8, yolov10, raw_detr, ssd_tensorflow, paddle,
+                 efficient_nms, nanodet_plus, hostile, not_detectors):
+        make(folder)
+    deployed_detr(folder, "rtdetr", ("labels", "boxes", "scores"), 1)
+    deployed_detr(folder, "dfine", ("scores", "labels", "boxes"), "N")
