@@ -17,7 +17,6 @@ pub mod run;
 pub mod service;
 pub mod signals;
 pub mod summary;
-pub mod models;
 pub mod telemetry;
 pub mod track;
 pub mod writers;
