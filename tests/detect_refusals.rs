@@ -1,5 +1,11 @@
 //! Files that are no detectors, and detectors whose outputs cannot be true. All made here.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test may fail loudly and must say what it skips"
+)]
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;

@@ -312,3 +312,43 @@ fn wanted(
     }
     Ok(wanted)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files() -> ModelFiles {
+        ModelFiles {
+            id: "m".into(),
+            onnx: "m.onnx".into(),
+            manifest: None,
+        }
+    }
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_detector_can_be_given_to_a_thread() {
+        fn is_send<T: Send>() {}
+        is_send::<Detector>();
+    }
+
+    #[test]
+    fn classes_are_chosen_by_name_and_all_without_one() {
+        let known = names(&["car", "Person", "person"]);
+        let wanted = |named: &[&str]| wanted(&files(), &known, &names(named)).unwrap();
+        assert_eq!(wanted(&[]), [true, true, true]);
+        assert_eq!(wanted(&["person", "CAR"]), [true, false, true]);
+    }
+
+    #[test]
+    fn a_class_like_no_other_gets_no_hint() {
+        let error = wanted(&files(), &names(&["car", "dog"]), &names(&["zeppelin"]));
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "model m: no class \"zeppelin\"; known: car, dog"
+        );
+    }
+}
