@@ -8,13 +8,14 @@ Written from the families' own documentation and demo scripts, independently of 
 into limited-range BT.601 I420 planes first (OUT_DIR/<image>.yuv), because that is what a decoder gives. Detections
 are computed four times, to tell decoding of heads from the way to the tensor:
 
-    planes   planes resized, then turned into colours (as one fused pass does)
+    planes   planes resized, then turned into colours, not rounded (as one fused pass does)
     i420     turned into colours with interpolated chroma, then resized
     cv2      turned into colours by OpenCV (each chroma value repeated), then resized
     rgb      the picture itself, never subsampled
 
 OUT_DIR/detections.json is a list of
-{model, image, source, width, height, boxes: [[left, top, right, bottom, class, confidence], ...]}.
+{model, image, source, width, height, boxes: [[left, top, right, bottom, class, confidence], ...], spread: [[lowest, highest
+confidence of that box when half a grey level of noise is added to the "planes" input], ...]}.
 """
 import json
 import pathlib
@@ -26,6 +27,8 @@ import onnxruntime as ort
 
 IMAGENET_MEAN, IMAGENET_STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 FLOOR = 0.25
+# Runs with noise of half a grey level: what a score is worth beyond the rounding of the picture.
+JITTERS = 8
 
 
 def i420_planes(rgb):
@@ -39,12 +42,12 @@ def i420_planes(rgb):
 
 
 def rgb_from_yuv(y, u, v):
-    """Inverse of `i420_planes` for planes of one size, rounded to bytes."""
+    """Inverse of `i420_planes` for planes of one size; not rounded."""
     y, u, v = (y.astype(np.float64) - 16) * 255 / 219, u.astype(np.float64) - 128, v.astype(np.float64) - 128
     r = y + 1.402 * 255 / 224 * v
     g = y - 0.344136 * 255 / 224 * u - 0.714136 * 255 / 224 * v
     b = y + 1.772 * 255 / 224 * u
-    return np.clip(np.round(np.stack([r, g, b], -1)), 0, 255).astype(np.uint8)
+    return np.clip(np.stack([r, g, b], -1), 0, 255)
 
 
 def resized(plane, w, h):
@@ -62,13 +65,15 @@ class Colours:
 
 
 class Planes:
-    """A picture whose planes are resized first and turned into colours then."""
+    """A picture whose planes are resized first and turned into colours then, with `noise` of that many grey levels."""
 
-    def __init__(self, planes):
+    def __init__(self, planes, noise=None):
+        self.noise = noise
         self.planes, self.width, self.height = planes, planes[0].shape[1], planes[0].shape[0]
 
     def resized(self, w, h):
-        return rgb_from_yuv(*(resized(p.astype(np.float32), w, h) for p in self.planes))
+        rgb = rgb_from_yuv(*(resized(p.astype(np.float32), w, h) for p in self.planes))
+        return rgb if self.noise is None else rgb + self.noise.uniform(-0.5, 0.5, rgb.shape)
 
 
 def sources(rgb, planes):
@@ -76,7 +81,7 @@ def sources(rgb, planes):
     wide = [planes[0]] + [resized(p.astype(np.float32), rgb.shape[1], rgb.shape[0]) for p in planes[1:]]
     return {
         "planes": Planes(planes),
-        "i420": Colours(rgb_from_yuv(*wide)),
+        "i420": Colours(np.round(rgb_from_yuv(*wide)).astype(np.uint8)),
         "cv2": Colours(cv2.cvtColor(stacked, cv2.COLOR_YUV2RGB_I420)),
         "rgb": Colours(rgb),
     }
@@ -92,7 +97,7 @@ def letterbox(picture, w, h, pad, centred):
     nw, nh = round(picture.width * scale), round(picture.height * scale)
     # Ultralytics: round(d - 0.1) above and left.
     left, top = (round((w - nw) / 2 - 0.1), round((h - nh) / 2 - 0.1)) if centred else (0, 0)
-    canvas = np.full((h, w, 3), pad, np.uint8)
+    canvas = np.full((h, w, 3), float(pad))
     canvas[top:top + nh, left:left + nw] = picture.resized(nw, nh)
     return canvas, lambda b: (b - [left, top, left, top]) / scale
 
@@ -114,6 +119,12 @@ def nms(boxes, scores, labels, limit):
             iou = inter / (area(a) + area(b) - inter)
             order = [i for i, o in zip(rest, iou) if o <= limit]
     return sorted(keep, key=lambda i: -scores[i])
+
+
+def iou(a, b):
+    w, h = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    inter = max(w, 0) * max(h, 0)
+    return inter / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - inter)
 
 
 def corners(b):
@@ -263,8 +274,16 @@ def main(models, images, out):
             for source, picture in variants.items():
                 run = lambda x, **more: session.run(None, {image.name: x, **more})
                 boxes = [[float(v) for v in b] for b in detect(run, picture, w, h)]
+                spread = [[b[5], b[5]] for b in boxes]
+                if source == "planes":
+                    for seed in range(JITTERS):
+                        again = detect(run, Planes(picture.planes, np.random.default_rng(seed)), w, h)
+                        for b, s in zip(boxes, spread):
+                            same = [o[5] for o in again if o[4] == b[4] and iou(o, b) >= 0.8]
+                            if same:
+                                s[:] = min(s[0], *same[:1]), max(s[1], *same[:1])
                 results.append({"model": name, "image": stem, "source": source, "width": picture.width,
-                                "height": picture.height, "boxes": boxes})
+                                "height": picture.height, "boxes": boxes, "spread": spread})
     (out / "detections.json").write_text(json.dumps(results))
 
 
