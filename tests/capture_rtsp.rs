@@ -236,3 +236,118 @@ fn footprint() -> (usize, u64) {
         .unwrap();
     (threads, rss)
 }
+
+#[test]
+fn a_camera_killed_twenty_times_is_back_within_three_seconds_each_time() {
+    const KILLS: usize = 20;
+    /// Frames that show that a connection works.
+    const HEALTHY: usize = 5;
+    let mut camera = CameraProcess::start(&["--gop", "10"]);
+    let port = camera.port;
+    let port_text = port.to_string();
+    let run = CameraRun::start(at(port)).unwrap();
+    run.wait_until("the first frames", PATIENCE, |log| {
+        log.frames.len() >= HEALTHY
+    });
+    let mut slowest = Duration::ZERO;
+    let mut before = (0, 0);
+    for kill in 0..KILLS {
+        camera.kill();
+        let known = run.log.lock().unwrap().ends.len();
+        run.wait_until("the loss", PATIENCE, |log| log.ends.len() > known);
+        let frames = run.frames();
+        camera = CameraProcess::start(&["--gop", "10", "--port", &port_text]);
+        let back = Instant::now();
+        run.wait_until("the return", PATIENCE, |log| log.frames.len() > frames);
+        slowest = slowest.max(back.elapsed());
+        run.wait_until("healthy", PATIENCE, |log| {
+            log.frames.len() >= frames + HEALTHY
+        });
+        if kill == 2 {
+            before = footprint();
+        }
+    }
+    let after = footprint();
+    eprintln!("slowest return {slowest:?}, threads and KiB {before:?} -> {after:?}");
+    assert!(slowest < Duration::from_secs(3), "{slowest:?}");
+    // Other tests of this program run beside this one: their threads come and go.
+    assert!(after.0 <= before.0 + 40, "{before:?} -> {after:?}");
+    assert!(after.1 < before.1 + 80_000, "{before:?} -> {after:?}");
+    let (log, balance) = run.finish();
+    assert_eq!(balance.unaccounted, 0);
+    assert!(log.ends.len() > KILLS);
+    let lost = |reason| {
+        matches!(
+            reason,
+            RunEnd::ConnectionLost | RunEnd::EndOfStream | RunEnd::Unreachable
+        )
+    };
+    assert!(
+        log.ends[..log.ends.len() - 1]
+            .iter()
+            .all(|(_, reason)| lost(*reason)),
+        "{:?}",
+        log.ends
+    );
+    for pair in log.ends.windows(2) {
+        assert_eq!(pair[1].0.0, pair[0].0.0 + 1, "every run ends once");
+    }
+}
+
+#[test]
+fn a_dead_camera_costs_the_others_nothing() {
+    let cameras: Vec<_> = (0..4)
+        .map(|_| CameraProcess::start(&["--gop", "10"]))
+        .collect();
+    let runs: Vec<_> = cameras
+        .iter()
+        .map(|camera| CameraRun::start(at(camera.port)).unwrap())
+        .collect();
+    for run in &runs {
+        run.wait_until("frames of all", PATIENCE, |log| log.frames.len() >= 10);
+    }
+    let mut cameras = cameras;
+    cameras.remove(0).kill();
+    runs[0].wait_until("the loss", PATIENCE, |log| !log.ends.is_empty());
+    let counts: Vec<usize> = runs.iter().map(CameraRun::frames).collect();
+    for (run, count) in runs.iter().zip(&counts).skip(1) {
+        run.wait_until("three seconds more", PATIENCE, |log| {
+            log.frames.len() >= count + 75
+        });
+    }
+    for (index, run) in runs.into_iter().enumerate() {
+        let (log, balance) = run.finish();
+        if index > 0 {
+            assert_eq!(log.ends, [(RunId(1), RunEnd::Stopped)]);
+            assert_eq!(balance.dropped, 0, "camera {index}");
+            for pair in log.frames.windows(2) {
+                let step = pair[1].meta.pts.secs_since(pair[0].meta.pts);
+                // 25 frames per second: a missing frame would be a step of 80 ms.
+                assert!(step < 0.06, "camera {index}: step {step}");
+            }
+        }
+    }
+}
+
+#[test]
+fn stop_ends_every_state_of_a_camera_at_once() {
+    let frozen = TcpListener::bind("127.0.0.1:0").unwrap();
+    let camera = CameraProcess::start(&[]);
+    let closed = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    for port in [frozen.local_addr().unwrap().port(), camera.port, closed] {
+        let run = CameraRun::start(at(port)).unwrap();
+        let known = run.status.clone();
+        run.wait_until("it has begun", PATIENCE, |_| known.snapshot().run.is_some());
+        let began = Instant::now();
+        run.finish();
+        assert!(
+            began.elapsed() < Duration::from_secs(1),
+            "{:?}",
+            began.elapsed()
+        );
+    }
+}

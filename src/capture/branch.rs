@@ -121,12 +121,15 @@ impl Branch {
 
     fn on_pad(&self, pipeline: &gst::Pipeline, pad: &gst::Pad) {
         let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
-        let wanted = if self.progress_is_live() {
+        let wanted = if self.is_live() {
             is_wanted(&caps, self.options.codec)
         } else {
             is_video(&caps)
         };
-        if !wanted || self.linked.swap(true, Ordering::AcqRel) {
+        if !wanted {
+            return self.tell(SessionEvent::OtherFound);
+        }
+        if self.linked.swap(true, Ordering::AcqRel) {
             return;
         }
         match self.link(pipeline, pad, &caps) {
@@ -135,7 +138,7 @@ impl Branch {
         }
     }
 
-    fn progress_is_live(&self) -> bool {
+    fn is_live(&self) -> bool {
         self.options.source.is_live()
     }
 
@@ -145,7 +148,7 @@ impl Branch {
         pad: &gst::Pad,
         caps: &gst::Caps,
     ) -> Result<(), CaptureError> {
-        let default = if self.progress_is_live() {
+        let default = if self.is_live() {
             LIVE_THREADS
         } else {
             FILE_THREADS
@@ -213,7 +216,7 @@ impl Branch {
         if element.has_property_with_type("max-threads", i32::static_type())
             && element.property::<i32>("max-threads") == 0
         {
-            let default = if self.progress_is_live() {
+            let default = if self.is_live() {
                 LIVE_THREADS
             } else {
                 FILE_THREADS

@@ -13,6 +13,7 @@ use super::branch::Branch;
 use super::description::source_pipeline;
 use super::ending::{NO_VIDEO, Progress, Report};
 use super::outlet::{Outlet, UtcRule};
+use super::reach::Door;
 use super::{CameraOptions, CaptureError, StatusHandle};
 use crate::base::{RunEnd, Stop};
 
@@ -36,6 +37,8 @@ pub(super) enum SessionEvent {
     EndOfStream,
     /// A video stream was found and its decoder built.
     VideoFound,
+    /// A stream that is no video, or not the one wanted, was found.
+    OtherFound,
     /// Decoding cannot be built.
     Fault(CaptureError),
     /// All streams are known and none is video.
@@ -212,7 +215,11 @@ impl Session<'_> {
         match event {
             SessionEvent::Error(report) => {
                 self.progress.has_frame = self.outlet.last_frame().is_some();
-                let (reason, words) = report.classify(self.progress);
+                let (reason, mut words) = report.classify(self.progress);
+                let door = Door::of(&self.options.source);
+                if let (RunEnd::Unreachable, Some(door)) = (reason, door) {
+                    words = door.words();
+                }
                 debug!(camera = %self.options.id, detail = self.options.source.redact(&report.debug), "GStreamer error");
                 Some(self.failed(reason, words))
             }
@@ -226,6 +233,10 @@ impl Session<'_> {
                 self.progress.has_stream = true;
                 self.progress.has_video = true;
                 self.video_since = Some(Instant::now());
+                None
+            }
+            SessionEvent::OtherFound => {
+                self.progress.has_stream = true;
                 None
             }
             SessionEvent::Fault(error) => Some(self.ended(RunEnd::Undecodable, Some(error))),
