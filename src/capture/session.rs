@@ -26,6 +26,10 @@ const ERROR_WAIT: Duration = Duration::from_secs(2);
 /// The longest sleep of the watch.
 const TICK: Duration = Duration::from_millis(500);
 
+/// A file that nobody reads any more for so many ticks has failed without a word: an error that a
+/// demuxer reports in the instant it is plugged in can be lost.
+const IDLE_TICKS: u32 = 3;
+
 /// What the streaming threads and the bus tell the session.
 #[derive(Debug)]
 pub(super) enum SessionEvent {
@@ -118,7 +122,7 @@ impl Session<'_> {
             }
         };
         let mut ended = match pipeline.set_state(gst::State::Playing) {
-            Ok(_) => self.watch(&events),
+            Ok(_) => self.watch(&events, &pipeline),
             Err(_) => self.after_refusal(&events),
         };
         self.outlet.close();
@@ -170,7 +174,8 @@ impl Session<'_> {
         self.failed(reason, "the pipeline does not start".to_owned())
     }
 
-    fn watch(&mut self, events: &Receiver<SessionEvent>) -> Ended {
+    fn watch(&mut self, events: &Receiver<SessionEvent>, pipeline: &gst::Pipeline) -> Ended {
+        let mut idle_ticks = 0;
         loop {
             let wait = match self.overdue() {
                 Ok(left) => left.min(TICK),
@@ -181,7 +186,12 @@ impl Session<'_> {
                     return ended;
                 },
                 recv(self.stop.channel()) -> _ => return self.ended(RunEnd::Stopped, None),
-                default(wait) => {}
+                default(wait) => if self.recorded.load(Ordering::Acquire) {
+                    idle_ticks = if is_read(pipeline) { 0 } else { idle_ticks + 1 };
+                    if idle_ticks == IDLE_TICKS {
+                        return self.gone_quiet();
+                    }
+                }
             }
         }
     }
@@ -265,6 +275,15 @@ impl Session<'_> {
         }
     }
 
+    fn gone_quiet(&self) -> Ended {
+        let words = if self.progress.has_video {
+            "damaged, cannot be decoded any further"
+        } else {
+            "not a video that can be decoded"
+        };
+        self.failed(RunEnd::Undecodable, words.to_owned())
+    }
+
     fn at_end_of_stream(&self) -> Ended {
         let had_frames = self.outlet.last_frame().is_some();
         if self.recorded.load(Ordering::Acquire) {
@@ -306,6 +325,16 @@ impl Session<'_> {
             enough: false,
         }
     }
+}
+
+/// True while any thread of the pipeline works.
+fn is_read(pipeline: &gst::Pipeline) -> bool {
+    pipeline
+        .iterate_recurse()
+        .into_iter()
+        .flatten()
+        .flat_map(|element| element.pads())
+        .any(|pad| pad.task_state() == gst::TaskState::Started)
 }
 
 /// Hands a message of the bus on; runs on whatever thread posted it.
