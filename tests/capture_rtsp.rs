@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 use camera_process::CameraProcess;
 use camera_run::{CameraRun, PATIENCE, made_by, options};
 use gantryd::base::{RunEnd, RunId, UtcSource};
-use gantryd::capture::{CameraOptions, CameraState, RtspSource, Source, Transport};
+use gantryd::capture::{CameraOptions, CameraState, RawRecord, RtspSource, Source, Transport};
 
 /// Options for the camera at `port`, patient for five seconds.
 fn at(port: u16) -> CameraOptions {
@@ -354,5 +354,82 @@ fn stop_ends_every_state_of_a_camera_at_once() {
             "{:?}",
             began.elapsed()
         );
+    }
+}
+
+/// Pictures in a file that can be decoded, by ffprobe.
+fn decodable(path: &std::path::Path) -> usize {
+    let output = std::process::Command::new("ffprobe")
+        .args([
+            "-v",
+            "error",
+            "-select_streams",
+            "v:0",
+            "-count_frames",
+            "-show_entries",
+            "stream=nb_read_frames",
+            "-of",
+            "csv=p=0",
+        ])
+        .arg(path)
+        .output()
+        .unwrap();
+    String::from_utf8_lossy(&output.stdout)
+        .trim()
+        .parse()
+        .unwrap_or(0)
+}
+
+#[test]
+fn what_the_camera_sent_is_kept_in_segments_that_play() {
+    for codec in ["h264", "h265", "mjpeg"] {
+        let camera = CameraProcess::start(&["--gop", "10", "--codec", codec]);
+        let folder = tempfile::tempdir().unwrap();
+        let mut options = at(camera.port);
+        options.raw = Some(RawRecord {
+            folder: folder.path().join("raw"),
+            segment_secs: 1,
+        });
+        let run = CameraRun::start(options).unwrap();
+        run.wait_until("three seconds", PATIENCE, |log| log.frames.len() >= 75);
+        let (log, _) = run.finish();
+        let mut segments: Vec<_> = std::fs::read_dir(folder.path().join("raw"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        segments.sort();
+        assert!(segments.len() >= 3, "{segments:?}");
+        let pictures: Vec<usize> = segments.iter().map(|path| decodable(path)).collect();
+        eprintln!("{codec}: {pictures:?} of {}", log.frames.len());
+        let sum: usize = pictures.iter().sum();
+        assert!(pictures.iter().all(|count| *count > 0), "{pictures:?}");
+        assert!(
+            sum + 3 >= log.frames.len(),
+            "{pictures:?} of {}",
+            log.frames.len()
+        );
+    }
+}
+
+#[test]
+fn a_raw_recording_that_fails_costs_no_frame() {
+    let camera = CameraProcess::start(&["--gop", "10"]);
+    let folder = tempfile::tempdir().unwrap();
+    let taken_away = folder.path().join("raw");
+    // A folder that cannot be made, and one that is gone when the next segment begins.
+    for folder in ["/dev/full", taken_away.to_str().unwrap()] {
+        let mut options = at(camera.port);
+        options.lossless = true;
+        options.raw = Some(RawRecord {
+            folder: folder.into(),
+            segment_secs: 1,
+        });
+        let run = CameraRun::start(options).unwrap();
+        run.wait_until("frames", PATIENCE, |log| log.frames.len() >= 10);
+        std::fs::remove_dir_all(&taken_away).ok();
+        run.wait_until("more frames", PATIENCE, |log| log.frames.len() >= 80);
+        let (log, balance) = run.finish();
+        assert_eq!(log.ends, [(RunId(1), RunEnd::Stopped)]);
+        assert_eq!(balance.dropped, 0);
     }
 }

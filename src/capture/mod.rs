@@ -14,6 +14,7 @@ mod frames;
 mod images;
 mod options;
 mod outlet;
+mod raw;
 mod reach;
 mod sequence;
 mod session;

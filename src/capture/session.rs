@@ -14,7 +14,7 @@ use super::description::source_pipeline;
 use super::ending::{NO_VIDEO, Progress, Report};
 use super::outlet::{Outlet, UtcRule};
 use super::reach::Door;
-use super::{CameraOptions, CaptureError, StatusHandle};
+use super::{CameraOptions, CaptureError, StatusHandle, raw};
 use crate::base::{RunEnd, Stop};
 
 /// Messages of one connection that may wait; more are of no use, the first decides.
@@ -41,6 +41,8 @@ pub(super) enum SessionEvent {
     EndOfStream,
     /// A video stream was found and its decoder built.
     VideoFound,
+    /// The raw recording failed; frames go on.
+    RawFailed(String),
     /// A stream that is no video, or not the one wanted, was found.
     OtherFound,
     /// Decoding cannot be built.
@@ -126,6 +128,7 @@ impl Session<'_> {
             Err(_) => self.after_refusal(&events),
         };
         self.outlet.close();
+        raw::close(&pipeline, &self.options.id);
         if let Err(error) = pipeline.set_state(gst::State::Null) {
             warn!(camera = %self.options.id, %error, "shutting the pipeline down");
         }
@@ -182,8 +185,12 @@ impl Session<'_> {
                 Err(ended) => return *ended,
             };
             select! {
-                recv(events) -> event => if let Some(ended) = event.ok().and_then(|event| self.handle(event)) {
-                    return ended;
+                recv(events) -> event => match event {
+                    Ok(SessionEvent::RawFailed(reason)) => raw::detach(pipeline, &self.options.id, &reason),
+                    Ok(event) => if let Some(ended) = self.handle(event) {
+                        return ended;
+                    },
+                    Err(_) => {}
                 },
                 recv(self.stop.channel()) -> _ => return self.ended(RunEnd::Stopped, None),
                 default(wait) => if self.recorded.load(Ordering::Acquire) {
@@ -233,6 +240,7 @@ impl Session<'_> {
                 debug!(camera = %self.options.id, detail = self.options.source.redact(&report.debug), "GStreamer error");
                 Some(self.failed(reason, words))
             }
+            SessionEvent::RawFailed(_) => None,
             SessionEvent::Warning(text) => {
                 debug!(camera = %self.options.id, detail = self.options.source.redact(&text), "GStreamer warning");
                 self.warning = Some(text);
@@ -340,6 +348,9 @@ fn is_read(pipeline: &gst::Pipeline) -> bool {
 /// Hands a message of the bus on; runs on whatever thread posted it.
 fn forward(message: &gst::Message, events: &Sender<SessionEvent>) {
     let event = match message.view() {
+        gst::MessageView::Error(error) if raw::is_from_raw(message) => {
+            SessionEvent::RawFailed(error.error().message().to_owned())
+        }
         gst::MessageView::Error(error) => SessionEvent::Error(Report::from_message(error)),
         gst::MessageView::Warning(warning) => {
             let error = warning.error();
