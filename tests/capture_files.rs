@@ -1,5 +1,11 @@
 //! Files and folders: every frame arrives once, and bad files end with words for the operator.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test fails by panicking and tells what it skips"
+)]
+
 #[path = "support/camera_run.rs"]
 mod camera_run;
 
@@ -394,4 +400,145 @@ fn a_pipeline_of_the_users_own_delivers_frames() {
         error.contains("\"nosuchthing\"") && error.contains("install"),
         "{error}"
     );
+}
+
+/// Serves `folder` over HTTP, and at `/mjpeg` its pictures as multipart, until it is dropped.
+struct HttpServer {
+    port: u16,
+    stop: std::sync::Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl HttpServer {
+    fn start(folder: &Path) -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let (stopped, folder) = (std::sync::Arc::clone(&stop), folder.to_owned());
+        std::thread::Builder::new()
+            .spawn(move || {
+                for stream in listener.incoming().map_while(Result::ok) {
+                    if stopped.load(std::sync::atomic::Ordering::Relaxed) {
+                        return;
+                    }
+                    let folder = folder.clone();
+                    std::thread::Builder::new()
+                        .spawn(move || drop(answer(stream, &folder)))
+                        .unwrap();
+                }
+            })
+            .unwrap();
+        Self { port, stop }
+    }
+}
+
+impl Drop for HttpServer {
+    fn drop(&mut self) {
+        self.stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        drop(std::net::TcpStream::connect(("127.0.0.1", self.port)));
+    }
+}
+
+fn answer(mut stream: std::net::TcpStream, folder: &Path) -> std::io::Result<()> {
+    use std::io::{BufRead, Write};
+    let mut reader = std::io::BufReader::new(stream.try_clone()?);
+    let mut request = String::new();
+    reader.read_line(&mut request)?;
+    let mut header = String::new();
+    while reader.read_line(&mut header)? > 2 {
+        header.clear();
+    }
+    let name = request
+        .split(' ')
+        .nth(1)
+        .unwrap_or("/")
+        .trim_start_matches('/')
+        .to_owned();
+    if name == "mjpeg" {
+        stream.write_all(
+            b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=next\r\n\r\n",
+        )?;
+        for index in (1..=10).cycle() {
+            let picture = std::fs::read(folder.join(format!("{index:06}.jpg")))?;
+            write!(
+                stream,
+                "--next\r\nContent-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n",
+                picture.len()
+            )?;
+            stream.write_all(&picture)?;
+            stream.write_all(b"\r\n")?;
+            // The pace of a camera, which is what is played here.
+            std::thread::park_timeout(std::time::Duration::from_millis(50));
+        }
+        return Ok(());
+    }
+    match std::fs::read(folder.join(name)) {
+        Ok(bytes) => {
+            write!(
+                stream,
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                bytes.len()
+            )?;
+            stream.write_all(&bytes)
+        }
+        Err(_) => stream
+            .write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
+    }
+}
+
+#[test]
+fn mjpeg_and_hls_and_files_come_over_http() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let made = video(folder, "%06d.jpg", TESTSRC, &["-frames:v", "10"]).is_some()
+        && video(
+            folder,
+            "a.mp4",
+            TESTSRC,
+            &["-c:v", "libx264", "-movflags", "+faststart"],
+        )
+        .is_some()
+        && video(
+            folder,
+            "list.m3u8",
+            TESTSRC,
+            &[
+                "-c:v",
+                "libx264",
+                "-g",
+                "25",
+                "-hls_time",
+                "1",
+                "-hls_list_size",
+                "0",
+            ],
+        )
+        .is_some();
+    if !made {
+        return;
+    }
+    let server = HttpServer::start(folder);
+    let at = |name: &str| {
+        options(Source::parse(&format!("http://127.0.0.1:{}/{name}", server.port)).unwrap())
+    };
+    let run = CameraRun::start(at("mjpeg")).unwrap();
+    run.wait_until("MJPEG", camera_run::PATIENCE, |log| log.frames.len() >= 20);
+    assert_eq!(run.status.snapshot().codec.as_deref(), Some("mjpeg"));
+    let (log, _) = run.finish();
+    assert_eq!(log.ends, [(RunId(1), RunEnd::Stopped)]);
+    assert!(
+        log.frames
+            .windows(2)
+            .all(|pair| pair[0].meta.pts < pair[1].meta.pts)
+    );
+
+    // Recordings have an end, and every frame of them counts.
+    for name in ["a.mp4", "list.m3u8"] {
+        let (log, end, balance) = read_all(at(name));
+        assert_eq!(end.reason, RunEnd::EndOfFile, "{name}: {end:?}");
+        assert_eq!((log.frames.len(), balance.dropped), (50, 0), "{name}");
+    }
+    let mut once = at("nothing.mp4");
+    once.backoff = None;
+    let (_, end, _) = read_all(once);
+    assert_eq!(end.reason, RunEnd::NotFound, "{end:?}");
 }

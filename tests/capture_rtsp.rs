@@ -1,6 +1,12 @@
 //! Against a real RTSP server on loopback: codecs, transports, passwords, TLS, and every way a
 //! camera can be lost.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test fails by panicking and tells what it skips"
+)]
+
 #[path = "support/camera_process.rs"]
 mod camera_process;
 #[path = "support/camera_run.rs"]

@@ -39,8 +39,10 @@ pub(super) fn attach(decoding: &gst::Bin, options: &CameraOptions) -> Result<(),
         include_str!("../../pipelines/record-raw.gst"),
     )
     .fill(&[("segment_ns", &segment_ns.to_string())])?;
-    let branch = gst::parse::bin_from_description_with_name(&text, true, BRANCH)
+    let branch = gst::parse::bin_from_description_with_name(&text, false, BRANCH)
         .map_err(|error| fault(error.to_string()))?;
+    super::description::add_entry(&branch, "raw")
+        .ok_or_else(|| fault("it needs an element named raw".to_owned()))?;
     let segments = branch
         .by_name("segments")
         .ok_or_else(|| fault("it needs an element named segments".to_owned()))?;
