@@ -71,13 +71,21 @@ fn assert_every_frame(path: &Path, size: (u32, u32)) {
     assert_eq!(sums.len(), distinct, "{name}: a picture came twice");
 }
 
+/// Name, ffmpeg input, ffmpeg output options, size.
+type Kind = (
+    &'static str,
+    &'static str,
+    &'static [&'static str],
+    (u32, u32),
+);
+
 const TESTSRC: &str = "testsrc2=s=320x180:r=25:d=2";
 
 #[test]
 fn every_frame_of_every_kind_of_file_arrives_once() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let kinds: [(&str, &str, &[&str], (u32, u32)); 15] = [
+    let kinds: [Kind; 15] = [
         ("h264.mp4", TESTSRC, &["-c:v", "libx264"], (320, 180)),
         (
             "h264.mkv",

@@ -135,7 +135,7 @@ pub(super) fn close(pipeline: &gst::Pipeline, camera: &CameraId) {
         .iterate_recurse()
         .into_iter()
         .flatten()
-        .filter(|element| element.has_property("location") && element.num_src_pads() == 0)
+        .filter(|element| !element.is::<gst::Bin>() && element.num_src_pads() == 0)
         .flat_map(|element| element.sink_pads())
         .collect();
     for pad in file_pads {
