@@ -177,7 +177,7 @@ impl Branch {
             .ok_or_else(|| self.fault("decoding has no entry"))?;
         bin.sync_state_with_parent()
             .map_err(|error| self.fault(&error.to_string()))?;
-        if let Err(error) = raw::attach(&bin, &self.options) {
+        if let Err(error) = raw::attach(&bin, &chain.codec, &self.options) {
             self.tell(SessionEvent::Warning(error.to_string()));
             warn!(camera = %self.options.id, %error, "raw recording is off, frames go on");
         }

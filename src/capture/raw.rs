@@ -14,6 +14,9 @@ use crate::base::{CameraId, PipelineText, utc_now};
 /// Name of the branch in its pipeline.
 const BRANCH: &str = "raw-branch";
 
+/// Codecs that can be kept.
+const KEPT: [&str; 2] = ["h264", "h265"];
+
 /// How long the last segment may take to be closed.
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
@@ -21,7 +24,11 @@ const CLOSE_WAIT: Duration = Duration::from_secs(2);
 ///
 /// # Errors
 /// [`CaptureError::Pipeline`] if the branch cannot be built; frames are not affected.
-pub(super) fn attach(decoding: &gst::Bin, options: &CameraOptions) -> Result<(), CaptureError> {
+pub(super) fn attach(
+    decoding: &gst::Bin,
+    codec: &str,
+    options: &CameraOptions,
+) -> Result<(), CaptureError> {
     let Some(raw) = &options.raw else {
         return Ok(());
     };
@@ -29,6 +36,12 @@ pub(super) fn attach(decoding: &gst::Bin, options: &CameraOptions) -> Result<(),
         name: "record-raw.gst".to_owned(),
         reason,
     };
+    if !KEPT.contains(&codec) {
+        return Err(fault(format!(
+            "raw recording keeps {}, this stream is {codec}",
+            KEPT.join(" and ")
+        )));
+    }
     std::fs::create_dir_all(&raw.folder).map_err(|error| CaptureError::Unreadable {
         path: raw.folder.clone(),
         reason: super::images::describe(&error),
