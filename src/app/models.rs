@@ -12,7 +12,8 @@ use comfy_table::{ContentArrangement, Table};
 use sha2::{Digest, Sha256};
 
 use crate::perception::detect::{
-    DetectError, Manifest, ManifestError, ModelFiles, ModelPlan, Signature, recognise,
+    BatchAxis, ChannelOrder, DetectError, Dtype, InputPlan, Layout, LetterboxAnchor, Manifest,
+    ManifestError, ModelFiles, ModelPlan, Resize, Signature, recognise,
 };
 
 /// The file that makes a folder a model.
@@ -349,21 +350,8 @@ impl fmt::Display for Inspection {
         match &self.plan {
             Err(why) => write!(f, "family      none\n{why}"),
             Ok(plan) => {
-                let input = &plan.input;
                 writeln!(f, "family      {}", plan.family)?;
-                writeln!(
-                    f,
-                    "picture     {}x{} {:?} {:?} {:?}, mean {:?}, std {:?}, {:?}, batch {:?}",
-                    input.width,
-                    input.height,
-                    input.dtype,
-                    input.layout,
-                    input.order,
-                    input.mean,
-                    input.std,
-                    input.resize,
-                    input.batch
-                )?;
+                writeln!(f, "picture     {}", picture(&plan.input))?;
                 for note in &plan.notes {
                     writeln!(f, "note        {note}")?;
                 }
@@ -376,6 +364,43 @@ impl fmt::Display for Inspection {
             }
         }
     }
+}
+
+/// How a frame becomes the input of the model, for people.
+fn picture(input: &InputPlan) -> String {
+    let fit = match input.resize {
+        Resize::Stretch => "stretched".to_owned(),
+        Resize::Letterbox { anchor, pad } => {
+            let place = match anchor {
+                LetterboxAnchor::Center => "in the middle",
+                LetterboxAnchor::TopLeft => "at the top left",
+            };
+            format!("letterboxed {place} of grey {pad}")
+        }
+    };
+    let dtype = match input.dtype {
+        Dtype::F32 => "float32",
+        Dtype::F16 => "float16",
+        Dtype::U8 => "uint8",
+    };
+    let layout = match input.layout {
+        Layout::Nchw => "NCHW",
+        Layout::Nhwc => "NHWC",
+    };
+    let order = match input.order {
+        ChannelOrder::Rgb => "RGB",
+        ChannelOrder::Bgr => "BGR",
+    };
+    let batch = match input.batch {
+        BatchAxis::Fixed(pictures) => format!("batch of {pictures}"),
+        BatchAxis::Dynamic => "batch of any size".to_owned(),
+        BatchAxis::Absent => "no batch axis".to_owned(),
+    };
+    let (width, height) = (input.width, input.height);
+    let (mean, std) = (input.mean, input.std);
+    format!(
+        "{width}x{height}, {fit}, {order}, (value - {mean:?}) / {std:?}, {dtype}, {layout}, {batch}"
+    )
 }
 
 /// Metadata can hold whole documents.
