@@ -5,9 +5,17 @@
     python tests/reference/reference.py MODELS_DIR IMAGES_DIR OUT_DIR
 
 Written from the families' own documentation and demo scripts, independently of the Rust code. Each picture is turned
-into limited-range BT.601 I420 planes first (OUT_DIR/<image>.yuv), because that is what a decoder gives; detections
-are computed from those planes ("i420") and from the picture itself ("rgb"). OUT_DIR/detections.json is a list of
-{model, image, source, width, height, boxes: [[left, top, right, bottom, class, confidence], ...]}.
+into limited-range BT.601 I420 planes first (OUT_DIR/<image>.yuv), because that is what a decoder gives. Detections
+are computed four times, to tell decoding of heads from the way to the tensor:
+
+    planes   planes resized, then turned into colours, not rounded (as one fused pass does)
+    i420     turned into colours with interpolated chroma, then resized
+    cv2      turned into colours by OpenCV (each chroma value repeated), then resized
+    rgb      the picture itself, never subsampled
+
+OUT_DIR/detections.json is a list of
+{model, image, source, width, height, boxes: [[left, top, right, bottom, class, confidence], ...], spread: [[lowest, highest
+confidence of that box when half a grey level of noise is added to the "planes" input], ...]}.
 """
 import json
 import pathlib
@@ -19,6 +27,8 @@ import onnxruntime as ort
 
 IMAGENET_MEAN, IMAGENET_STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 FLOOR = 0.25
+# Runs with noise of half a grey level: what a score is worth beyond the rounding of the picture.
+JITTERS = 8
 
 
 def i420_planes(rgb):
@@ -31,24 +41,64 @@ def i420_planes(rgb):
     return [np.clip(np.round(p), 0, 255).astype(np.uint8) for p in (y, half(u), half(v))]
 
 
-def rgb_from_planes(planes):
-    height, width = planes[0].shape
-    stacked = np.concatenate([p.reshape(-1) for p in planes]).reshape(height * 3 // 2, width)
-    return cv2.cvtColor(stacked, cv2.COLOR_YUV2RGB_I420)
+def rgb_from_yuv(y, u, v):
+    """Inverse of `i420_planes` for planes of one size; not rounded."""
+    y, u, v = (y.astype(np.float64) - 16) * 255 / 219, u.astype(np.float64) - 128, v.astype(np.float64) - 128
+    r = y + 1.402 * 255 / 224 * v
+    g = y - 0.344136 * 255 / 224 * u - 0.714136 * 255 / 224 * v
+    b = y + 1.772 * 255 / 224 * u
+    return np.clip(np.stack([r, g, b], -1), 0, 255)
 
 
-def stretch(rgb, w, h):
-    back = lambda b: b * np.array([rgb.shape[1] / w, rgb.shape[0] / h] * 2)
-    return cv2.resize(rgb, (w, h), interpolation=cv2.INTER_LINEAR), back
+def resized(plane, w, h):
+    return cv2.resize(plane, (w, h), interpolation=cv2.INTER_LINEAR)
 
 
-def letterbox(rgb, w, h, pad, centred):
-    scale = min(w / rgb.shape[1], h / rgb.shape[0])
-    nw, nh = round(rgb.shape[1] * scale), round(rgb.shape[0] * scale)
+class Colours:
+    """A picture that is turned into colours first and resized then."""
+
+    def __init__(self, rgb):
+        self.rgb, self.width, self.height = rgb, rgb.shape[1], rgb.shape[0]
+
+    def resized(self, w, h):
+        return resized(self.rgb, w, h)
+
+
+class Planes:
+    """A picture whose planes are resized first and turned into colours then, with `noise` of that many grey levels."""
+
+    def __init__(self, planes, noise=None):
+        self.noise = noise
+        self.planes, self.width, self.height = planes, planes[0].shape[1], planes[0].shape[0]
+
+    def resized(self, w, h):
+        rgb = rgb_from_yuv(*(resized(p.astype(np.float32), w, h) for p in self.planes))
+        return rgb if self.noise is None else rgb + self.noise.uniform(-0.5, 0.5, rgb.shape)
+
+
+def sources(rgb, planes):
+    stacked = np.concatenate([p.reshape(-1) for p in planes]).reshape(rgb.shape[0] * 3 // 2, rgb.shape[1])
+    wide = [planes[0]] + [resized(p.astype(np.float32), rgb.shape[1], rgb.shape[0]) for p in planes[1:]]
+    return {
+        "planes": Planes(planes),
+        "i420": Colours(np.round(rgb_from_yuv(*wide)).astype(np.uint8)),
+        "cv2": Colours(cv2.cvtColor(stacked, cv2.COLOR_YUV2RGB_I420)),
+        "rgb": Colours(rgb),
+    }
+
+
+def stretch(picture, w, h):
+    back = lambda b: b * np.array([picture.width / w, picture.height / h] * 2)
+    return picture.resized(w, h), back
+
+
+def letterbox(picture, w, h, pad, centred):
+    scale = min(w / picture.width, h / picture.height)
+    nw, nh = round(picture.width * scale), round(picture.height * scale)
     # Ultralytics: round(d - 0.1) above and left.
     left, top = (round((w - nw) / 2 - 0.1), round((h - nh) / 2 - 0.1)) if centred else (0, 0)
-    canvas = np.full((h, w, 3), pad, np.uint8)
-    canvas[top:top + nh, left:left + nw] = cv2.resize(rgb, (nw, nh), interpolation=cv2.INTER_LINEAR)
+    canvas = np.full((h, w, 3), float(pad))
+    canvas[top:top + nh, left:left + nw] = picture.resized(nw, nh)
     return canvas, lambda b: (b - [left, top, left, top]) / scale
 
 
@@ -71,6 +121,12 @@ def nms(boxes, scores, labels, limit):
     return sorted(keep, key=lambda i: -scores[i])
 
 
+def iou(a, b):
+    w, h = min(a[2], b[2]) - max(a[0], b[0]), min(a[3], b[3]) - max(a[1], b[1])
+    inter = max(w, 0) * max(h, 0)
+    return inter / ((a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - inter)
+
+
 def corners(b):
     return np.concatenate([b[:, :2] - b[:, 2:] / 2, b[:, :2] + b[:, 2:] / 2], 1)
 
@@ -88,9 +144,9 @@ def best(boxes, scores, back, limit):
     return [(*back(boxes[i]), int(labels[i]), float(top[i])) for i in order]
 
 
-def yolox(run, rgb, w, h):
+def yolox(run, picture, w, h):
     # Megvii demo: BGR 0..255, letterbox at the top left with 114; (xy + grid) * stride, exp(wh) * stride.
-    x, back = letterbox(rgb, w, h, 114, False)
+    x, back = letterbox(picture, w, h, 114, False)
     out = run(chw(x[..., ::-1]))[0][0]
     cells = np.concatenate([grid(w, h, s) for s in (8, 16, 32)])
     stride = np.concatenate([np.full((len(grid(w, h, s)), 1), s) for s in (8, 16, 32)])
@@ -98,31 +154,31 @@ def yolox(run, rgb, w, h):
     return best(boxes, out[:, 4:5] * out[:, 5:], back, 0.45)
 
 
-def ultralytics(run, rgb, w, h):
-    x, back = letterbox(rgb, w, h, 114, True)
+def ultralytics(run, picture, w, h):
+    x, back = letterbox(picture, w, h, 114, True)
     out = run(chw(x / 255.0))[0][0].T
     return best(corners(out[:, :4]), out[:, 4:], back, 0.7)
 
 
-def end_to_end(run, rgb, w, h):
-    x, back = letterbox(rgb, w, h, 114, True)
+def end_to_end(run, picture, w, h):
+    x, back = letterbox(picture, w, h, 114, True)
     return [(*back(r[:4]), int(r[5]), float(r[4])) for r in run(chw(x / 255.0))[0][0] if r[4] >= FLOOR]
 
 
-def detr_deployed(run, rgb, w, h):
-    x, _ = stretch(rgb, w, h)
-    outputs = run(chw(x / 255.0), orig_target_sizes=np.array([[rgb.shape[1], rgb.shape[0]]], np.int64))
+def detr_deployed(run, picture, w, h):
+    x, _ = stretch(picture, w, h)
+    outputs = run(chw(x / 255.0), orig_target_sizes=np.array([[picture.width, picture.height]], np.int64))
     labels, boxes, scores = (o[0] for o in outputs)
     return [(*b.astype(float), int(l), float(s)) for l, b, s in zip(labels, boxes, scores) if s >= FLOOR]
 
 
-def detr_raw(run, rgb, w, h):
+def detr_raw(run, picture, w, h):
     # Post-processor of the family: sigmoid, top 300 over (query, class), boxes times frame size.
-    x, _ = stretch(rgb, w, h)
+    x, _ = stretch(picture, w, h)
     logits, boxes = (o[0] for o in run(chw(x / 255.0)))
     scores = 1 / (1 + np.exp(-logits.astype(np.float64)))
     order = np.argsort(-scores.reshape(-1), kind="stable")[:300]
-    boxes = corners(boxes) * np.array([rgb.shape[1], rgb.shape[0]] * 2)
+    boxes = corners(boxes) * np.array([picture.width, picture.height] * 2)
     return [(*boxes[i // scores.shape[1]], int(i % scores.shape[1]), float(scores.reshape(-1)[i]))
             for i in order if scores.reshape(-1)[i] >= FLOOR]
 
@@ -139,24 +195,24 @@ def distances(out, w, h, strides, centre):
     return np.concatenate(boxes), np.concatenate(scores)
 
 
-def nanodet(run, rgb, w, h):
+def nanodet(run, picture, w, h):
     # BGR, aspect ratio kept, centred, black border.
-    x, back = letterbox(rgb, w, h, 0, True)
+    x, back = letterbox(picture, w, h, 0, True)
     x = (x[..., ::-1] - np.array([103.53, 116.28, 123.675])) / np.array([57.375, 57.12, 58.395])
     out = [o[0] for o in run(chw(x))]
     boxes, scores = distances(list(zip(out[:3], out[3:])), w, h, (8, 16, 32), 0.5)
     return best(boxes, scores, back, 0.6)
 
 
-def picodet(run, rgb, w, h):
-    x, back = stretch(rgb, w, h)
+def picodet(run, picture, w, h):
+    x, back = stretch(picture, w, h)
     out = [o[0] for o in run(chw((x / 255.0 - IMAGENET_MEAN) / IMAGENET_STD))]
     boxes, scores = distances(list(zip(out[:4], out[4:])), w, h, (8, 16, 32, 64), 0.5)
     return best(boxes, scores, back, 0.6)
 
 
-def fastest_det(run, rgb, w, h):
-    x, back = stretch(rgb, w, h)
+def fastest_det(run, picture, w, h):
+    x, back = stretch(picture, w, h)
     out = run(chw(x[..., ::-1] / 255.0))[0][0]
     rows, cols = out.shape[1:]
     values = out.reshape(out.shape[0], -1).T
@@ -166,10 +222,10 @@ def fastest_det(run, rgb, w, h):
     return best(corners(np.concatenate([centre, size], 1)), scores, back, 0.45)
 
 
-def fastest_v2(run, rgb, w, h):
+def fastest_v2(run, picture, w, h):
     anchors = np.array([12.64, 19.39, 37.88, 51.48, 55.71, 138.31, 126.91, 78.23, 131.57, 214.55, 279.92, 258.87])
     anchors = anchors.reshape(2, 3, 2)
-    x, back = stretch(rgb, w, h)
+    x, back = stretch(picture, w, h)
     out, boxes, scores, row = run(chw(x[..., ::-1] / 255.0))[0], [], [], 0
     for level, stride in enumerate((16, 32)):
         for cell in grid(w, h, stride):
@@ -203,7 +259,7 @@ def main(models, images, out):
         rgb = np.ascontiguousarray(rgb[: rgb.shape[0] // 2 * 2, : rgb.shape[1] // 2 * 2])
         planes = i420_planes(rgb)
         (out / f"{path.stem}.yuv").write_bytes(b"".join(p.tobytes() for p in planes))
-        pictures.append((path.stem, (("i420", rgb_from_planes(planes)), ("rgb", rgb))))
+        pictures.append((path.stem, sources(rgb, planes)))
     results = []
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = 1, 3
@@ -214,12 +270,20 @@ def main(models, images, out):
         session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         image = session.get_inputs()[0]
         h, w = image.shape[2:]
-        for stem, sources in pictures:
-            for source, rgb in sources:
+        for stem, variants in pictures:
+            for source, picture in variants.items():
                 run = lambda x, **more: session.run(None, {image.name: x, **more})
-                boxes = [[float(v) for v in b] for b in detect(run, rgb, w, h)]
-                results.append({"model": name, "image": stem, "source": source, "width": rgb.shape[1],
-                                "height": rgb.shape[0], "boxes": boxes})
+                boxes = [[float(v) for v in b] for b in detect(run, picture, w, h)]
+                spread = [[b[5], b[5]] for b in boxes]
+                if source == "planes":
+                    for seed in range(JITTERS):
+                        again = detect(run, Planes(picture.planes, np.random.default_rng(seed)), w, h)
+                        for b, s in zip(boxes, spread):
+                            same = [o[5] for o in again if o[4] == b[4] and iou(o, b) >= 0.8]
+                            if same:
+                                s[:] = min(s[0], *same[:1]), max(s[1], *same[:1])
+                results.append({"model": name, "image": stem, "source": source, "width": picture.width,
+                                "height": picture.height, "boxes": boxes, "spread": spread})
     (out / "detections.json").write_text(json.dumps(results))
 
 
