@@ -13,3 +13,16 @@ pub mod base;
 pub mod capture;
 pub mod perception;
 pub mod sinks;
+
+pub use app::pipeline::{
+    CameraPlan, Outlet, Pipeline, PipelineError, PipelineOptions, Published, WhenFull,
+};
+pub use base::{CameraId, FrameResult, Metrics, StopSource, TrackSnapshot, TrackState};
+pub use capture::{CameraOptions, Source};
+pub use perception::detect::{DetectOptions, ModelFiles};
+pub use perception::track::TrackOptions;
+
+/// The examples of the README are compiled as tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,3 +1,12 @@
-//! The `gantryd` program.
+//! The `gantryd` program: parse, do, exit code.
 
-fn main() {}
+use std::process::ExitCode;
+
+use gantryd::app;
+
+fn main() -> ExitCode {
+    match app::cli::parse() {
+        Ok(cli) => app::commands::execute(&cli).into(),
+        Err(code) => code,
+    }
+}

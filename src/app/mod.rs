@@ -1,4 +1,22 @@
 //! What was asked for, and how the stages are joined.
 
+pub mod bench;
+pub mod check;
+pub mod cli;
+pub mod commands;
 pub mod config;
+pub mod doctor;
+pub mod manual;
+pub mod models;
+pub mod mot;
+pub mod pipeline;
+pub mod progress;
+pub mod replay;
+pub mod resolve;
+pub mod run;
+pub mod service;
+pub mod signals;
+pub mod summary;
 pub mod telemetry;
+pub mod track;
+pub mod writers;

@@ -11,6 +11,7 @@ mod inbox;
 mod metrics;
 mod pipelines;
 mod result;
+mod secret;
 mod stop;
 mod worker;
 
@@ -27,5 +28,6 @@ pub use pipelines::{PipelineText, PipelineTextError};
 pub use result::{
     Detection, EndReason, EndedTrack, FrameResult, Timings, TrackSnapshot, TrackState,
 };
+pub use secret::{REDACTED, Secret, redact_text, redact_uri};
 pub use stop::{Stop, StopSource};
 pub use worker::{Worker, WorkerEnd};

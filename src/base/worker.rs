@@ -61,6 +61,12 @@ impl Worker {
         &self.name
     }
 
+    /// Has it ended?
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        !self.ended.is_empty()
+    }
+
     /// Waits for the end until `deadline`.
     #[must_use]
     pub fn join_until(self, deadline: Instant) -> WorkerEnd {

@@ -1,1 +1,28 @@
 //! Source → decode → frame. Knows GStreamer; knows nothing of models and tracks.
+//!
+//! One camera is one `cap-<n>` thread (`supervisor`), which opens one connection after another
+//! (`session`). A session fills a text of `pipelines/` (`description`), watches its bus and the age
+//! of its last frame, and names why it ended (`ending`). Frames leave on GStreamer's own streaming
+//! threads (`frames`), numbered and divided into runs by `sequence`.
+
+mod branch;
+mod codecs;
+mod description;
+mod ending;
+mod error;
+mod frames;
+mod images;
+mod options;
+mod outlet;
+mod sequence;
+mod session;
+mod source;
+mod status;
+mod supervisor;
+
+pub use codecs::decoders;
+pub use error::{CaptureError, SourceError};
+pub use options::{Backoff, CameraOptions, Codec, Decode, RawRecord};
+pub use source::{HttpSource, RtspSource, Source, TestSource, Transport};
+pub use status::{CameraEnd, CameraState, CameraStatus, StatusHandle};
+pub use supervisor::{Camera, start};

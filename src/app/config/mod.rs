@@ -1,1 +1,310 @@
 //! The configuration file: read, checked as a whole, resolved.
+//!
+//! Belongs here: what an operator may write and what it means. A [`Config`] is complete and valid by
+//! itself: every default is filled in, every path is resolved against the file's folder. Does not
+//! belong here: anything that needs GStreamer, a model or the network to be judged.
+
+#[macro_use]
+mod choices;
+
+mod cameras;
+mod reader;
+mod sections;
+
+use std::collections::BTreeSet;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use reader::Reader;
+
+pub use cameras::{CameraConfig, CameraUri, Codec, Credentials, Decode, Transport};
+pub use sections::{
+    DetectConfig, Encoder, Listen, LogConfig, LogFormat, LogLevel, MetricsConfig, ModelRef,
+    OutputConfig, Provider, RecordConfig, ServiceConfig, TrackConfig,
+};
+
+/// A value that gantryd chooses unless the operator did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Auto<T> {
+    /// Chosen by gantryd.
+    #[default]
+    Auto,
+    /// Chosen by the operator.
+    Set(T),
+}
+
+impl<T> Auto<T> {
+    /// The operator's choice, if there is one.
+    #[must_use]
+    pub fn set(self) -> Option<T> {
+        match self {
+            Self::Auto => None,
+            Self::Set(value) => Some(value),
+        }
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for Auto<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Auto => f.write_str("auto"),
+            Self::Set(value) => value.fmt(f),
+        }
+    }
+}
+
+/// Everything an operator can choose, complete and valid.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Config {
+    /// The cameras, in the order of the file; their ids differ.
+    pub cameras: Vec<CameraConfig>,
+    /// The detector.
+    pub detect: DetectConfig,
+    /// The tracker.
+    pub track: TrackConfig,
+    /// Results as files.
+    pub output: OutputConfig,
+    /// Recordings.
+    pub record: RecordConfig,
+    /// The metrics and health endpoint.
+    pub metrics: MetricsConfig,
+    /// Logs.
+    pub log: LogConfig,
+    /// Start and stop.
+    pub service: ServiceConfig,
+}
+
+/// One thing that is wrong with a configuration.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Path of the key, `cameras[2].stall_secs`.
+    pub key: String,
+    /// The value and what is allowed.
+    pub text: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.key, self.text)
+    }
+}
+
+/// A configuration that cannot be used.
+#[derive(Debug)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    Read {
+        /// The file.
+        file: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The file is not TOML; only the first such fault can be told.
+    Syntax {
+        /// The file.
+        file: PathBuf,
+        /// Line, from 1.
+        line: usize,
+        /// Column in characters, from 1.
+        column: usize,
+        /// What is wrong.
+        message: String,
+        /// The line.
+        excerpt: String,
+    },
+    /// Every fault found.
+    Faults {
+        /// The file.
+        file: PathBuf,
+        /// In the order of reading; never empty.
+        faults: Vec<Fault>,
+    },
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Read { file, .. } => write!(f, "{}: reading the configuration", file.display()),
+            Self::Syntax {
+                file,
+                line,
+                column,
+                message,
+                excerpt,
+            } => {
+                let file = file.display();
+                let indent = " ".repeat(column.saturating_sub(1));
+                write!(
+                    f,
+                    "{file}:{line}:{column}: {message}\n    {excerpt}\n    {indent}^"
+                )
+            }
+            Self::Faults { file, faults } => {
+                for (index, fault) in faults.iter().enumerate() {
+                    let end = if index == 0 { "" } else { "\n" };
+                    write!(f, "{end}{}: {fault}", file.display())?;
+                }
+                Ok(())
+            }
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Read { source, .. } => Some(source),
+            Self::Syntax { .. } | Self::Faults { .. } => None,
+        }
+    }
+}
+
+impl Config {
+    /// The configuration in `file`.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every fault at once.
+    pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Read {
+            file: file.to_owned(),
+            source,
+        })?;
+        Self::from_text(&text, file)
+    }
+
+    /// The configuration in `text`; `file` names it in errors and gives the folder for its paths.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every fault at once.
+    pub fn from_text(text: &str, file: &Path) -> Result<Self, ConfigError> {
+        let table = text
+            .parse::<toml::Table>()
+            .map_err(|error| syntax_error(text, file, &error))?;
+        let reader = Reader::new(file.parent().unwrap_or(Path::new("")));
+        let config = Self::read(&reader, table);
+        let faults = reader.into_parts().0;
+        if faults.is_empty() {
+            return Ok(config);
+        }
+        Err(ConfigError::Faults {
+            file: file.to_owned(),
+            faults,
+        })
+    }
+
+    /// Every key there is, as `cameras[].id`.
+    #[must_use]
+    pub fn known_keys() -> BTreeSet<String> {
+        let one_camera = toml::Value::Array(vec![toml::Table::new().into()]);
+        let table = toml::Table::from_iter([("cameras".to_owned(), one_camera)]);
+        let reader = Reader::default();
+        // The faults (a camera without id and uri) do not matter here.
+        drop(Self::read(&reader, table));
+        reader.into_parts().1
+    }
+
+    fn read(reader: &Reader, table: toml::Table) -> Self {
+        let mut root = reader.root(table);
+        let cameras = root.children("cameras");
+        let detect = DetectConfig::read(root.child("detect"));
+        let config = Self {
+            cameras: cameras::read_all(&root, cameras, &detect),
+            track: TrackConfig::read(root.child("track")),
+            output: OutputConfig::read(root.child("output")),
+            record: RecordConfig::read(root.child("record")),
+            metrics: MetricsConfig::read(root.child("metrics")),
+            log: LogConfig::read(root.child("log")),
+            service: ServiceConfig::read(root.child("service")),
+            detect,
+        };
+        root.finish();
+        config
+    }
+}
+
+fn syntax_error(text: &str, file: &Path, error: &toml::de::Error) -> ConfigError {
+    let at = error.span().map_or(0, |span| span.start).min(text.len());
+    let before = text.get(..at).unwrap_or(text);
+    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let excerpt = text[line_start..].lines().next().unwrap_or_default();
+    ConfigError::Syntax {
+        file: file.to_owned(),
+        line: before.matches('\n').count() + 1,
+        column: before[line_start..].chars().count() + 1,
+        message: error.message().replace('\n', ", "),
+        excerpt: crate::base::redact_text(excerpt),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::CameraId;
+
+    fn faults_of(text: &str) -> String {
+        let file = Path::new("site.toml");
+        Config::from_text(text, file).unwrap_err().to_string()
+    }
+
+    fn camera(rest: &str) -> String {
+        format!("[[cameras]]\nid = \"gate\"\nuri = \"rtsp://10.0.0.5/live\"\n{rest}")
+    }
+
+    #[test]
+    fn two_lines_are_enough_and_the_rest_is_default() {
+        let config = Config::from_text(&camera(""), Path::new("site.toml")).unwrap();
+        let uri = CameraUri::Rtsp("rtsp://10.0.0.5/live".parse().unwrap());
+        let expected = Config {
+            cameras: vec![CameraConfig::new(CameraId::new("gate"), uri)],
+            ..Config::default()
+        };
+        assert_eq!(config, expected);
+    }
+
+    #[test]
+    fn every_fault_is_told_at_once() {
+        let text = camera("stall_secs = 0\ntransport = \"quic\"\n[metrics]\nlisten = \"host:x\"");
+        assert_eq!(
+            faults_of(&text),
+            "site.toml: cameras[0].transport: \"quic\", allowed is one of tcp, udp, auto\n\
+             site.toml: cameras[0].stall_secs: 0, allowed is 1 to 600\n\
+             site.toml: metrics.listen: \"host:x\", allowed is address:port \
+             (\"127.0.0.1:9464\", \"[::]:9464\") or \"off\""
+        );
+    }
+
+    #[test]
+    fn a_syntax_fault_shows_line_column_and_excerpt() {
+        let text = "[log]\nlevel = info\n";
+        let shown = faults_of(text);
+        assert!(shown.starts_with("site.toml:2:9: "), "{shown}");
+        assert!(
+            shown.ends_with("\n    level = info\n            ^"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn a_credential_in_a_uri_is_refused_and_not_printed() {
+        let text = "[[cameras]]\nid = \"a\"\nuri = \"rtsp://admin:hunter2@10.0.0.5/live\"\n";
+        assert_eq!(
+            faults_of(text),
+            "site.toml: cameras[0].uri: \"rtsp://***@10.0.0.5/live\", \
+             no credentials in a URI: use user and password_file"
+        );
+    }
+
+    #[test]
+    fn a_camera_takes_classes_and_confidence_from_detect() {
+        let text = camera("[detect]\nclasses = [\"car\"]\nconfidence = 0.4\n");
+        let config = Config::from_text(&text, Path::new("site.toml")).unwrap();
+        assert_eq!(config.cameras[0].classes, ["car"]);
+        assert_eq!(config.cameras[0].confidence, Auto::Set(0.4));
+    }
+
+    #[test]
+    fn paths_are_seen_from_the_folder_of_the_file() {
+        let config = Config::from_text(&camera(""), Path::new("/etc/gantryd/site.toml")).unwrap();
+        assert_eq!(config.output.folder, Path::new("/etc/gantryd/out"));
+    }
+}

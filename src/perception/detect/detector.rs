@@ -78,7 +78,7 @@ impl Detector {
         check_threshold("confidence", confidence)?;
         check_threshold("min_confidence", options.min_confidence)?;
         check_threshold("nms_iou", options.nms_iou.unwrap_or(0.0))?;
-        check_file(model)?;
+        model.check()?;
         let signature = Signature::read(&model.onnx)?;
         let manifest = model.manifest.as_deref().map(Manifest::read).transpose()?;
         let plan = recognise(&model.onnx, &signature, manifest.as_ref())?;
@@ -267,28 +267,6 @@ fn check_threshold(option: &'static str, value: f32) -> Result<(), DetectError> 
     }
 }
 
-/// Refuses what a reader would wait on or misunderstand.
-fn check_file(model: &ModelFiles) -> Result<(), DetectError> {
-    let refuse = |reason: String| {
-        Err(DetectError::File {
-            model: model.id.clone(),
-            reason,
-        })
-    };
-    let path = model.onnx.display();
-    match std::fs::metadata(&model.onnx) {
-        Err(error) => refuse(format!("{path} cannot be read: {error}")),
-        Ok(found) if found.is_dir() => {
-            refuse(format!("{path} is a folder, wanted is an .onnx file"))
-        }
-        Ok(found) if !found.is_file() => refuse(format!("{path} is no ordinary file")),
-        Ok(found) if found.len() == 0 => refuse(format!(
-            "{path} is empty, wanted is an .onnx file; was the download cut off?"
-        )),
-        Ok(_) => Ok(()),
-    }
-}
-
 fn check_input(model: &ModelFiles, input: &InputPlan) -> Result<(), DetectError> {
     let sides = 1..=MAX_SIDE;
     if sides.contains(&input.width) && sides.contains(&input.height) {
@@ -333,4 +311,44 @@ fn wanted(
         wanted[index] = true;
     }
     Ok(wanted)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn files() -> ModelFiles {
+        ModelFiles {
+            id: "m".into(),
+            onnx: "m.onnx".into(),
+            manifest: None,
+        }
+    }
+
+    fn names(names: &[&str]) -> Vec<String> {
+        names.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_detector_can_be_given_to_a_thread() {
+        fn is_send<T: Send>() {}
+        is_send::<Detector>();
+    }
+
+    #[test]
+    fn classes_are_chosen_by_name_and_all_without_one() {
+        let known = names(&["car", "Person", "person"]);
+        let wanted = |named: &[&str]| wanted(&files(), &known, &names(named)).unwrap();
+        assert_eq!(wanted(&[]), [true, true, true]);
+        assert_eq!(wanted(&["person", "CAR"]), [true, false, true]);
+    }
+
+    #[test]
+    fn a_class_like_no_other_gets_no_hint() {
+        let error = wanted(&files(), &names(&["car", "dog"]), &names(&["zeppelin"]));
+        assert_eq!(
+            error.unwrap_err().to_string(),
+            "model m: no class \"zeppelin\"; known: car, dog"
+        );
+    }
 }

@@ -2,8 +2,10 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
+
+use super::DetectError;
 
 /// Score from which a detection is believed at once, where the operator names none.
 ///
@@ -134,6 +136,47 @@ pub struct ModelFiles {
     pub onnx: PathBuf,
     /// What is stated about it, where something is.
     pub manifest: Option<PathBuf>,
+}
+
+impl ModelFiles {
+    /// An exported detector of which nothing is stated: everything is recognised from the graph.
+    #[must_use]
+    pub fn from_onnx(onnx: &Path) -> Self {
+        Self {
+            id: onnx
+                .file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
+            onnx: onnx.to_owned(),
+            manifest: None,
+        }
+    }
+
+    /// Refuses what a reader would wait on or misunderstand: a folder, a pipe, an empty file.
+    ///
+    /// # Errors
+    /// [`DetectError::File`] says what is there instead of a model.
+    pub fn check(&self) -> Result<(), DetectError> {
+        let refuse = |reason: String| {
+            Err(DetectError::File {
+                model: self.id.clone(),
+                reason,
+            })
+        };
+        let path = self.onnx.display();
+        match std::fs::metadata(&self.onnx) {
+            Err(error) => refuse(format!("{path} cannot be read: {error}")),
+            Ok(found) if found.is_dir() => {
+                refuse(format!("{path} is a folder, wanted is an .onnx file"))
+            }
+            Ok(found) if !found.is_file() => refuse(format!("{path} is no ordinary file")),
+            Ok(found) if found.len() == 0 => refuse(format!(
+                "{path} is empty, wanted is an .onnx file; was the download cut off?"
+            )),
+            Ok(_) => Ok(()),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -1,1 +1,341 @@
 //! Detections → tracks: predict → associate → update → birth and death.
+//!
+//! Belongs here: deciding which detection is which object. Pure: values in, values out; no clock,
+//! no randomness, no hash order. Does not belong here: where detections come from, and anything
+//! that looks at pixels.
+
+mod affinity;
+mod assign;
+mod kalman;
+mod lifecycle;
+mod options;
+mod scale;
+mod vote;
+
+#[cfg(test)]
+mod tests;
+
+pub use options::TrackOptions;
+
+use crate::base::{Detection, EndReason, EndedTrack, Pts, TrackId, TrackSnapshot};
+use affinity::{Sweep, first_affinity, second_affinity};
+use assign::{Assigner, Pair};
+use lifecycle::Track;
+use scale::ScoreScale;
+
+/// What one frame made of the tracks.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Step {
+    /// Living believed tracks (confirmed and coasting), in id order.
+    ///
+    /// A track is given its id, and appears here, when it is believed; tentative tracks have no id
+    /// and are not shown, so that ids stay dense for people.
+    pub tracks: Vec<TrackSnapshot>,
+    /// Confirmed tracks that ended in this step, in id order.
+    pub ended: Vec<EndedTrack>,
+    /// Detections that were not looked at because the frame had more than
+    /// [`TrackOptions::max_detections`].
+    pub ignored: usize,
+}
+
+/// Follows the objects of one camera. One per camera; ids are counted from 1 and never used twice.
+#[derive(Debug)]
+pub struct Tracker {
+    options: TrackOptions,
+    /// In order of birth.
+    tracks: Vec<Track>,
+    last_id: u64,
+    last_pts: Option<Pts>,
+    scale: ScoreScale,
+    /// What the thresholds are multiplied with in this step.
+    score_factor: f32,
+    scratch: Scratch,
+}
+
+/// Memory kept from frame to frame, so that a step need not allocate.
+#[derive(Debug, Default)]
+struct Scratch {
+    sweep: Sweep,
+    assigner: Assigner,
+    pairs: Vec<Pair>,
+    /// Indices of detections, best score first.
+    high: Vec<u32>,
+    low: Vec<u32>,
+    /// Indices of the tracks that make the rows of the current association.
+    rows: Vec<u32>,
+    /// Whether the track was given a detection in this step.
+    track_taken: Vec<bool>,
+    /// Whether the detection was given to a track in this step.
+    detection_taken: Vec<bool>,
+}
+
+impl Tracker {
+    /// A tracker that has seen nothing.
+    #[must_use]
+    pub fn new(options: TrackOptions) -> Self {
+        Self {
+            options,
+            tracks: Vec::new(),
+            last_id: 0,
+            last_pts: None,
+            scale: ScoreScale::default(),
+            score_factor: 1.0,
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// Takes the detections of the frame shown at `pts` (none is a valid answer) and says what lives.
+    ///
+    /// Scores that are not finite never take part. A `pts` equal to or before the last one counts as
+    /// no time passed, and time goes on from there.
+    pub fn step(&mut self, detections: &[Detection], pts: Pts) -> Step {
+        self.learn_scale(detections);
+        let mut step = Step {
+            ignored: self.sort_by_score(detections),
+            ..Step::default()
+        };
+        self.predict(pts);
+        self.associate_high(detections, pts);
+        self.associate_low(detections, pts);
+        self.associate_tentative(detections, pts);
+        self.mark_missed();
+        self.confirm();
+        self.end_duplicates(&mut step.ended);
+        self.bury(&mut step.ended);
+        self.give_birth(detections, pts);
+        step.tracks
+            .extend(self.tracks.iter().filter_map(Track::snapshot));
+        step.tracks.sort_unstable_by_key(|track| track.id);
+        step.ended.sort_unstable_by_key(|track| track.id);
+        step
+    }
+
+    /// Ends every track because the camera's run is over; the numbering goes on in the next run.
+    pub fn end_run(&mut self) -> Vec<EndedTrack> {
+        self.last_pts = None;
+        let mut ended: Vec<_> = self
+            .tracks
+            .drain(..)
+            .filter_map(|track| {
+                Some(EndedTrack {
+                    id: track.id?,
+                    reason: EndReason::RunEnded,
+                })
+            })
+            .collect();
+        ended.sort_unstable_by_key(|track| track.id);
+        ended
+    }
+
+    fn learn_scale(&mut self, detections: &[Detection]) {
+        if self.options.follow_scores {
+            for detection in detections {
+                self.scale.add(detection.confidence);
+            }
+            self.score_factor = self.scale.factor();
+        }
+    }
+
+    /// Splits the detections into high and low, and answers how many were over the limit.
+    fn sort_by_score(&mut self, detections: &[Detection]) -> usize {
+        let Scratch {
+            high,
+            low,
+            detection_taken,
+            track_taken,
+            ..
+        } = &mut self.scratch;
+        let high_score = self.options.high_score * self.score_factor;
+        let score = |index: u32| detections[index as usize].confidence;
+        low.clear();
+        let looked_at = |index: &u32| score(*index) >= self.options.low_score;
+        low.extend((0..detections.len() as u32).filter(looked_at));
+        low.sort_unstable_by(|&a, &b| score(b).total_cmp(&score(a)).then(a.cmp(&b)));
+        let ignored = low.len().saturating_sub(self.options.max_detections);
+        low.truncate(self.options.max_detections);
+        let split = low.partition_point(|&index| score(index) >= high_score);
+        high.clear();
+        high.extend(low.drain(..split));
+        detection_taken.clear();
+        detection_taken.resize(detections.len(), false);
+        track_taken.clear();
+        track_taken.resize(self.tracks.len(), false);
+        ignored
+    }
+
+    fn predict(&mut self, pts: Pts) {
+        let dt = self
+            .last_pts
+            .map_or(0.0, |last| pts.secs_since(last).max(0.0));
+        self.last_pts = Some(pts);
+        for track in &mut self.tracks {
+            track.predict(dt);
+        }
+    }
+
+    /// High scores against every believed track, seen or lost.
+    fn associate_high(&mut self, detections: &[Detection], pts: Pts) {
+        let memory_secs = self.options.memory.as_secs_f64();
+        self.associate(
+            detections,
+            pts,
+            self.options.first_gate,
+            Chosen::High,
+            |track| track.is_confirmed(),
+            |track, detection| first_affinity(track, detection, memory_secs),
+        );
+    }
+
+    /// Low scores against the believed tracks that found none and were seen a moment ago.
+    fn associate_low(&mut self, detections: &[Detection], pts: Pts) {
+        let recent_secs = self.options.second_chance.as_secs_f64();
+        self.associate(
+            detections,
+            pts,
+            self.options.second_gate,
+            Chosen::Low,
+            |track| track.is_confirmed() && (track.was_seen() || track.unseen_secs <= recent_secs),
+            second_affinity,
+        );
+    }
+
+    /// High scores that are left against tentative tracks.
+    fn associate_tentative(&mut self, detections: &[Detection], pts: Pts) {
+        let memory_secs = self.options.memory.as_secs_f64();
+        self.associate(
+            detections,
+            pts,
+            self.options.tentative_gate,
+            Chosen::High,
+            |track| !track.is_confirmed(),
+            |track, detection| first_affinity(track, detection, memory_secs),
+        );
+    }
+
+    fn associate(
+        &mut self,
+        detections: &[Detection],
+        pts: Pts,
+        gate: f32,
+        chosen: Chosen,
+        takes_part: impl Fn(&Track) -> bool,
+        affinity: impl Fn(&Track, &Detection) -> f32,
+    ) {
+        let Scratch {
+            sweep,
+            assigner,
+            pairs,
+            high,
+            low,
+            rows,
+            track_taken,
+            detection_taken,
+        } = &mut self.scratch;
+        let columns = match chosen {
+            Chosen::High => high,
+            Chosen::Low => low,
+        };
+        sweep.set_columns(detections, columns);
+        pairs.clear();
+        rows.clear();
+        for (index, track) in self.tracks.iter().enumerate() {
+            if track_taken[index] || !takes_part(track) {
+                continue;
+            }
+            let affinity = |col: u32| affinity(track, &detections[columns[col as usize] as usize]);
+            sweep.add_row(rows.len() as u32, &track.bbox, gate, affinity, pairs);
+            rows.push(index as u32);
+        }
+        let column_of = assigner.solve(rows.len(), columns.len(), pairs);
+        for (row, &index) in rows.iter().enumerate() {
+            let Some(col) = column_of(row) else { continue };
+            let detection = columns[col] as usize;
+            track_taken[index as usize] = true;
+            detection_taken[detection] = true;
+            self.tracks[index as usize].see(&detections[detection], pts);
+        }
+        columns.retain(|&index| !detection_taken[index as usize]);
+    }
+
+    fn mark_missed(&mut self) {
+        for (track, &taken) in self.tracks.iter_mut().zip(&self.scratch.track_taken) {
+            if !taken {
+                track.miss();
+            }
+        }
+    }
+
+    /// Gives ids to the tracks that are believed from now on.
+    fn confirm(&mut self) {
+        for track in &mut self.tracks {
+            if track.id.is_none() && track.is_believable(&self.options) {
+                self.last_id += 1;
+                track.id = Some(TrackId(self.last_id));
+            }
+        }
+    }
+
+    /// Ends coasting tracks that lie on an older track which is seen: one object that had two.
+    fn end_duplicates(&mut self, ended: &mut Vec<EndedTrack>) {
+        for index in (0..self.tracks.len()).rev() {
+            let (older, track) = (&self.tracks[..index], &self.tracks[index]);
+            let Some(id) = track.id.filter(|_| !track.is_seen) else {
+                continue;
+            };
+            let covers = |other: &Track| {
+                other.is_seen
+                    && other.is_confirmed()
+                    && other.class.share(track.class.winner()) > 0.0
+                    && other.bbox.iou(&track.bbox) >= self.options.duplicate_overlap
+            };
+            if older.iter().any(covers) {
+                let reason = EndReason::Duplicate;
+                ended.push(EndedTrack { id, reason });
+                self.tracks.remove(index);
+            }
+        }
+    }
+
+    /// Ends what was not seen for too long.
+    fn bury(&mut self, ended: &mut Vec<EndedTrack>) {
+        let options = &self.options;
+        self.tracks.retain(|track| {
+            let forgotten = track.is_forgotten(options);
+            if let (true, Some(id)) = (forgotten, track.id) {
+                let reason = EndReason::Lost;
+                ended.push(EndedTrack { id, reason });
+            }
+            !forgotten
+        });
+    }
+
+    /// Starts a track for each strong detection that is neither a track's nor overlaps a seen one.
+    fn give_birth(&mut self, detections: &[Detection], pts: Pts) {
+        let old = self.tracks.len();
+        let least = self.options.new_track_score * self.score_factor;
+        for &index in &self.scratch.high {
+            let detection = &detections[index as usize];
+            if detection.confidence < least || self.tracks.len() >= self.options.max_tracks {
+                break;
+            }
+            let is_part_of = |track: &Track| {
+                let limit = if track.class.share(detection.class) > 0.0 {
+                    self.options.birth_overlap
+                } else {
+                    self.options.birth_overlap_other_class
+                };
+                track.is_seen && track.bbox.iou(&detection.bbox) > limit
+            };
+            if !self.tracks[..old].iter().any(is_part_of) {
+                self.tracks.push(Track::new(detection, pts));
+            }
+        }
+    }
+}
+
+/// Which of the detections that are left take part in an association.
+#[derive(Debug, Clone, Copy)]
+enum Chosen {
+    High,
+    Low,
+}

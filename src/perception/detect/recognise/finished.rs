@@ -439,9 +439,15 @@ pub fn six_columns(facts: &Facts<'_>) -> Option<Match> {
     let (rows, columns) = table(output)?;
     let columns = columns?;
     let has_width = columns == 6 || (is_end_to_end && columns > 6 && task != "detect");
+    // By chance the rows can be as many as cells: then the names say that 6 is not 4 + C or 5 + C.
+    let is_no_table = facts
+        .names
+        .as_ref()
+        .is_some_and(|names| names.len() + 4 != 6 && names.len() + 5 != 6);
     let is_list = match rows {
         Some(rows) => {
             is_end_to_end
+                || is_no_table
                 || (rows <= MAX_FINISHED_ROWS
                     && facts.strides_for(rows).is_none()
                     && (rows % 3 != 0 || facts.strides_for(rows / 3).is_none()))

@@ -1,0 +1,254 @@
+//! `gantryd bench`: what this machine can carry, measured through the whole frame path.
+
+use std::io::Write;
+use std::num::NonZeroUsize;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, bail};
+use comfy_table::{CellAlignment, Table, presets};
+use crossbeam_channel::bounded;
+
+use super::cli::BenchArgs;
+use super::pipeline::{CameraPlan, Outlet, Pipeline, PipelineOptions, WhenFull};
+use super::signals::Signals;
+use super::summary::process_cpu_time;
+use super::{resolve, writers};
+use crate::base::{CameraId, Metrics, Stage, StageStats, StopSource, Worker};
+use crate::capture::{CameraOptions, Source};
+use crate::perception::track::TrackOptions;
+use crate::sinks::annotate::{AnnotateOptions, Annotator};
+use crate::sinks::record::{RecordOptions, RecordPace, RecordTarget, Recorder};
+
+/// Frames every camera must have passed before measuring begins: decoders and caches are warm.
+const WARM_UP_FRAMES: u64 = 20;
+
+/// The longest that warming up may take.
+const WARM_UP_LIMIT: Duration = Duration::from_secs(60);
+
+/// The threads must have ended this long after the stop.
+const STOP_WITHIN: Duration = Duration::from_secs(30);
+
+/// Pictures per camera that may wait for the annotator.
+const PICTURE_QUEUE: usize = 4;
+
+/// The input where none is given: no decoder is in it.
+const TEST_PICTURE: &str = "test:ball?size=1920x1080&fps=30";
+
+/// Everything measured between two moments.
+#[derive(Debug)]
+struct Measured {
+    wall: Duration,
+    cpu: Duration,
+    frames: u64,
+    stages: Vec<(Stage, StageStats)>,
+    resident_mib: f64,
+}
+
+/// Runs the benchmark and prints its table.
+///
+/// # Errors
+/// If the input or the model cannot be used.
+pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
+    let signals = Signals::listen().context("listening for signals")?;
+    let input = args.input.as_deref().unwrap_or(TEST_PICTURE);
+    let cameras = cameras(args, input)?;
+    let ids: Vec<CameraId> = cameras.iter().map(|plan| plan.capture.id.clone()).collect();
+    let options = PipelineOptions {
+        cameras,
+        model: resolve::model(args.detect.model.as_ref())?,
+        detect: resolve::detect_from_args(&args.detect),
+        workers: args
+            .detect
+            .workers
+            .and_then(|count| NonZeroUsize::try_from(count).ok()),
+        track: TrackOptions::default(),
+    };
+    let model = options.model.id.clone();
+    let metrics = Metrics::new();
+    let prepared = Pipeline::prepare(options)?;
+    let setup = format!(
+        "{model} on {}, {} session(s), {input}, {} camera(s){}",
+        prepared.provider(),
+        prepared.detect_workers(),
+        args.streams,
+        if args.video {
+            ", annotated and encoded"
+        } else {
+            ""
+        }
+    );
+    let stop = StopSource::default();
+    let folder = std::env::temp_dir().join(format!("gantryd-bench-{}", std::process::id()));
+    let (outlets, sinks) = start_sinks(args, &ids, &prepared.class_names(), &metrics, &folder)?;
+    let pipeline = prepared.start(outlets, Arc::clone(&metrics), stop)?;
+
+    let measured =
+        warm_up(&pipeline, &ids, &signals).map(|()| measure(args, &metrics, &ids, &signals));
+    pipeline.stop_source().stop();
+    let deadline = Instant::now() + STOP_WITHIN;
+    let ends: Vec<_> = pipeline.ends().try_iter().collect();
+    let late = pipeline.join_until(deadline)?;
+    for sink in sinks {
+        drop(sink.join_until(deadline));
+    }
+    if folder.exists() {
+        std::fs::remove_dir_all(&folder)
+            .with_context(|| format!("removing {}", folder.display()))?;
+    }
+    if let Some(error) = ends.into_iter().find_map(|end| end.error) {
+        return Err(error.into());
+    }
+    let measured = measured?;
+    if !late.is_empty() {
+        bail!("threads that did not end: {}", late.join(", "));
+    }
+    let table = table(&setup, &measured, args.streams.get());
+    writeln!(std::io::stdout(), "{table}").context("printing the result")
+}
+
+fn cameras(args: &BenchArgs, input: &str) -> anyhow::Result<Vec<CameraPlan>> {
+    (0..args.streams.get())
+        .map(|number| {
+            let id = CameraId::new(&format!("bench-{number}"));
+            let mut capture = CameraOptions::new(id, Source::parse(input)?);
+            capture.decode = resolve::decode(args.decode);
+            capture.decode_threads = Some(1);
+            capture.repeat = true;
+            Ok(CameraPlan {
+                capture,
+                classes: args.detect.classes.clone(),
+                confidence: args.detect.conf.map(|conf| conf as f32),
+            })
+        })
+        .collect()
+}
+
+/// With `--video` each camera is annotated and encoded into a folder that is removed afterwards;
+/// without, results are counted and forgotten.
+fn start_sinks(
+    args: &BenchArgs,
+    ids: &[CameraId],
+    classes: &Arc<[String]>,
+    metrics: &Arc<Metrics>,
+    folder: &Path,
+) -> anyhow::Result<(Vec<Outlet>, Vec<Worker>)> {
+    let mut outlets = Vec::new();
+    let mut workers = Vec::new();
+    if !args.video {
+        return Ok((outlets, workers));
+    }
+    std::fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
+    for (number, id) in ids.iter().enumerate() {
+        let target = RecordTarget::File(folder.join(format!("{id}.mp4")));
+        let mut options = RecordOptions::new(target, RecordPace::Lossless);
+        options.encoder = resolve::encoder(args.encoder);
+        let recorder = Recorder::new(
+            options,
+            id.clone(),
+            writers::sidecar_line(Arc::clone(classes)),
+            Some(Annotator::new(
+                AnnotateOptions::default(),
+                Arc::clone(classes),
+            )),
+            Arc::clone(metrics),
+        )?;
+        let (sender, results) = bounded(PICTURE_QUEUE);
+        outlets.push(Outlet::new(sender, WhenFull::Wait).pictures_of(id.clone()));
+        let record = move || drop(writers::record(recorder, &results));
+        let name = format!("annot-{number}");
+        workers.push(Worker::spawn(name, record, |_| {}).context("starting a thread")?);
+    }
+    Ok((outlets, workers))
+}
+
+fn warm_up(pipeline: &Pipeline, ids: &[CameraId], signals: &Signals) -> anyhow::Result<()> {
+    let began = Instant::now();
+    let stop = pipeline.stop_source().stop_flag();
+    let cold = |id: &&CameraId| pipeline.metrics().balance(id).processed < WARM_UP_FRAMES;
+    while ids.iter().any(|id| cold(&id)) {
+        if signals.came() || stop.wait(Duration::from_millis(20)) {
+            bail!("stopped before anything was measured");
+        }
+        if !pipeline.ends().is_empty() || began.elapsed() > WARM_UP_LIMIT {
+            let limit = WARM_UP_LIMIT.as_secs();
+            bail!("the input did not give {WARM_UP_FRAMES} results within {limit} s");
+        }
+    }
+    Ok(())
+}
+
+fn measure(args: &BenchArgs, metrics: &Metrics, ids: &[CameraId], signals: &Signals) -> Measured {
+    let seconds = Duration::from_secs(u64::from(args.seconds.get()));
+    let processed = || {
+        ids.iter()
+            .map(|id| metrics.balance(id).processed)
+            .sum::<u64>()
+    };
+    let stages = || Stage::ALL.map(|stage| (stage, metrics.stage_stats(stage)));
+    let (began, cpu, frames, before) = (Instant::now(), process_cpu_time(), processed(), stages());
+    while began.elapsed() < seconds && !signals.came() {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let difference = |now: StageStats, then: StageStats| StageStats {
+        count: now.count - then.count,
+        wall: now.wall.saturating_sub(then.wall),
+        cpu: now.cpu.saturating_sub(then.cpu),
+    };
+    let after = stages();
+    Measured {
+        wall: began.elapsed(),
+        cpu: process_cpu_time().saturating_sub(cpu),
+        frames: processed() - frames,
+        stages: after
+            .into_iter()
+            .zip(before)
+            .map(|((stage, now), (_, then))| (stage, difference(now, then)))
+            .collect(),
+        resident_mib: resident_mib(),
+    }
+}
+
+fn resident_mib() -> f64 {
+    let status = procfs::process::Process::myself().and_then(|process| process.status());
+    let kib = status.ok().and_then(|status| status.vmrss).unwrap_or(0);
+    kib as f64 / 1024.0
+}
+
+fn table(setup: &str, measured: &Measured, streams: u32) -> String {
+    let frames = measured.frames.max(1) as f64;
+    let per_frame = |time: Duration| time.as_secs_f64() * 1e3 / frames;
+    let mut table = Table::new();
+    table.load_style(presets::UTF8_BORDERS_ONLY);
+    table.set_header(["stage", "CPU ms per frame"]);
+    let mut ours = Duration::ZERO;
+    for (stage, stats) in &measured.stages {
+        if stats.count > 0 {
+            ours += stats.cpu;
+            table.add_row([
+                stage.as_str().to_owned(),
+                format!("{:.3}", per_frame(stats.cpu)),
+            ]);
+        }
+    }
+    let rest = measured.cpu.saturating_sub(ours);
+    table.add_row([
+        "video (GStreamer) and rest".to_owned(),
+        format!("{:.3}", per_frame(rest)),
+    ]);
+    table.add_row(["all".to_owned(), format!("{:.3}", per_frame(measured.cpu))]);
+    if let Some(column) = table.column_mut(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get) as f64;
+    let fps = measured.frames as f64 / measured.wall.as_secs_f64();
+    let possible = cores / (measured.cpu.as_secs_f64() / frames);
+    format!(
+        "{setup}\n{table}\n{fps:.1} fps in all, {:.1} per camera; efficiency {:.2} of {possible:.1} fps \
+         ({cores} cores / CPU per frame); {:.0} MiB resident",
+        fps / f64::from(streams),
+        fps / possible,
+        measured.resident_mib
+    )
+}

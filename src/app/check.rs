@@ -1,0 +1,310 @@
+//! `gantryd check`: everything that can be known to be wrong before a start.
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::time::Duration;
+
+use comfy_table::{Table, presets};
+
+use super::cli::Exit;
+use super::config::{CameraConfig, Config, ConfigError, Fault, Listen};
+use crate::sinks::http::{GREETING, Listening};
+
+/// How long a stranger at our port may take to say who it is.
+const GREETING_WAIT: Duration = Duration::from_millis(500);
+
+/// Checks `file`, writes every fault or a summary to `out`, and tells how to end.
+///
+/// `more` adds the faults that need GStreamer or the model; it is asked only if the file itself is
+/// valid.
+///
+/// # Errors
+/// If `out` does not take the text.
+pub fn check(
+    file: &Path,
+    more: impl FnOnce(&Config) -> Vec<Fault>,
+    out: &mut impl Write,
+) -> io::Result<Exit> {
+    let checked = Config::load(file).and_then(|config| {
+        let mut faults = surroundings(&config);
+        faults.extend(more(&config));
+        if faults.is_empty() {
+            return Ok(config);
+        }
+        let file = file.to_owned();
+        Err(ConfigError::Faults { file, faults })
+    });
+    match checked {
+        Ok(config) => {
+            write!(out, "{}", summary(&config))?;
+            writeln!(out, "{}: nothing is wrong", file.display())?;
+            Ok(Exit::Done)
+        }
+        Err(error) => {
+            writeln!(out, "{}", told(&error))?;
+            Ok(Exit::Config)
+        }
+    }
+}
+
+/// The error with its cause, as shown to the operator.
+#[must_use]
+pub fn told(error: &ConfigError) -> String {
+    use std::error::Error as _;
+    match error.source() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
+/// Faults of what a valid configuration names: folders, ports, pipeline texts.
+#[must_use]
+pub fn surroundings(config: &Config) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let mut note = |key: String, text: String| faults.push(Fault { key, text });
+    if let Err(text) = writable(&config.output.folder) {
+        note("output.folder".to_owned(), text);
+    }
+    if let Listen::At(address) = config.metrics.listen
+        && let Err(error) = Listening::bind(address)
+        && !(error.is_in_use() && is_gantryd(address))
+    {
+        note("metrics.listen".to_owned(), error.to_string());
+    }
+    for (index, camera) in config.cameras.iter().enumerate() {
+        if let Some(pipeline) = &camera.pipeline
+            && let Err(text) = pipeline_text(pipeline)
+        {
+            note(format!("cameras[{index}].pipeline"), text);
+        }
+    }
+    faults
+}
+
+/// Can files be made in `folder`, or the folder itself if it is not there yet?
+fn writable(folder: &Path) -> Result<(), String> {
+    let shown = folder.display();
+    let existing = folder
+        .ancestors()
+        .map(|ancestor| {
+            if ancestor == Path::new("") {
+                Path::new(".")
+            } else {
+                ancestor
+            }
+        })
+        .find(|ancestor| ancestor.exists())
+        .unwrap_or(Path::new("/"));
+    if !existing.is_dir() {
+        return Err(format!(
+            "{shown}: {} is a file, allowed is a folder",
+            existing.display()
+        ));
+    }
+    // Only a real file tells: permissions say nothing of a read-only or full disk.
+    let trial = existing.join(format!(".gantryd-check-{}", std::process::id()));
+    let made = std::fs::File::create_new(&trial).and_then(|mut file| file.write_all(b"?"));
+    let removed = std::fs::remove_file(&trial);
+    made.and(removed).map_err(|error| {
+        let (place, reason) = (existing.display(), error.kind());
+        format!("{shown}: no file can be made in {place} ({reason}), allowed is a folder this user may write to")
+    })
+}
+
+/// Is it another gantryd that holds the port? An operator checks a new configuration while the old
+/// one is running.
+fn is_gantryd(address: SocketAddr) -> bool {
+    let greeting = || -> io::Result<String> {
+        let mut stream = TcpStream::connect_timeout(&address, GREETING_WAIT)?;
+        stream.set_read_timeout(Some(GREETING_WAIT))?;
+        stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
+        let mut answer = String::new();
+        stream.take(1024).read_to_string(&mut answer)?;
+        Ok(answer)
+    };
+    greeting().is_ok_and(|answer| answer.ends_with(GREETING))
+}
+
+/// Does the text look like a pipeline that gives frames?
+fn pipeline_text(file: &Path) -> Result<(), String> {
+    let shown = file.display();
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{shown}: {error}"))?;
+    let lines = text
+        .lines()
+        .filter(|line| !line.trim_start().starts_with('#'));
+    let body: String = lines.collect::<Vec<_>>().join(" ");
+    if body.trim().is_empty() {
+        return Err(format!("{shown}: no pipeline in it, only comments"));
+    }
+    if body.matches('{').count() != body.matches('}').count() {
+        return Err(format!("{shown}: a {{placeholder}} is not closed"));
+    }
+    if !body.contains("appsink") || !body.contains("name=frames") {
+        return Err(format!(
+            "{shown}: no \"appsink name=frames\" in it, frames are taken from there"
+        ));
+    }
+    Ok(())
+}
+
+/// What a configuration means, in a few lines.
+#[must_use]
+pub fn summary(config: &Config) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING);
+    table.set_header([
+        "camera",
+        "source",
+        "decode",
+        "classes",
+        "confidence",
+        "records",
+    ]);
+    for camera in &config.cameras {
+        table.add_row([
+            camera.id.to_string(),
+            camera.uri.to_string(),
+            camera.decode.to_string(),
+            classes(camera),
+            camera.confidence.to_string(),
+            recorded(config, camera).to_owned(),
+        ]);
+    }
+    let detect = &config.detect;
+    let output = &config.output;
+    let mut text = format!("{table}\n");
+    let formats = match (output.jsonl, output.mot) {
+        (true, true) => "JSON lines and MOT text",
+        (true, false) => "JSON lines",
+        (false, true) => "MOT text",
+        (false, false) => "no results",
+    };
+    for (name, value) in [
+        ("model", format!("{} on {}", detect.model, detect.provider)),
+        (
+            "results",
+            format!("{formats} in {}", output.folder.display()),
+        ),
+        ("metrics", config.metrics.listen.to_string()),
+        (
+            "log",
+            format!("{}, {}", config.log.level, config.log.format),
+        ),
+    ] {
+        text.push_str(&format!("{name:<8} {value}\n"));
+    }
+    text
+}
+
+fn classes(camera: &CameraConfig) -> String {
+    if camera.classes.is_empty() {
+        return "all".to_owned();
+    }
+    camera.classes.join(", ")
+}
+
+fn recorded(config: &Config, camera: &CameraConfig) -> &'static str {
+    match (config.record.enabled, camera.annotate, camera.raw) {
+        (false, _, _) | (true, false, false) => "nothing",
+        (true, true, false) => "annotated",
+        (true, false, true) => "raw",
+        (true, true, true) => "annotated, raw",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::path::PathBuf;
+
+    fn checked(folder: &Path, text: &str) -> (Exit, String) {
+        let file = folder.join("site.toml");
+        std::fs::write(&file, text).unwrap();
+        let mut out = Vec::new();
+        let exit = check(&file, |_| Vec::new(), &mut out).unwrap();
+        (exit, String::from_utf8(out).unwrap())
+    }
+
+    const CAMERA: &str = "[[cameras]]\nid = \"gate\"\nuri = \"rtsp://10.0.0.5/live\"\n";
+
+    #[test]
+    fn a_good_configuration_is_summed_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!("{CAMERA}classes = [\"car\", \"bus\"]\n[metrics]\nlisten = \"off\"\n");
+        let (exit, out) = checked(folder.path(), &text);
+        assert_eq!(exit, Exit::Done, "{out}");
+        for part in [
+            "gate",
+            "rtsp://10.0.0.5/live",
+            "car, bus",
+            "annotated",
+            "nothing is wrong",
+        ] {
+            assert!(out.contains(part), "missing {part} in\n{out}");
+        }
+    }
+
+    #[test]
+    fn faults_of_the_surroundings_are_told_together() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(
+            folder.path().join("own.gst"),
+            "# nothing\nvideotestsrc ! fakesink",
+        )
+        .unwrap();
+        std::fs::write(folder.path().join("taken"), "a file").unwrap();
+        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = taken.local_addr().unwrap();
+        let text = format!(
+            "{CAMERA}pipeline = \"own.gst\"\n[output]\nfolder = \"taken/out\"\n\
+             [metrics]\nlisten = \"{address}\"\n"
+        );
+        let (exit, out) = checked(folder.path(), &text);
+        assert_eq!(exit, Exit::Config);
+        let lines: Vec<&str> = out.lines().collect();
+        assert_eq!(lines.len(), 3, "{out}");
+        assert!(lines[0].contains("site.toml: output.folder: ") && lines[0].contains("is a file"));
+        assert!(lines[1].contains(": metrics.listen: ") && lines[1].contains("another program"));
+        assert!(lines[2].contains(": cameras[0].pipeline: ") && lines[2].contains("appsink"));
+    }
+
+    #[test]
+    fn a_running_gantryd_does_not_make_its_own_port_a_fault() {
+        let stop = crate::base::StopSource::default();
+        let listening = Listening::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let address = listening.address();
+        let endpoint = crate::sinks::http::Endpoint {
+            metrics: crate::base::Metrics::new(),
+            health: Box::new(|| Ok(())),
+            readiness: Box::new(|| Ok(())),
+        };
+        let worker = listening.serve(endpoint, stop.stop_flag(), |_| {}).unwrap();
+        assert!(is_gantryd(address));
+        stop.stop();
+        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        assert_eq!(
+            worker.join_until(deadline),
+            crate::base::WorkerEnd::Finished
+        );
+    }
+
+    #[test]
+    fn a_folder_nobody_may_write_to_is_named() {
+        // /proc takes no files, not even from root.
+        let error = writable(&PathBuf::from("/proc/self/task/out")).unwrap_err();
+        assert!(
+            error.starts_with("/proc/self/task/out: no file can be made in"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_missing_file_is_told_with_its_cause() {
+        let mut out = Vec::new();
+        let exit = check(Path::new("/nowhere/site.toml"), |_| Vec::new(), &mut out).unwrap();
+        assert_eq!(exit, Exit::Config);
+        let text = String::from_utf8(out).unwrap();
+        assert!(text.starts_with("/nowhere/site.toml: reading the configuration: No such file"));
+    }
+}

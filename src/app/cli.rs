@@ -1,0 +1,402 @@
+//! The command line: what can be asked for. No work is done here.
+
+use std::num::{NonZeroU32, NonZeroU64};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand};
+
+use super::config::{Decode, Encoder, LogFormat, LogLevel, ModelRef, Provider, Transport};
+
+/// How the process ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Exit {
+    /// Asked to stop, or every file is finished.
+    Done,
+    /// Something failed while running.
+    Runtime,
+    /// The command line cannot be understood.
+    Usage,
+    /// A worker panicked: a bug of gantryd.
+    Bug,
+    /// The configuration or the model is refused; systemd does not try again.
+    Config,
+}
+
+impl Exit {
+    /// The number the shell sees.
+    #[must_use]
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Runtime => 1,
+            Self::Usage => 2,
+            Self::Bug => 70,
+            Self::Config => 78,
+        }
+    }
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  gantryd track traffic.mp4                     boxes, ids and results into out/
+  gantryd run --config /etc/gantryd/site.toml   the daemon
+  gantryd check --config site.toml              every fault of a configuration at once
+  gantryd doctor                                what this machine lacks, and the remedy
+
+Exit codes: 0 done, 1 failed while running, 2 usage, 70 bug, 78 configuration or model refused.";
+
+/// Follows objects in video: cameras and files in, identities and annotated video out.
+#[derive(Debug, Parser)]
+#[command(name = "gantryd", version, about, after_help = EXAMPLES, max_term_width = 100)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// Logs.
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+/// What gantryd can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the daemon: every camera of a configuration until told to stop
+    Run(RunArgs),
+    /// Process video files, streams or image folders once, every frame of a file
+    Track(TrackArgs),
+    /// Run the tracker alone on detections in MOT format
+    Replay(super::replay::ReplayArgs),
+    /// Check a configuration and tell every fault at once
+    Check(CheckArgs),
+    /// List, inspect and verify models
+    Models(ModelsArgs),
+    /// Look at this machine: what is missing, and how to get it
+    Doctor(DoctorArgs),
+    /// Measure the CPU time of each stage, frames per second and efficiency
+    Bench(BenchArgs),
+    /// Print completions for a shell
+    Completions(CompletionsArgs),
+    /// Print the manual page, or write the pages of all commands
+    Man(ManArgs),
+}
+
+/// Options about logs, for every command; they override the configuration.
+#[derive(Debug, Clone, Copy, Args)]
+pub struct LogArgs {
+    /// Least important line that is logged; RUST_LOG overrides it
+    #[arg(long, global = true, value_name = "LEVEL", value_parser = choice(LogLevel::ALL))]
+    pub log_level: Option<LogLevel>,
+    /// What log lines look like; they go to stderr or the journal
+    #[arg(long, global = true, value_name = "FORMAT", value_parser = choice(LogFormat::ALL))]
+    pub log_format: Option<LogFormat>,
+}
+
+/// `gantryd run`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  gantryd run --config site.toml
+  gantryd run --config site.toml --log-level debug
+  systemctl start gantryd        the same as a service, /etc/gantryd/site.toml
+
+SIGTERM or Ctrl-C ends every recording properly; a second one stops at once.")]
+pub struct RunArgs {
+    /// The configuration; config/example.toml explains every key
+    #[arg(long, short, value_name = "FILE", env = "GANTRYD_CONFIG")]
+    pub config: PathBuf,
+}
+
+/// `gantryd check`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Example:
+  $ gantryd check --config site.toml
+  site.toml: cameras[2].stall_secs: 0, allowed is 1 to 600
+  site.toml: detect.modle: unknown key, did you mean model?
+
+Ends with 0 if nothing is wrong and with 78 otherwise.")]
+pub struct CheckArgs {
+    /// The configuration
+    #[arg(long, short, value_name = "FILE", env = "GANTRYD_CONFIG")]
+    pub config: PathBuf,
+}
+
+/// Options about the detector, shared by several commands.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Detector")]
+pub struct DetectArgs {
+    /// A model of gantryd's (gantryd models list) or any exported detector, FILE.onnx
+    #[arg(long, short, value_name = "ID|FILE", value_parser = parse_model)]
+    pub model: Option<ModelRef>,
+    /// Keep only these classes
+    #[arg(long, value_name = "A,B", value_delimiter = ',')]
+    pub classes: Vec<String>,
+    /// Least confidence of a detection that starts a track [default: the model's]
+    #[arg(long, value_name = "X", value_parser = parse_unit)]
+    pub conf: Option<f64>,
+    /// What runs the network; auto takes the fastest that works here
+    #[arg(long, value_parser = choice(Provider::ALL), default_value = "auto")]
+    pub provider: Provider,
+    /// Index of the accelerator
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub device: u32,
+    /// Sessions that run side by side [default: from the number of cores]
+    #[arg(long, value_name = "N")]
+    pub workers: Option<NonZeroU32>,
+    /// Threads inside one session
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub intra_threads: NonZeroU32,
+    /// The ONNX Runtime library [default: the usual places]
+    #[arg(long, value_name = "FILE", env = "ORT_DYLIB_PATH")]
+    pub runtime_library: Option<PathBuf>,
+}
+
+/// Options about inputs, shared by several commands.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Input")]
+pub struct SourceArgs {
+    /// Which decoder; auto takes hardware first
+    #[arg(long, value_parser = choice(Decode::ALL), default_value = "auto")]
+    pub decode: Decode,
+    /// How RTP reaches us
+    #[arg(long, value_parser = choice(Transport::ALL), default_value = "tcp")]
+    pub transport: Transport,
+    /// Account of the camera
+    #[arg(long, requires = "password_file")]
+    pub user: Option<String>,
+    /// File with the camera's password in its first line
+    #[arg(long, value_name = "FILE", requires = "user")]
+    pub password_file: Option<PathBuf>,
+    /// Authorities to trust for rtsps and https, PEM [default: the system's]
+    #[arg(long, value_name = "FILE")]
+    pub tls_ca_file: Option<PathBuf>,
+    /// Accept any certificate: the camera may be somebody else
+    #[arg(long, conflicts_with = "tls_ca_file")]
+    pub tls_insecure: bool,
+}
+
+/// `gantryd track`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  gantryd track traffic.mp4
+  gantryd track gate.mp4 yard.mp4 --model yolo11n.onnx --classes person,car --out results
+  gantryd track rtsp://10.0.0.5/live --user viewer --password-file pw.txt --max-frames 1000
+  gantryd track /dev/video0 --no-video
+  gantryd track MOT17-04/img1 --conf 0.4
+
+Writes <stem>.mp4 with boxes and ids, <stem>.jsonl with one result per frame, and <stem>.mot.txt.")]
+pub struct TrackArgs {
+    /// Video file, rtsp(s):// or http(s):// stream, /dev/video<n>, or folder of images
+    #[arg(required = true, value_name = "INPUT")]
+    pub inputs: Vec<String>,
+    /// Where the results go
+    #[arg(long, short, value_name = "DIR", default_value = "out")]
+    pub out: PathBuf,
+    /// Write no annotated video: encoding costs more than everything but the network
+    #[arg(long)]
+    pub no_video: bool,
+    /// Stop after so many frames of each input
+    #[arg(long, value_name = "N")]
+    pub max_frames: Option<NonZeroU64>,
+    /// What encodes the annotated video
+    #[arg(long, value_parser = choice(Encoder::ALL), default_value = "auto")]
+    pub encoder: Encoder,
+    /// The detector.
+    #[command(flatten)]
+    pub detect: DetectArgs,
+    /// The inputs.
+    #[command(flatten)]
+    pub source: SourceArgs,
+}
+
+/// `gantryd models`.
+#[derive(Debug, Clone, Args)]
+pub struct ModelsArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: ModelsCommand,
+}
+
+/// What can be done with models.
+#[derive(Debug, Clone, Subcommand)]
+pub enum ModelsCommand {
+    /// List the models with size, classes, licence and whether the file is there
+    List,
+    /// Show what gantryd recognises in a model: input, head, classes, and why
+    #[command(after_help = "\
+Examples:
+  gantryd models inspect resident-n
+  gantryd models inspect best.onnx      a detector that is not recognised gets a manifest to fill in")]
+    Inspect(InspectArgs),
+    /// Compare each model's file with the checksum of its manifest
+    Verify,
+}
+
+/// `gantryd models inspect`.
+#[derive(Debug, Clone, Args)]
+pub struct InspectArgs {
+    /// A model of gantryd's or FILE.onnx
+    #[arg(value_name = "ID|FILE", value_parser = parse_model)]
+    pub model: ModelRef,
+}
+
+/// `gantryd doctor`.
+#[derive(Debug, Clone, Args)]
+#[command(
+    after_help = "Ends with 1 if something that every input needs is missing, otherwise with 0."
+)]
+pub struct DoctorArgs {
+    /// Look at the output folder of this configuration too
+    #[arg(long, short, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// The ONNX Runtime library [default: the usual places]
+    #[arg(long, value_name = "FILE", env = "ORT_DYLIB_PATH")]
+    pub runtime_library: Option<PathBuf>,
+}
+
+/// `gantryd bench`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  gantryd bench                                     a test picture, 10 s
+  gantryd bench traffic.mp4 --model yolo11n.onnx    your video, your model
+  gantryd bench traffic.mp4 --streams 4 --video     four cameras with annotated recording
+
+Efficiency is measured fps / (cores / CPU seconds per frame): 1.00 is a machine that does nothing else.")]
+pub struct BenchArgs {
+    /// Video file, read again and again [default: a test picture]
+    #[arg(value_name = "INPUT")]
+    pub input: Option<String>,
+    /// Cameras at once
+    #[arg(long, value_name = "N", default_value = "1")]
+    pub streams: NonZeroU32,
+    /// How long to measure, after warming up
+    #[arg(long, value_name = "S", default_value = "10")]
+    pub seconds: NonZeroU32,
+    /// Annotate and encode too
+    #[arg(long)]
+    pub video: bool,
+    /// What encodes the annotated video
+    #[arg(long, value_parser = choice(Encoder::ALL), default_value = "auto")]
+    pub encoder: Encoder,
+    /// Which decoder; auto takes hardware first
+    #[arg(long, value_parser = choice(Decode::ALL), default_value = "auto")]
+    pub decode: Decode,
+    /// The detector.
+    #[command(flatten)]
+    pub detect: DetectArgs,
+}
+
+/// `gantryd completions`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  gantryd completions bash > /etc/bash_completion.d/gantryd
+  gantryd completions zsh > ~/.zfunc/_gantryd
+  gantryd completions fish > ~/.config/fish/completions/gantryd.fish")]
+pub struct CompletionsArgs {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// `gantryd man`.
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Examples:
+  gantryd man | man -l -
+  gantryd man --out /usr/local/share/man/man1")]
+pub struct ManArgs {
+    /// Write gantryd.1, gantryd-run.1 and so on into this folder
+    #[arg(long, value_name = "DIR")]
+    pub out: Option<PathBuf>,
+}
+
+/// The command line of this process; help, version and usage errors are printed here.
+///
+/// # Errors
+/// The code to end with: 0 after help and version, 2 after a usage error.
+pub fn parse() -> Result<Cli, ExitCode> {
+    Cli::try_parse().map_err(|error| {
+        // A closed stdout or stderr leaves nobody to tell.
+        drop(error.print());
+        ExitCode::from(if error.use_stderr() {
+            Exit::Usage
+        } else {
+            Exit::Done
+        })
+    })
+}
+
+fn choice<T: Copy + Send + Sync + 'static>(
+    choices: &'static [(&'static str, T)],
+) -> impl TypedValueParser<Value = T> {
+    let find = |name: String| choices.iter().find(|(known, _)| *known == name);
+    PossibleValuesParser::new(choices.iter().map(|(name, _)| *name))
+        .try_map(move |name| find(name).map(|(_, value)| *value).ok_or("not a choice"))
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "the form clap asks for")]
+fn parse_model(text: &str) -> Result<ModelRef, String> {
+    Ok(ModelRef::parse(text))
+}
+
+fn parse_unit(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|number| (0.0..=1.0).contains(number))
+        .ok_or_else(|| "allowed is 0 to 1".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    fn parsed(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(line.split(' '))
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_tracking_command_is_understood() {
+        let line = "gantryd track a.mp4 b.mp4 --model x/y.onnx --classes person,car --conf 0.4";
+        let Command::Track(track) = parsed(line).unwrap().command else {
+            panic!("not track");
+        };
+        assert_eq!(track.inputs, ["a.mp4", "b.mp4"]);
+        assert_eq!(track.detect.model, Some(ModelRef::File("x/y.onnx".into())));
+        assert_eq!(track.detect.classes, ["person", "car"]);
+        assert_eq!(track.detect.conf, Some(0.4));
+        assert_eq!(track.out, PathBuf::from("out"));
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_a_usage_error() {
+        for line in [
+            "gantryd",
+            "gantryd track",
+            "gantryd track a.mp4 --conf 1.5",
+            "gantryd track a.mp4 --max-frames 0",
+            "gantryd track a.mp4 --provider gpu",
+            "gantryd track rtsp://h/x --user admin",
+            "gantryd replay --dets a --out b --size 1920",
+            "gantryd bench --streams 0",
+        ] {
+            let error = parsed(line).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{line}");
+        }
+    }
+}

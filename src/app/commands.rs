@@ -1,0 +1,136 @@
+//! Which command does what, and how its failure becomes words and an exit code.
+
+use std::io::Write;
+
+use anyhow::Context;
+
+use super::cli::{CheckArgs, Cli, Command, Exit, LogArgs, ManArgs, ModelsCommand, RunArgs};
+use super::config::{Config, ConfigError, Fault, LogConfig, LogFormat, LogLevel};
+use super::pipeline::{Pipeline, PipelineError};
+use super::{bench, check, doctor, manual, models, replay, run, telemetry, track};
+use crate::perception::detect::DetectError;
+use crate::sinks::http::ListenError;
+
+/// Does what the command line asks for. What fails is told on stderr.
+#[must_use]
+pub fn execute(cli: &Cli) -> Exit {
+    let done = match &cli.command {
+        Command::Run(args) => daemon(args, cli.log),
+        Command::Check(args) => check_config(args),
+        command => one_shot(command, cli.log),
+    };
+    done.unwrap_or_else(|error| {
+        let mut stderr = std::io::stderr();
+        // A closed stderr leaves nobody to tell.
+        drop(writeln!(stderr, "gantryd: {error:#}"));
+        exit_of(&error)
+    })
+}
+
+fn one_shot(command: &Command, log: LogArgs) -> anyhow::Result<Exit> {
+    let level = log.log_level.unwrap_or(LogLevel::Warn);
+    telemetry::init(level, log.log_format.unwrap_or(LogFormat::Pretty))?;
+    match command {
+        Command::Track(args) => track::run(args)?,
+        Command::Replay(args) => print(&replay::run(args)?.to_string())?,
+        Command::Models(args) => return models_command(&args.command),
+        Command::Doctor(args) => return doctor::run(args),
+        Command::Bench(args) => bench::run(args)?,
+        Command::Completions(args) => {
+            let mut text = Vec::new();
+            manual::completions(args.shell, &mut text);
+            print(&String::from_utf8_lossy(&text))?;
+        }
+        Command::Man(args) => man(args)?,
+        Command::Run(_) | Command::Check(_) => unreachable!("handled before"),
+    }
+    Ok(Exit::Done)
+}
+
+fn daemon(args: &RunArgs, log: LogArgs) -> anyhow::Result<Exit> {
+    let config = Config::load(&args.config)?;
+    let LogConfig { level, format } = config.log;
+    telemetry::init(
+        log.log_level.unwrap_or(level),
+        log.log_format.unwrap_or(format),
+    )?;
+    if let Err(error) = run::run(&config) {
+        let cause: &dyn std::error::Error = error.as_ref();
+        tracing::error!(error = cause, "gantryd ends");
+        return Err(error);
+    }
+    Ok(Exit::Done)
+}
+
+fn check_config(args: &CheckArgs) -> anyhow::Result<Exit> {
+    Ok(check::check(
+        &args.config,
+        deeper_faults,
+        &mut std::io::stdout(),
+    )?)
+}
+
+fn models_command(command: &ModelsCommand) -> anyhow::Result<Exit> {
+    match command {
+        ModelsCommand::List => print(&models::list(&models::folders()).to_string())?,
+        ModelsCommand::Inspect(args) => {
+            let inspection = models::inspect(models::resolve(&args.model.to_string())?)?;
+            print(&inspection.to_string())?;
+            if !inspection.is_detector() {
+                return Ok(Exit::Config);
+            }
+        }
+        ModelsCommand::Verify => {
+            let verification = models::verify(&models::folders());
+            print(&verification.to_string())?;
+            if !verification.is_intact() {
+                return Ok(Exit::Runtime);
+            }
+        }
+    }
+    Ok(Exit::Done)
+}
+
+/// What only GStreamer, the model and the runtime can tell about a valid configuration.
+fn deeper_faults(config: &Config) -> Vec<Fault> {
+    let fault = |key: &str, error: anyhow::Error| Fault {
+        key: key.to_owned(),
+        text: format!("{error:#}"),
+    };
+    match run::options(config).and_then(|options| Ok(Pipeline::prepare(options)?)) {
+        Ok(_) => Vec::new(),
+        Err(error) => vec![fault("detect.model", error)],
+    }
+}
+
+fn man(args: &ManArgs) -> anyhow::Result<()> {
+    match &args.out {
+        Some(folder) => {
+            manual::pages(folder).with_context(|| format!("writing {}", folder.display()))
+        }
+        None => manual::page(&mut std::io::stdout()).context("printing the manual page"),
+    }
+}
+
+fn print(text: &str) -> anyhow::Result<()> {
+    writeln!(std::io::stdout(), "{text}").context("printing the result")
+}
+
+/// What a failure means for the one who started gantryd: 78 where trying again is useless.
+fn exit_of(error: &anyhow::Error) -> Exit {
+    let mut exit = Exit::Runtime;
+    for cause in error.chain() {
+        if let Some(PipelineError::Panic { .. }) = cause.downcast_ref() {
+            return Exit::Bug;
+        }
+        let refused = cause.is::<ConfigError>()
+            || cause.is::<models::ModelError>()
+            || cause.is::<DetectError>()
+            || cause.is::<ListenError>()
+            || matches!(cause.downcast_ref(), Some(PipelineError::Detect(_)));
+        if refused {
+            exit = Exit::Config;
+        }
+    }
+    exit
+}

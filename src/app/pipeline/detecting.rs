@@ -1,0 +1,139 @@
+//! The `detect-<n>` threads: captured frames in, detections out.
+
+use std::sync::Arc;
+
+use crossbeam_channel::Sender;
+
+use crate::base::{
+    CameraId, Captured, DropReason, FromCamera, Inbox, Metrics, RunEnd, RunId, Stage, Taken,
+};
+use crate::perception::detect::{Detector, FrameDetections};
+
+/// What leaves a detect worker; the tracker puts it back in order by `ticket`.
+#[derive(Debug)]
+pub(super) struct Detected {
+    /// Index of the camera.
+    pub slot: usize,
+    /// Number among all items taken from that camera.
+    pub ticket: u64,
+    /// What became of the item.
+    pub outcome: Outcome,
+}
+
+#[derive(Debug)]
+pub(super) enum Outcome {
+    Frame(Captured, FrameDetections),
+    /// Dropped and counted already; only its place in the order is left.
+    Dropped,
+    RunEnded {
+        camera: CameraId,
+        run: RunId,
+        reason: RunEnd,
+    },
+}
+
+/// One session of the model and its thread's work.
+#[derive(Debug)]
+pub(super) struct DetectWorker {
+    pub detector: Detector,
+    pub inbox: Arc<Inbox<FromCamera>>,
+    pub detected: Sender<Detected>,
+    pub metrics: Arc<Metrics>,
+}
+
+impl DetectWorker {
+    /// Works until the inbox is closed and empty, or the tracker is gone.
+    pub fn run(mut self) {
+        while let Some(taken) = self.inbox.take(self.detector.max_batch()) {
+            for detected in self.look_at(taken) {
+                if self.detected.send(detected).is_err() {
+                    return;
+                }
+            }
+        }
+    }
+
+    fn look_at(&mut self, taken: Vec<Taken<FromCamera>>) -> Vec<Detected> {
+        let mut places = Vec::new();
+        let mut captured = Vec::new();
+        let mut done = Vec::new();
+        for Taken { slot, ticket, item } in taken {
+            match item {
+                FromCamera::Frame(frame) => {
+                    places.push((slot, ticket));
+                    captured.push(frame);
+                }
+                FromCamera::RunEnded {
+                    camera,
+                    run,
+                    reason,
+                } => done.push(Detected {
+                    slot,
+                    ticket,
+                    outcome: Outcome::RunEnded {
+                        camera,
+                        run,
+                        reason,
+                    },
+                }),
+            }
+        }
+        let outcomes = self.detect(captured);
+        done.extend(
+            places
+                .into_iter()
+                .zip(outcomes)
+                .map(|((slot, ticket), outcome)| Detected {
+                    slot,
+                    ticket,
+                    outcome,
+                }),
+        );
+        done
+    }
+
+    fn detect(&mut self, captured: Vec<Captured>) -> Vec<Outcome> {
+        if captured.is_empty() {
+            return Vec::new();
+        }
+        let frames: Vec<_> = captured.iter().map(|captured| &*captured.frame).collect();
+        match self.detector.detect(&frames) {
+            Ok(seen) => captured
+                .into_iter()
+                .zip(seen)
+                .map(|(captured, seen)| {
+                    self.count(&captured, &seen);
+                    Outcome::Frame(captured, seen)
+                })
+                .collect(),
+            Err(error) => {
+                let camera = &captured[0].frame.meta.camera;
+                let error: &dyn std::error::Error = &error;
+                tracing::error!(%camera, error, frames = captured.len(), "detection failed");
+                captured
+                    .into_iter()
+                    .map(|captured| {
+                        captured
+                            .flight
+                            .dropped(Stage::Inference, DropReason::DetectFailed);
+                        Outcome::Dropped
+                    })
+                    .collect()
+            }
+        }
+    }
+
+    fn count(&self, captured: &Captured, seen: &FrameDetections) {
+        for (stage, time) in [
+            (Stage::Preprocess, seen.preprocess),
+            (Stage::Inference, seen.inference),
+            (Stage::Decode, seen.decode),
+        ] {
+            self.metrics.stage(stage, time.wall, time.cpu);
+        }
+        if seen.rejected > 0 {
+            self.metrics
+                .detections_rejected(&captured.frame.meta.camera, seen.rejected);
+        }
+    }
+}

@@ -1,0 +1,467 @@
+//! The topology: cameras → inbox → detect workers → tracker → outlets, and the order in which it
+//! starts and stops. Everything else in this folder is one thread of it.
+//!
+//! Start is last stage first, so that nobody sends to a missing reader; a model is loaded before
+//! any thread runs. It ends from the front: the cameras end (their files are read, or a stop was
+//! asked for), the inbox closes, the detect workers finish what waits there, the tracker drains
+//! them and drops the outlets, and the sinks see their channels closed.
+
+mod detecting;
+mod outlet;
+mod tracking;
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use crossbeam_channel::{Receiver, bounded};
+
+use crate::base::{CameraId, ClassId, FromCamera, Inbox, Metrics, StopSource, Worker, WorkerEnd};
+use crate::capture::{self, Camera, CameraEnd, CameraOptions, CaptureError, StatusHandle};
+use crate::perception::detect::{
+    DetectError, DetectOptions, Detector, ModelFiles, Provider, ProviderReport,
+};
+use crate::perception::track::{TrackOptions, Tracker};
+
+pub use outlet::{Outlet, Published, WhenFull};
+use tracking::{CameraTracking, Tracking};
+
+/// Detected frames that may wait for the tracker.
+const DETECTED_QUEUE: usize = 4;
+
+/// Results that may wait for the reader of [`Pipeline::results`].
+const RESULTS_QUEUE: usize = 256;
+
+/// One camera, and what counts as an object there.
+#[derive(Debug, Clone)]
+pub struct CameraPlan {
+    /// Where its frames come from.
+    pub capture: CameraOptions,
+    /// Names of the classes to track; empty tracks all.
+    pub classes: Vec<String>,
+    /// Confidence a detection needs to start a track; weaker ones only continue one.
+    pub confidence: Option<f32>,
+}
+
+impl CameraPlan {
+    /// A camera of which everything is tracked that the model knows.
+    #[must_use]
+    pub fn new(capture: CameraOptions) -> Self {
+        Self {
+            capture,
+            classes: Vec::new(),
+            confidence: None,
+        }
+    }
+}
+
+/// What a [`Pipeline`] is made of.
+#[derive(Debug, Clone)]
+pub struct PipelineOptions {
+    /// The cameras; their ids differ.
+    pub cameras: Vec<CameraPlan>,
+    /// The model that all of them share.
+    pub model: ModelFiles,
+    /// How the model is run.
+    pub detect: DetectOptions,
+    /// Sessions of the model that work side by side; by default one per core on the CPU and one
+    /// on an accelerator.
+    pub workers: Option<NonZeroUsize>,
+    /// How objects are followed.
+    pub track: TrackOptions,
+}
+
+impl PipelineOptions {
+    /// These cameras and this model, everything else at its default.
+    #[must_use]
+    pub fn new(cameras: Vec<CameraPlan>, model: ModelFiles) -> Self {
+        Self {
+            cameras,
+            model,
+            detect: DetectOptions::default(),
+            workers: None,
+            track: TrackOptions::default(),
+        }
+    }
+}
+
+/// Why a pipeline cannot start or did not end well.
+#[derive(Debug, thiserror::Error)]
+pub enum PipelineError {
+    /// The model cannot be used.
+    #[error(transparent)]
+    Detect(#[from] DetectError),
+    /// A camera cannot be used.
+    #[error("camera {camera}")]
+    Capture {
+        /// The camera.
+        camera: CameraId,
+        /// Why.
+        #[source]
+        source: CaptureError,
+    },
+    /// The operating system refused a thread.
+    #[error("starting thread {name}")]
+    Thread {
+        /// Its name.
+        name: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A thread panicked: a bug.
+    #[error("thread {thread} panicked: {message}; this is a bug in gantryd")]
+    Panic {
+        /// Name of the thread.
+        thread: String,
+        /// Its message.
+        message: String,
+    },
+}
+
+/// A running frame path.
+#[derive(Debug)]
+pub struct Pipeline {
+    metrics: Arc<Metrics>,
+    stop: StopSource,
+    classes: Arc<[String]>,
+    cameras: Vec<(CameraId, StatusHandle)>,
+    /// One message per camera when it has ended for good.
+    ends: Receiver<CameraEnd>,
+    results: Option<Receiver<Published>>,
+    workers: Vec<Worker>,
+    failure: Failure,
+}
+
+/// The first thing that went wrong in any thread.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Failure(Arc<Mutex<Option<PipelineError>>>);
+
+impl Failure {
+    /// Keeps `error` if it is the first.
+    fn set(&self, error: PipelineError) {
+        let mut first = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if first.is_none() {
+            *first = Some(error);
+        }
+    }
+
+    fn take(&self) -> Option<PipelineError> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    /// What a worker's thread does when it panics: keep the message, stop everything.
+    fn on_panic(&self, thread: &str, stop: &StopSource) -> impl FnOnce(&str) + Send + 'static {
+        let (failure, stop, thread) = (self.clone(), stop.clone(), thread.to_owned());
+        move |message| {
+            failure.set(PipelineError::Panic {
+                thread,
+                message: message.to_owned(),
+            });
+            stop.stop();
+        }
+    }
+}
+
+/// A frame path whose model is loaded and tried, but of which nothing runs yet.
+#[derive(Debug)]
+pub struct Prepared {
+    cameras: Vec<CameraPlan>,
+    trackings: Vec<CameraTracking>,
+    detectors: Vec<Detector>,
+}
+
+impl Prepared {
+    /// Names of the classes, by [`ClassId`].
+    #[must_use]
+    pub fn class_names(&self) -> Arc<[String]> {
+        Arc::from(self.detectors[0].class_names())
+    }
+
+    /// What computes the network, and why.
+    #[must_use]
+    pub fn provider(&self) -> &ProviderReport {
+        self.detectors[0].report()
+    }
+
+    /// Sessions of the model that work side by side.
+    #[must_use]
+    pub fn detect_workers(&self) -> usize {
+        self.detectors.len()
+    }
+
+    /// Starts every thread. `stop` asks all of them for an orderly end.
+    ///
+    /// # Errors
+    /// [`PipelineError`] if a camera cannot be used.
+    pub fn start(
+        self,
+        outlets: Vec<Outlet>,
+        metrics: Arc<Metrics>,
+        stop: StopSource,
+    ) -> Result<Pipeline, PipelineError> {
+        let inbox = Arc::new(Inbox::<FromCamera>::new(self.cameras.len()));
+        let (detected_sender, detected) = bounded(DETECTED_QUEUE);
+        let mut pipeline = Pipeline {
+            metrics: Arc::clone(&metrics),
+            stop,
+            classes: self.class_names(),
+            cameras: Vec::new(),
+            ends: bounded(0).1,
+            results: None,
+            workers: Vec::new(),
+            failure: Failure::default(),
+        };
+
+        let tracking = Tracking::new(self.trackings, outlets, Arc::clone(&metrics));
+        pipeline.spawn("track".to_owned(), move || tracking.run(&detected))?;
+        for (number, detector) in self.detectors.into_iter().enumerate() {
+            let work = detecting::DetectWorker {
+                detector,
+                inbox: Arc::clone(&inbox),
+                detected: detected_sender.clone(),
+                metrics: Arc::clone(&metrics),
+            };
+            pipeline.spawn(format!("detect-{number}"), move || work.run())?;
+        }
+        drop(detected_sender);
+
+        match pipeline.start_cameras(self.cameras, &inbox) {
+            Ok(ended) => pipeline.start_conductor(ended, inbox)?,
+            Err(error) => {
+                pipeline.stop.stop();
+                inbox.close();
+                return Err(error);
+            }
+        }
+        Ok(pipeline)
+    }
+}
+
+impl Pipeline {
+    /// Loads and tries the model; nothing runs yet.
+    ///
+    /// # Errors
+    /// [`PipelineError`] if the model cannot be used or has no such class.
+    pub fn prepare(options: PipelineOptions) -> Result<Prepared, PipelineError> {
+        let detectors = open_detectors(&options)?;
+        Ok(Prepared {
+            trackings: camera_trackings(&options, &detectors[0])?,
+            detectors,
+            cameras: options.cameras,
+        })
+    }
+
+    /// Starts with one outlet, read through [`Pipeline::results`]. A reader that does not keep up
+    /// slows files down and makes live cameras drop (counted) frames.
+    ///
+    /// # Errors
+    /// [`PipelineError`] if the model or a camera cannot be used.
+    pub fn start(options: PipelineOptions) -> Result<Self, PipelineError> {
+        let (sender, results) = bounded(RESULTS_QUEUE);
+        let outlet = Outlet::new(sender, WhenFull::Wait);
+        let prepared = Self::prepare(options)?;
+        let mut pipeline = prepared.start(vec![outlet], Metrics::new(), StopSource::default())?;
+        pipeline.results = Some(results);
+        Ok(pipeline)
+    }
+
+    fn start_cameras(
+        &mut self,
+        plans: Vec<CameraPlan>,
+        inbox: &Arc<Inbox<FromCamera>>,
+    ) -> Result<Vec<Receiver<CameraEnd>>, PipelineError> {
+        let mut ended = Vec::new();
+        for (slot, plan) in plans.into_iter().enumerate() {
+            let id = plan.capture.id.clone();
+            let camera: Camera = capture::start(
+                plan.capture,
+                Arc::clone(inbox),
+                slot,
+                Arc::clone(&self.metrics),
+                self.stop.stop_flag(),
+                self.failure.on_panic(&format!("cap-{slot}"), &self.stop),
+            )
+            .map_err(|source| PipelineError::Capture {
+                camera: id.clone(),
+                source,
+            })?;
+            self.cameras.push((id, camera.status));
+            self.workers.push(camera.worker);
+            ended.push(camera.ended);
+        }
+        Ok(ended)
+    }
+
+    /// The thread that closes the inbox once every camera has ended.
+    fn start_conductor(
+        &mut self,
+        ended: Vec<Receiver<CameraEnd>>,
+        inbox: Arc<Inbox<FromCamera>>,
+    ) -> Result<(), PipelineError> {
+        let (sender, ends) = bounded(ended.len());
+        self.ends = ends;
+        self.spawn("conductor".to_owned(), move || {
+            for camera in ended {
+                if let Ok(end) = camera.recv() {
+                    // The channel holds one place per camera, and the pipeline may be gone.
+                    drop(sender.try_send(end));
+                }
+            }
+            inbox.close();
+        })
+    }
+
+    fn spawn(
+        &mut self,
+        name: String,
+        work: impl FnOnce() + Send + 'static,
+    ) -> Result<(), PipelineError> {
+        let on_panic = self.failure.on_panic(&name, &self.stop);
+        let worker = Worker::spawn(name.clone(), work, on_panic)
+            .map_err(|source| PipelineError::Thread { name, source })?;
+        self.workers.push(worker);
+        Ok(())
+    }
+
+    /// Results in order per camera, until everything has ended.
+    ///
+    /// # Panics
+    /// If the pipeline was started with outlets of the caller's own.
+    #[must_use]
+    pub fn results(&self) -> &Receiver<Published> {
+        self.results.as_ref().expect("started by Pipeline::start")
+    }
+
+    /// Names of the classes, by [`crate::base::ClassId`].
+    #[must_use]
+    pub fn class_names(&self) -> &Arc<[String]> {
+        &self.classes
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.metrics
+    }
+
+    /// The cameras and what is known about them.
+    #[must_use]
+    pub fn cameras(&self) -> &[(CameraId, StatusHandle)] {
+        &self.cameras
+    }
+
+    /// One message per camera when it has ended for good; disconnected when all have.
+    #[must_use]
+    pub fn ends(&self) -> &Receiver<CameraEnd> {
+        &self.ends
+    }
+
+    /// Asks for an orderly stop, from any thread.
+    #[must_use]
+    pub fn stop_source(&self) -> StopSource {
+        self.stop.clone()
+    }
+
+    /// Waits until every thread has ended, at most until `deadline`, and names those that have not.
+    ///
+    /// # Errors
+    /// The first thing that went wrong in any thread.
+    pub fn join_until(self, deadline: Instant) -> Result<Vec<String>, PipelineError> {
+        let mut late = Vec::new();
+        for worker in self.workers {
+            let name = worker.name().to_owned();
+            if worker.join_until(deadline) == WorkerEnd::StillRunning {
+                tracing::error!(thread = name, "did not end in time");
+                late.push(name);
+            }
+        }
+        self.failure.take().map_or(Ok(late), Err)
+    }
+}
+
+/// One session per worker: `Session::run` needs a session of its own.
+fn open_detectors(options: &PipelineOptions) -> Result<Vec<Detector>, PipelineError> {
+    let first = Detector::open(&options.model, &options.detect)?;
+    let count = options.workers.map_or_else(
+        || auto_workers(first.report().used, &options.detect),
+        NonZeroUsize::get,
+    );
+    let mut detectors = vec![first];
+    while detectors.len() < count {
+        detectors.push(Detector::open(&options.model, &options.detect)?);
+    }
+    Ok(detectors)
+}
+
+fn auto_workers(provider: Provider, detect: &DetectOptions) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    match provider {
+        Provider::Cpu => (cores / detect.intra_threads.get()).max(1),
+        _ => 1,
+    }
+}
+
+fn camera_trackings(
+    options: &PipelineOptions,
+    detector: &Detector,
+) -> Result<Vec<CameraTracking>, PipelineError> {
+    options
+        .cameras
+        .iter()
+        .map(|plan| {
+            let classes = class_ids(detector, &options.model, &plan.classes)?;
+            let track = tracker_options(&options.track, plan.confidence);
+            Ok(CameraTracking::new(Tracker::new(track), classes))
+        })
+        .collect()
+}
+
+/// A confidence of the user's is what an object needs to be tracked; weaker boxes only continue
+/// a track that is there.
+fn tracker_options(base: &TrackOptions, confidence: Option<f32>) -> TrackOptions {
+    let mut options = base.clone();
+    if let Some(confidence) = confidence {
+        options.high_score = confidence;
+        options.new_track_score = confidence;
+        options.low_score = options.low_score.min(confidence);
+        options.follow_scores = false;
+    }
+    options
+}
+
+/// The ids of the named classes; `None` if none is named, which means all.
+fn class_ids(
+    detector: &Detector,
+    model: &ModelFiles,
+    names: &[String],
+) -> Result<Option<Vec<ClassId>>, DetectError> {
+    if names.is_empty() {
+        return Ok(None);
+    }
+    let known = detector.class_names();
+    let id = |name: &String| {
+        let position = known.iter().position(|class| class == name);
+        position
+            .and_then(|index| u16::try_from(index).ok())
+            .map(ClassId)
+            .ok_or_else(|| unknown_class(model, name, known))
+    };
+    names.iter().map(id).collect::<Result<_, _>>().map(Some)
+}
+
+fn unknown_class(model: &ModelFiles, name: &str, known: &[String]) -> DetectError {
+    let nearest = known
+        .iter()
+        .map(|class| (strsim::jaro_winkler(class, name), class))
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .filter(|(likeness, _)| *likeness > 0.75);
+    DetectError::UnknownClass {
+        model: model.id.clone(),
+        class: name.to_owned(),
+        hint: nearest.map_or_else(String::new, |(_, class)| {
+            format!(", did you mean \"{class}\"?")
+        }),
+        known: known.join(", "),
+    }
+}

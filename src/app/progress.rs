@@ -1,0 +1,84 @@
+//! Progress of long work: a bar on a terminal, a plain line every few seconds elsewhere.
+
+use std::io::{IsTerminal, Write};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// Time between two plain lines.
+const LINE_EVERY: Duration = Duration::from_secs(5);
+
+/// Shows how far one input is, on stderr.
+#[derive(Debug)]
+pub struct Progress {
+    name: String,
+    bar: Option<ProgressBar>,
+    started: Instant,
+    shown: Instant,
+}
+
+impl Progress {
+    /// Begins to show; `name` is the input.
+    #[must_use]
+    pub fn start(name: &str) -> Self {
+        let now = Instant::now();
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::no_length().with_message(name.to_owned());
+            bar.set_style(style(false));
+            bar
+        });
+        Self {
+            name: name.to_owned(),
+            bar,
+            started: now,
+            shown: now,
+        }
+    }
+
+    /// `done` frames of `total`, where that is known.
+    pub fn update(&mut self, done: u64, total: Option<u64>) {
+        if let Some(bar) = &self.bar {
+            if let Some(total) = total.filter(|total| bar.length() != Some(*total)) {
+                bar.set_length(total);
+                bar.set_style(style(true));
+            }
+            bar.set_position(done);
+        } else if self.shown.elapsed() >= LINE_EVERY {
+            self.shown = Instant::now();
+            self.line(done, total);
+        }
+    }
+
+    fn line(&self, done: u64, total: Option<u64>) {
+        let fps = done as f64 / self.started.elapsed().as_secs_f64();
+        let (of, left) = match total {
+            Some(total) if fps > 0.0 => {
+                let seconds = total.saturating_sub(done) as f64 / fps;
+                (format!("/{total}"), format!(", {seconds:.0} s left"))
+            }
+            _ => (String::new(), String::new()),
+        };
+        // A closed stderr leaves nobody to tell.
+        drop(writeln!(
+            std::io::stderr(),
+            "{}: {done}{of} frames, {fps:.1} fps{left}",
+            self.name
+        ));
+    }
+
+    /// Ends the display.
+    pub fn finish(self) {
+        if let Some(bar) = self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn style(with_length: bool) -> ProgressStyle {
+    let template = if with_length {
+        "{msg} {bar:30} {pos}/{len} frames, {per_sec}, {eta} left"
+    } else {
+        "{msg} {spinner} {pos} frames, {per_sec}, {elapsed}"
+    };
+    ProgressStyle::with_template(template).expect("the template is a constant")
+}

@@ -1,0 +1,303 @@
+//! From the words of the command line and the configuration to the options of the stages.
+
+use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
+use std::path::Path;
+use std::time::Duration;
+
+use super::cli::{DetectArgs, SourceArgs};
+use super::config::{
+    self, CameraConfig, CameraUri, Config, DetectConfig, ModelRef, RecordConfig, TrackConfig,
+};
+use super::models::{self, ModelError};
+use super::pipeline::CameraPlan;
+use crate::base::{CameraId, Secret};
+use crate::capture::{
+    CameraOptions, Codec, Decode, HttpSource, RawRecord, RtspSource, Source, Transport,
+};
+use crate::perception::detect::{DetectOptions, ModelFiles, Provider};
+use crate::perception::track::TrackOptions;
+use crate::sinks::record::{EncoderChoice, RecordOptions, RecordPace, RecordTarget};
+
+/// The model where none is named: the one that will come with gantryd.
+const DEFAULT_MODEL: &str = "resident-n";
+
+/// The files of the model asked for.
+///
+/// # Errors
+/// [`ModelError`] names the known models.
+pub fn model(wanted: Option<&ModelRef>) -> Result<ModelFiles, ModelError> {
+    match wanted {
+        Some(wanted) => models::resolve(&wanted.to_string()),
+        None => models::resolve(DEFAULT_MODEL),
+    }
+}
+
+/// Model options of a one-shot command.
+#[must_use]
+pub fn detect_from_args(args: &DetectArgs) -> DetectOptions {
+    let default = DetectOptions::default();
+    let confidence = args.conf.map(|confidence| confidence as f32);
+    DetectOptions {
+        runtime_library: args.runtime_library.clone(),
+        provider: provider(args.provider),
+        device: args.device,
+        intra_threads: non_zero(args.intra_threads.get()),
+        confidence,
+        min_confidence: least(default.min_confidence, confidence),
+        ..default
+    }
+}
+
+/// Model options of the daemon.
+#[must_use]
+pub fn detect_from_config(config: &Config) -> DetectOptions {
+    let DetectConfig {
+        provider: wanted,
+        device,
+        intra_threads,
+        max_batch,
+        confidence,
+        min_confidence,
+        nms_iou,
+        runtime_library,
+        ..
+    } = &config.detect;
+    let default = DetectOptions::default();
+    // The model keeps what the least demanding camera wants; each camera filters for itself.
+    let cameras = config
+        .cameras
+        .iter()
+        .filter_map(|camera| camera.confidence.set());
+    let lowest = cameras.map(|c| c as f32).reduce(f32::min);
+    DetectOptions {
+        runtime_library: runtime_library.clone().set(),
+        provider: provider(*wanted),
+        device: *device,
+        intra_threads: non_zero(*intra_threads),
+        confidence: confidence.set().map(|c| c as f32),
+        min_confidence: least(*min_confidence as f32, lowest),
+        nms_iou: nms_iou.set().map(|iou| iou as f32),
+        max_batch: max_batch.set().map_or(default.max_batch, non_zero),
+        ..default
+    }
+}
+
+/// Tracker options of the daemon.
+#[must_use]
+pub fn track_from_config(track: &TrackConfig) -> TrackOptions {
+    let mut options = TrackOptions::default();
+    let set = |place: &mut f32, value: config::Auto<f64>| {
+        if let Some(value) = value.set() {
+            *place = value as f32;
+        }
+    };
+    set(&mut options.high_score, track.high);
+    set(&mut options.low_score, track.low);
+    set(&mut options.new_track_score, track.new);
+    // Thresholds that were chosen by hand stand.
+    options.follow_scores = track.high.set().is_none() && track.new.set().is_none();
+    if let Some(secs) = track.memory_secs.set() {
+        options.memory = Duration::from_secs_f64(secs);
+    }
+    if let Some(hits) = track.confirm_hits.set() {
+        options.confirm_hits = hits;
+    }
+    options
+}
+
+/// An input of a one-shot command as a camera.
+///
+/// # Errors
+/// If the password file cannot be read.
+pub fn camera_from_args(
+    id: CameraId,
+    mut source: Source,
+    args: &SourceArgs,
+    max_frames: Option<NonZeroU64>,
+) -> Result<CameraOptions, std::io::Error> {
+    let credentials = match (&args.user, &args.password_file) {
+        (Some(user), Some(file)) => Some((user.clone(), read_password(file)?)),
+        _ => None,
+    };
+    add_access(
+        &mut source,
+        credentials,
+        transport(args.transport),
+        args.tls_ca_file.as_deref(),
+        args.tls_insecure,
+    );
+    let mut options = CameraOptions::new(id, source);
+    options.decode = decode(args.decode);
+    options.max_frames = max_frames.map(NonZeroU64::get);
+    Ok(options)
+}
+
+/// A configured camera.
+#[must_use]
+pub fn camera_from_config(camera: &CameraConfig, config: &Config) -> CameraPlan {
+    let mut source = match &camera.uri {
+        CameraUri::Rtsp(uri) => Source::Rtsp(RtspSource {
+            uri: uri.clone(),
+            user: None,
+            password: None,
+            transport: Transport::default(),
+            tls_ca_file: None,
+            tls_insecure: false,
+        }),
+        CameraUri::Http(uri) => Source::Http(HttpSource {
+            uri: uri.clone(),
+            user: None,
+            password: None,
+            tls_ca_file: None,
+            tls_insecure: false,
+        }),
+        CameraUri::Device(path) => Source::V4l2(path.clone()),
+        CameraUri::File(path) if path.is_dir() => Source::Images(path.clone()),
+        CameraUri::File(path) => Source::File(path.clone()),
+    };
+    let credentials = camera.credentials.as_ref();
+    add_access(
+        &mut source,
+        credentials.map(|c| (c.user.clone(), c.password.clone())),
+        transport(camera.transport),
+        camera.tls_ca_file.as_deref(),
+        camera.tls_insecure,
+    );
+    let mut capture = CameraOptions::new(camera.id.clone(), source);
+    capture.decode = decode(camera.decode);
+    capture.codec = codec(camera.codec);
+    capture.pipeline.clone_from(&camera.pipeline);
+    capture.latency_ms = u32::try_from(camera.latency.as_millis()).unwrap_or(u32::MAX);
+    capture.stall_secs = camera.stall.as_secs_f64();
+    capture.connect_secs = camera.connect.as_secs_f64();
+    capture.lossless = camera.lossless;
+    capture.required = camera.is_required;
+    let folder = config.output.folder.join(camera.id.as_str());
+    capture.raw = (camera.raw && config.record.enabled).then(|| RawRecord {
+        folder,
+        segment_secs: u32::try_from(config.record.segment.as_secs()).unwrap_or(u32::MAX),
+    });
+    CameraPlan {
+        capture,
+        classes: camera.classes.clone(),
+        confidence: camera.confidence.set().map(|c| c as f32),
+    }
+}
+
+/// How a configured camera's annotated picture is recorded: live cameras never wait.
+#[must_use]
+pub fn record_from_config(record: &RecordConfig, dir: &Path, lossless: bool) -> RecordOptions {
+    let bytes = u64::from(record.segment_mib) * 1024 * 1024;
+    let target = RecordTarget::Folder {
+        dir: dir.to_owned(),
+        segment: record.segment,
+        segment_bytes: NonZeroU64::new(bytes).unwrap_or(NonZeroU64::MAX),
+    };
+    let pace = if lossless {
+        RecordPace::Lossless
+    } else {
+        RecordPace::Live
+    };
+    let mut options = RecordOptions::new(target, pace);
+    options.encoder = encoder(record.encoder);
+    options
+}
+
+/// The recorder's word for an encoder.
+#[must_use]
+pub fn encoder(choice: config::Encoder) -> EncoderChoice {
+    match choice {
+        config::Encoder::Auto => EncoderChoice::Auto,
+        named => EncoderChoice::Named(named.as_str().to_owned()),
+    }
+}
+
+/// The capture stage's word for a decoder.
+#[must_use]
+pub fn decode(choice: config::Decode) -> Decode {
+    match choice {
+        config::Decode::Auto => Decode::Auto,
+        config::Decode::Nvdec => Decode::Nvdec,
+        config::Decode::Va => Decode::Va,
+        config::Decode::V4l2 => Decode::V4l2,
+        config::Decode::Software => Decode::Software,
+    }
+}
+
+fn codec(choice: config::Codec) -> Codec {
+    match choice {
+        config::Codec::Auto => Codec::Auto,
+        config::Codec::H264 => Codec::H264,
+        config::Codec::H265 => Codec::H265,
+        config::Codec::Mjpeg => Codec::Mjpeg,
+    }
+}
+
+fn transport(choice: config::Transport) -> Transport {
+    match choice {
+        config::Transport::Tcp => Transport::Tcp,
+        config::Transport::Udp => Transport::Udp,
+        config::Transport::Auto => Transport::Auto,
+    }
+}
+
+fn provider(choice: config::Provider) -> Provider {
+    match choice {
+        config::Provider::Auto => Provider::Auto,
+        config::Provider::Cpu => Provider::Cpu,
+        config::Provider::Cuda => Provider::Cuda,
+        config::Provider::Tensorrt => Provider::TensorRt,
+        config::Provider::Openvino => Provider::OpenVino,
+    }
+}
+
+/// What a network source needs beyond its URI; credentials in the URI itself stay unless others
+/// are given.
+fn add_access(
+    source: &mut Source,
+    credentials: Option<(String, Secret)>,
+    wanted: Transport,
+    ca_file: Option<&Path>,
+    insecure: bool,
+) {
+    let (user, password, tls_ca_file, tls_insecure) = match source {
+        Source::Rtsp(rtsp) => {
+            rtsp.transport = wanted;
+            (
+                &mut rtsp.user,
+                &mut rtsp.password,
+                &mut rtsp.tls_ca_file,
+                &mut rtsp.tls_insecure,
+            )
+        }
+        Source::Http(http) => (
+            &mut http.user,
+            &mut http.password,
+            &mut http.tls_ca_file,
+            &mut http.tls_insecure,
+        ),
+        _ => return,
+    };
+    if let Some((name, secret)) = credentials {
+        *user = Some(name);
+        *password = Some(secret);
+    }
+    *tls_ca_file = ca_file.map(Path::to_owned);
+    *tls_insecure = insecure;
+}
+
+/// The first line of a password file.
+fn read_password(file: &Path) -> Result<Secret, std::io::Error> {
+    let text = std::fs::read_to_string(file)?;
+    Ok(Secret::new(text.lines().next().unwrap_or_default()))
+}
+
+fn least(min_confidence: f32, confidence: Option<f32>) -> f32 {
+    confidence.map_or(min_confidence, |confidence| confidence.min(min_confidence))
+}
+
+fn non_zero(count: u32) -> NonZeroUsize {
+    NonZeroU32::new(count)
+        .and_then(|count| NonZeroUsize::try_from(count).ok())
+        .unwrap_or(NonZeroUsize::MIN)
+}

@@ -1,0 +1,158 @@
+//! What a camera is asked to do.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::Source;
+use crate::base::{CameraId, UtcNanos};
+
+/// Who decodes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Decode {
+    /// The first that exists here: NVIDIA, VA-API, V4L2, then software.
+    #[default]
+    Auto,
+    /// NVIDIA's decoder.
+    Nvdec,
+    /// VA-API (Intel, AMD).
+    Va,
+    /// A V4L2 decoder (Raspberry Pi, Rockchip, …).
+    V4l2,
+    /// The processor.
+    Software,
+}
+
+impl Decode {
+    /// The name used in configuration and messages.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::Nvdec => "nvdec",
+            Self::Va => "va",
+            Self::V4l2 => "v4l2",
+            Self::Software => "software",
+        }
+    }
+}
+
+/// How the pictures of a live source are coded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Codec {
+    /// Whatever the source announces.
+    #[default]
+    Auto,
+    /// H.264 / AVC only.
+    H264,
+    /// H.265 / HEVC only.
+    H265,
+    /// Motion JPEG only.
+    Mjpeg,
+}
+
+impl Codec {
+    /// The name used in configuration, `pipelines/decoders.txt` and messages.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::H264 => "h264",
+            Self::H265 => "h265",
+            Self::Mjpeg => "mjpeg",
+        }
+    }
+}
+
+/// Waits between two runs of a live source: doubling from `first` to `longest`, with jitter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backoff {
+    /// After the first failure, and after every run that was healthy.
+    pub first: Duration,
+    /// Never longer than this; also the wait after a refused password or an unknown stream.
+    pub longest: Duration,
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self {
+            first: Duration::from_secs(1),
+            longest: Duration::from_secs(30),
+        }
+    }
+}
+
+/// Keeps what the camera sent, not decoded and not re-encoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RawRecord {
+    /// Where the segments go.
+    pub folder: PathBuf,
+    /// Length of one segment.
+    pub segment_secs: u32,
+}
+
+/// What a camera is asked to do.
+#[derive(Debug, Clone)]
+pub struct CameraOptions {
+    /// Its name in results, metrics and logs.
+    pub id: CameraId,
+    /// Where its frames come from.
+    pub source: Source,
+    /// Who decodes.
+    pub decode: Decode,
+    /// Restricts a live source to one codec.
+    pub codec: Codec,
+    /// Threads of a software decoder; default 1 for live (more add latency), 2 for files.
+    pub decode_threads: Option<u32>,
+    /// The user's own pipeline, which must hold `appsink name=frames`.
+    pub pipeline: Option<PathBuf>,
+    /// Jitter buffer of a network source, ms.
+    pub latency_ms: u32,
+    /// A live source without a frame for so long has stalled, s.
+    pub stall_secs: f64,
+    /// A live source must answer within this time, s.
+    pub connect_secs: f64,
+    /// Frames of a lossless source that may wait for the detector.
+    pub queue_frames: usize,
+    /// Waits for the detector instead of dropping frames.
+    pub lossless: bool,
+    /// Ends after so many frames.
+    pub max_frames: Option<u64>,
+    /// UTC of the first frame of a file; taken from the file otherwise.
+    pub start_utc: Option<UtcNanos>,
+    /// How a live source is tried again; `None` gives up after the first run.
+    pub backoff: Option<Backoff>,
+    /// Keeps the encoded stream.
+    pub raw: Option<RawRecord>,
+    /// The daemon is ready only when this camera delivers.
+    pub required: bool,
+    /// Reads a file again and again, each time as a new run (for benchmarks).
+    pub repeat: bool,
+}
+
+impl CameraOptions {
+    /// The defaults for `source`: a file is lossless and read once, a live source drops and is
+    /// tried again for ever.
+    #[must_use]
+    pub fn new(id: CameraId, source: Source) -> Self {
+        let live = source.is_live();
+        Self {
+            id,
+            source,
+            decode: Decode::default(),
+            codec: Codec::default(),
+            decode_threads: None,
+            pipeline: None,
+            latency_ms: 200,
+            stall_secs: 5.0,
+            connect_secs: 10.0,
+            queue_frames: 4,
+            lossless: !live,
+            max_frames: None,
+            start_utc: None,
+            backoff: live.then(Backoff::default),
+            raw: None,
+            required: true,
+            repeat: false,
+        }
+    }
+}

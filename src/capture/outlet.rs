@@ -1,0 +1,296 @@
+//! The way out of capture: numbers a frame, stamps it, and puts it into the inbox. Runs on
+//! GStreamer's streaming threads; waits only for lossless sources.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use gstreamer as gst;
+use tracing::{debug, warn};
+
+use super::frames::{Decoded, UnusableSample};
+use super::sequence::{Arrived, Place, Sequence};
+use super::{CameraOptions, CameraState, StatusHandle};
+use crate::base::{
+    CameraId, Captured, DropReason, Frame, FrameMeta, FromCamera, Inbox, Metrics, Pts, RunEnd,
+    RunId, Stage, UtcNanos, UtcSource,
+};
+
+/// How capture time is known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum UtcRule {
+    /// The camera's clock, else the arrival.
+    Live,
+    /// The time of the first frame, if known, plus stream time.
+    Media(Option<UtcNanos>),
+}
+
+/// What became of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Delivery {
+    /// On its way, or counted as dropped.
+    Done,
+    /// On its way, and it was the last one wanted.
+    Last,
+    /// The run is being shut down.
+    Closed,
+}
+
+/// Numbers and hands over the frames of one camera over its whole life.
+#[derive(Debug)]
+pub(super) struct Outlet {
+    camera: CameraId,
+    inbox: Arc<Inbox<FromCamera>>,
+    slot: usize,
+    metrics: Arc<Metrics>,
+    status: StatusHandle,
+    queue_frames: usize,
+    max_frames: Option<u64>,
+    /// A frame waits for room in the inbox: the source is not silent, it is held up.
+    held_up: AtomicBool,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    sequence: Sequence,
+    open: bool,
+    lossless: bool,
+    utc: UtcRule,
+    /// Stream time of the first frame of this connection.
+    first_time_ns: Option<u64>,
+    last_frame: Option<Instant>,
+    unusable: u64,
+}
+
+impl Outlet {
+    pub fn new(
+        options: &CameraOptions,
+        inbox: Arc<Inbox<FromCamera>>,
+        slot: usize,
+        metrics: Arc<Metrics>,
+        status: StatusHandle,
+    ) -> Self {
+        Self {
+            camera: options.id.clone(),
+            inbox,
+            slot,
+            metrics,
+            status,
+            queue_frames: options.queue_frames.max(1),
+            max_frames: options.max_frames,
+            held_up: AtomicBool::new(false),
+            state: Mutex::new(State {
+                sequence: Sequence::default(),
+                open: false,
+                lossless: options.lossless,
+                utc: UtcRule::Live,
+                first_time_ns: None,
+                last_frame: None,
+                unusable: 0,
+            }),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins the next run.
+    pub fn open(&self, lossless: bool, utc: UtcRule) -> RunId {
+        self.inbox.resume(self.slot);
+        let mut state = self.lock();
+        state.open = true;
+        state.lossless = lossless;
+        state.utc = utc;
+        state.first_time_ns = None;
+        state.last_frame = None;
+        let run = state.sequence.begin_run();
+        self.status.update(|status| {
+            status.run = Some(run);
+            status.state = CameraState::Connecting;
+        });
+        run
+    }
+
+    /// Refuses further frames and wakes a frame that waits; to be called before the pipeline is
+    /// shut down, or the two wait for each other.
+    pub fn close(&self) {
+        self.lock().open = false;
+        self.inbox.abort(self.slot);
+    }
+
+    /// Reports the end of the current run; no frame of it may follow.
+    pub fn end_run(&self, reason: RunEnd) {
+        let run = self.lock().sequence.run();
+        self.report_end(run, reason);
+    }
+
+    fn report_end(&self, run: RunId, reason: RunEnd) {
+        self.metrics.run_ended(&self.camera, reason);
+        self.status.update(|status| status.last_end = Some(reason));
+        let notice = FromCamera::RunEnded {
+            camera: self.camera.clone(),
+            run,
+            reason,
+        };
+        if self.inbox.put_notice(self.slot, notice).is_err() {
+            debug!(camera = %self.camera, run = run.0, "run ended after the inbox was closed");
+        }
+    }
+
+    /// When the last frame of this connection arrived; now, while one waits for room.
+    pub fn last_frame(&self) -> Option<Instant> {
+        if self.held_up.load(Ordering::Acquire) {
+            return Some(Instant::now());
+        }
+        self.lock().last_frame
+    }
+
+    /// Frames delivered over all runs.
+    pub fn frames(&self) -> u64 {
+        self.lock().sequence.frames()
+    }
+
+    /// From now on no frame may be lost, and times are those of the medium.
+    pub fn set_recorded(&self, start: Option<UtcNanos>) {
+        let mut state = self.lock();
+        state.lossless = true;
+        state.utc = UtcRule::Media(start);
+    }
+
+    /// Times are those of the medium, which began at `start`.
+    pub fn set_recorded_utc(&self, start: Option<UtcNanos>) {
+        self.lock().utc = UtcRule::Media(start);
+    }
+
+    /// Sends one sample of the decoder down the frame path.
+    pub fn deliver(&self, sample: &gst::Sample) -> Delivery {
+        let decoded = match Decoded::from_sample(sample) {
+            Ok(decoded) => decoded,
+            Err(error) => return self.count_unusable(error),
+        };
+        let arrived = Arrived {
+            time_ns: decoded.time_ns,
+            step_ns: decoded.step_ns,
+            shape: decoded.shape(),
+        };
+        let mut state = self.lock();
+        if !state.open {
+            return Delivery::Closed;
+        }
+        let place = state.sequence.place(arrived);
+        state.last_frame = Some(decoded.arrived);
+        let (utc, utc_source) = state.capture_time(&decoded, place);
+        let lossless = state.lossless;
+        let last = self.max_frames == Some(state.sequence.frames());
+        state.open = !last;
+        drop(state);
+
+        if let Some((run, reason)) = place.ended {
+            self.report_end(run, reason);
+        }
+        self.status.update(|status| {
+            status.state = CameraState::Running;
+            status.run = Some(place.run);
+            status.size = Some(decoded.size);
+            status.fps = decoded.fps;
+            status.frames += 1;
+            status.last_frame = Some(decoded.arrived);
+            status.utc_source = Some(utc_source);
+        });
+        let frame = Frame {
+            meta: FrameMeta {
+                camera: self.camera.clone(),
+                run: place.run,
+                seq: place.seq,
+                pts: place.pts,
+                utc,
+                utc_source,
+                size: decoded.size,
+            },
+            pixels: decoded.pixels,
+            arrived: decoded.arrived,
+        };
+        let captured = FromCamera::Frame(Captured {
+            frame: Arc::new(frame),
+            flight: self.metrics.frame_received(&self.camera),
+        });
+        match self.put(captured, lossless) {
+            Delivery::Done if last => Delivery::Last,
+            delivery => delivery,
+        }
+    }
+
+    fn put(&self, item: FromCamera, lossless: bool) -> Delivery {
+        if lossless {
+            self.held_up.store(true, Ordering::Release);
+            let put = self.inbox.put_waiting(self.slot, item, self.queue_frames);
+            self.held_up.store(false, Ordering::Release);
+            self.lock().last_frame = Some(Instant::now());
+            return match put {
+                Ok(()) => Delivery::Done,
+                Err(FromCamera::Frame(lost)) => {
+                    lost.flight.dropped(Stage::Capture, DropReason::Stopping);
+                    Delivery::Closed
+                }
+                Err(FromCamera::RunEnded { .. }) => Delivery::Closed,
+            };
+        }
+        let seq = match &item {
+            FromCamera::Frame(captured) => Some(captured.frame.meta.seq),
+            FromCamera::RunEnded { .. } => None,
+        };
+        match self.inbox.put_newest(self.slot, item) {
+            Some(FromCamera::Frame(lost)) if Some(lost.frame.meta.seq) == seq => {
+                lost.flight.dropped(Stage::Capture, DropReason::Stopping);
+                Delivery::Closed
+            }
+            Some(FromCamera::Frame(lost)) => {
+                lost.flight.dropped(Stage::Inference, DropReason::Replaced);
+                Delivery::Done
+            }
+            Some(FromCamera::RunEnded { .. }) | None => Delivery::Done,
+        }
+    }
+
+    /// Such a frame was received and dropped; it gets no number, for it has no shape and no time.
+    fn count_unusable(&self, error: UnusableSample) -> Delivery {
+        let mut state = self.lock();
+        if !state.open {
+            return Delivery::Closed;
+        }
+        state.unusable += 1;
+        if state.unusable == 1 {
+            warn!(camera = %self.camera, %error, "a decoded picture is unusable; further ones are only counted");
+        }
+        drop(state);
+        self.metrics
+            .frame_received(&self.camera)
+            .dropped(Stage::Capture, DropReason::Unusable);
+        Delivery::Done
+    }
+}
+
+impl State {
+    fn capture_time(&mut self, decoded: &Decoded, place: Place) -> (Option<UtcNanos>, UtcSource) {
+        let Pts(pts) = place.pts;
+        match self.utc {
+            UtcRule::Live => {
+                let (utc, source) = decoded.live_utc();
+                (Some(utc), source)
+            }
+            UtcRule::Media(None) => (None, UtcSource::Unknown),
+            UtcRule::Media(Some(start)) => {
+                // Runs inside one file count PTS anew, its clock goes on.
+                let time = decoded.time_ns.unwrap_or(pts);
+                let first = *self.first_time_ns.get_or_insert(time);
+                let since = i64::try_from(time.saturating_sub(first)).unwrap_or(i64::MAX);
+                (
+                    Some(UtcNanos(start.0.saturating_add(since))),
+                    UtcSource::Media,
+                )
+            }
+        }
+    }
+}

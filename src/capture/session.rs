@@ -1,0 +1,313 @@
+//! One connection of a camera: start, watch, name the end, shut down.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded, select};
+use gstreamer as gst;
+use gstreamer::prelude::*;
+use tracing::{debug, info, warn};
+
+use super::branch::Branch;
+use super::description::source_pipeline;
+use super::ending::{NO_VIDEO, Progress, Report};
+use super::outlet::{Outlet, UtcRule};
+use super::{CameraOptions, CaptureError, StatusHandle};
+use crate::base::{RunEnd, Stop};
+
+/// Messages of one connection that may wait; more are of no use, the first decides.
+const EVENTS: usize = 64;
+
+/// How long an error may take to reach the bus after a state change failed.
+const ERROR_WAIT: Duration = Duration::from_secs(2);
+
+/// The longest sleep of the watch.
+const TICK: Duration = Duration::from_millis(500);
+
+/// What the streaming threads and the bus tell the session.
+#[derive(Debug)]
+pub(super) enum SessionEvent {
+    /// GStreamer gave up.
+    Error(Report),
+    /// Something is wrong, it goes on.
+    Warning(String),
+    /// The stream is over.
+    EndOfStream,
+    /// A video stream was found and its decoder built.
+    VideoFound,
+    /// Decoding cannot be built.
+    Fault(CaptureError),
+    /// All streams are known and none is video.
+    NoVideo,
+    /// The first frame came.
+    FirstFrame,
+    /// As many frames as wanted came.
+    Enough,
+}
+
+/// How a connection ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub reason: RunEnd,
+    /// What went wrong, for the operator.
+    pub error: Option<CaptureError>,
+    /// At least one frame came.
+    pub had_frames: bool,
+    /// As many frames as wanted came.
+    pub enough: bool,
+}
+
+/// Everything one connection works with.
+pub(super) struct Session<'a> {
+    options: &'a CameraOptions,
+    outlet: &'a Arc<Outlet>,
+    status: &'a StatusHandle,
+    stop: &'a Stop,
+    started: Instant,
+    progress: Progress,
+    video_since: Option<Instant>,
+    /// Frames come from a medium with an end: EOS is its end, not a loss.
+    recorded: Arc<AtomicBool>,
+    warning: Option<String>,
+}
+
+/// Runs one connection until it ends.
+pub(super) fn run(
+    options: &CameraOptions,
+    outlet: &Arc<Outlet>,
+    status: &StatusHandle,
+    stop: &Stop,
+) -> Ended {
+    let live = options.source.is_live();
+    let session = Session {
+        options,
+        outlet,
+        status,
+        stop,
+        started: Instant::now(),
+        progress: Progress {
+            live,
+            ..Progress::default()
+        },
+        video_since: None,
+        recorded: Arc::new(AtomicBool::new(!live)),
+        warning: None,
+    };
+    session.run()
+}
+
+impl Session<'_> {
+    fn run(mut self) -> Ended {
+        let utc = if self.progress.live {
+            UtcRule::Live
+        } else {
+            UtcRule::Media(self.options.start_utc)
+        };
+        let run = self.outlet.open(self.options.lossless, utc);
+        debug!(camera = %self.options.id, run = run.0, source = %self.options.source, "opening");
+        let (sender, events) = bounded(EVENTS);
+        let pipeline = match self.build(&sender) {
+            Ok(pipeline) => pipeline,
+            Err(error) => {
+                self.outlet.close();
+                return self.ended(RunEnd::Undecodable, Some(error));
+            }
+        };
+        let mut ended = match pipeline.set_state(gst::State::Playing) {
+            Ok(_) => self.watch(&events),
+            Err(_) => self.after_refusal(&events),
+        };
+        self.outlet.close();
+        if let Err(error) = pipeline.set_state(gst::State::Null) {
+            warn!(camera = %self.options.id, %error, "shutting the pipeline down");
+        }
+        if let Some(bus) = pipeline.bus() {
+            bus.unset_sync_handler();
+        }
+        ended.had_frames = self.outlet.last_frame().is_some();
+        ended
+    }
+
+    fn build(&self, events: &Sender<SessionEvent>) -> Result<gst::Pipeline, CaptureError> {
+        let pipeline = source_pipeline(self.options)?;
+        let bus = pipeline.bus().ok_or_else(|| CaptureError::Pipeline {
+            name: self.options.id.to_string(),
+            reason: "it has no bus".to_owned(),
+        })?;
+        let sender = events.clone();
+        bus.set_sync_handler(move |_, message| {
+            forward(message, &sender);
+            gst::BusSyncReply::Drop
+        });
+        let branch = Branch::new(
+            self.options.clone(),
+            Arc::clone(self.outlet),
+            self.status.clone(),
+            events.clone(),
+            Arc::clone(&self.recorded),
+        );
+        branch.attach(&pipeline)?;
+        Ok(pipeline)
+    }
+
+    /// Playing was refused: the reason is on its way over the bus.
+    fn after_refusal(&mut self, events: &Receiver<SessionEvent>) -> Ended {
+        let deadline = Instant::now() + ERROR_WAIT;
+        while let Ok(event) = events.recv_deadline(deadline) {
+            if let Some(ended) = self.handle(event) {
+                return ended;
+            }
+        }
+        let reason = if self.progress.live {
+            RunEnd::Unreachable
+        } else {
+            RunEnd::Undecodable
+        };
+        self.failed(reason, "the pipeline does not start".to_owned())
+    }
+
+    fn watch(&mut self, events: &Receiver<SessionEvent>) -> Ended {
+        loop {
+            let wait = match self.overdue() {
+                Ok(left) => left.min(TICK),
+                Err(ended) => return *ended,
+            };
+            select! {
+                recv(events) -> event => if let Some(ended) = event.ok().and_then(|event| self.handle(event)) {
+                    return ended;
+                },
+                recv(self.stop.channel()) -> _ => return self.ended(RunEnd::Stopped, None),
+                default(wait) => {}
+            }
+        }
+    }
+
+    /// Time left until the source counts as silent, or the end if it is.
+    fn overdue(&self) -> Result<Duration, Box<Ended>> {
+        if !self.progress.live {
+            return Ok(TICK);
+        }
+        let stall = Duration::from_secs_f64(self.options.stall_secs.clamp(0.1, 3600.0));
+        let connect = Duration::from_secs_f64(self.options.connect_secs.clamp(0.1, 3600.0));
+        let (since, allowed) = match (self.outlet.last_frame(), self.video_since) {
+            (Some(last), _) => (last, stall),
+            // A decoder waits for the next key frame, which can take long.
+            (None, Some(found)) => (found, stall.max(connect)),
+            (None, None) => (self.started, connect),
+        };
+        let left = allowed.saturating_sub(since.elapsed());
+        if !left.is_zero() {
+            return Ok(left);
+        }
+        let secs = allowed.as_secs_f64();
+        Err(Box::new(match self.video_since {
+            Some(_) => self.failed(RunEnd::Stalled, format!("no frame for {secs} s")),
+            None => self.failed(RunEnd::NoAnswer, format!("no answer within {secs} s")),
+        }))
+    }
+
+    /// Acts on one event; gives the end if it is one.
+    fn handle(&mut self, event: SessionEvent) -> Option<Ended> {
+        match event {
+            SessionEvent::Error(report) => {
+                self.progress.has_frame = self.outlet.last_frame().is_some();
+                let (reason, words) = report.classify(self.progress);
+                debug!(camera = %self.options.id, detail = self.options.source.redact(&report.debug), "GStreamer error");
+                Some(self.failed(reason, words))
+            }
+            SessionEvent::Warning(text) => {
+                debug!(camera = %self.options.id, detail = self.options.source.redact(&text), "GStreamer warning");
+                self.warning = Some(text);
+                None
+            }
+            SessionEvent::EndOfStream => Some(self.at_end_of_stream()),
+            SessionEvent::VideoFound => {
+                self.progress.has_stream = true;
+                self.progress.has_video = true;
+                self.video_since = Some(Instant::now());
+                None
+            }
+            SessionEvent::Fault(error) => Some(self.ended(RunEnd::Undecodable, Some(error))),
+            SessionEvent::NoVideo => {
+                self.progress.has_stream = true;
+                Some(self.failed(RunEnd::Undecodable, NO_VIDEO.to_owned()))
+            }
+            SessionEvent::FirstFrame => {
+                let status = self.status.snapshot();
+                info!(
+                    camera = %self.options.id,
+                    source = %self.options.source,
+                    codec = status.codec,
+                    decoder = status.decoder,
+                    size = status.size.map(|size| size.to_string()),
+                    after_ms = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX),
+                    "frames arrive"
+                );
+                None
+            }
+            SessionEvent::Enough => {
+                let mut ended = self.ended(RunEnd::Stopped, None);
+                ended.enough = true;
+                Some(ended)
+            }
+        }
+    }
+
+    fn at_end_of_stream(&self) -> Ended {
+        let had_frames = self.outlet.last_frame().is_some();
+        if self.recorded.load(Ordering::Acquire) {
+            return match (self.progress.has_video, had_frames) {
+                (_, true) => self.ended(RunEnd::EndOfFile, None),
+                (true, false) => self.failed(
+                    RunEnd::Undecodable,
+                    "no picture in it could be decoded".to_owned(),
+                ),
+                (false, false) => self.failed(RunEnd::Undecodable, NO_VIDEO.to_owned()),
+            };
+        }
+        // A server that dies over TCP gives a warning and then the end of the stream.
+        match &self.warning {
+            Some(warning) => self.failed(
+                RunEnd::ConnectionLost,
+                format!("the connection broke: {warning}"),
+            ),
+            None => self.failed(
+                RunEnd::EndOfStream,
+                "the source ended the stream".to_owned(),
+            ),
+        }
+    }
+
+    fn failed(&self, reason: RunEnd, words: String) -> Ended {
+        let error = CaptureError::Stream {
+            source_name: self.options.source.to_string(),
+            reason: self.options.source.redact(&words),
+        };
+        self.ended(reason, Some(error))
+    }
+
+    fn ended(&self, reason: RunEnd, error: Option<CaptureError>) -> Ended {
+        Ended {
+            reason,
+            error,
+            had_frames: false,
+            enough: false,
+        }
+    }
+}
+
+/// Hands a message of the bus on; runs on whatever thread posted it.
+fn forward(message: &gst::Message, events: &Sender<SessionEvent>) {
+    let event = match message.view() {
+        gst::MessageView::Error(error) => SessionEvent::Error(Report::from_message(error)),
+        gst::MessageView::Warning(warning) => {
+            let error = warning.error();
+            SessionEvent::Warning(error.message().trim_end_matches('.').to_owned())
+        }
+        gst::MessageView::Eos(_) => SessionEvent::EndOfStream,
+        _ => return,
+    };
+    // When full, what decides the end is in it already.
+    drop(events.try_send(event));
+}

@@ -1,0 +1,451 @@
+//! Where frames come from, from the text a user gives. Credentials are split off and never shown.
+
+use std::fmt;
+use std::num::NonZeroU32;
+use std::path::{Path, PathBuf};
+
+use url::Url;
+
+use super::SourceError;
+use crate::base::{Secret, Size};
+
+/// How RTP packets travel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Transport {
+    /// Interleaved in the RTSP connection: no loss, passes firewalls.
+    #[default]
+    Tcp,
+    /// UDP only.
+    Udp,
+    /// UDP first, TCP where nothing arrives.
+    Auto,
+}
+
+/// An RTSP camera.
+#[derive(Clone, PartialEq, Eq)]
+pub struct RtspSource {
+    /// `rtsp://` or `rtsps://`, without user and password.
+    pub uri: Url,
+    /// User name, if the camera asks for one.
+    pub user: Option<String>,
+    /// Password.
+    pub password: Option<Secret>,
+    /// How packets travel.
+    pub transport: Transport,
+    /// Certificate authority (PEM) that signed the camera's certificate; the system's otherwise.
+    pub tls_ca_file: Option<PathBuf>,
+    /// Accepts any certificate (self-signed, wrong name).
+    pub tls_insecure: bool,
+}
+
+/// A stream over HTTP: MJPEG multipart, HLS, or a file on a server.
+#[derive(Clone, PartialEq, Eq)]
+pub struct HttpSource {
+    /// `http://` or `https://`, without user and password.
+    pub uri: Url,
+    /// User name, if the server asks for one.
+    pub user: Option<String>,
+    /// Password.
+    pub password: Option<Secret>,
+    /// Certificate authority (PEM) that signed the server's certificate; the system's otherwise.
+    pub tls_ca_file: Option<PathBuf>,
+    /// Accepts any certificate.
+    pub tls_insecure: bool,
+}
+
+/// A generated picture, for tests and benchmarks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestSource {
+    /// Name of the pattern: `smpte`, `ball`, `snow`, `black`, …
+    pub pattern: String,
+    /// Size of the picture.
+    pub size: Size,
+    /// Frames per second.
+    pub fps: NonZeroU32,
+    /// Ends after so many frames; endless otherwise.
+    pub frames: Option<u32>,
+    /// Delivers at the pace of `fps` and drops what is not taken, as a camera does.
+    pub live: bool,
+}
+
+/// Where frames come from.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A video file.
+    File(PathBuf),
+    /// An RTSP camera.
+    Rtsp(RtspSource),
+    /// A stream over HTTP.
+    Http(HttpSource),
+    /// A camera at this machine.
+    V4l2(PathBuf),
+    /// A folder of pictures, in name order.
+    Images(PathBuf),
+    /// A generated picture.
+    Test(TestSource),
+}
+
+impl Source {
+    /// A source from what a user writes: a path of a file, folder or `/dev/video…`, `rtsp(s)://`,
+    /// `http(s)://`, `file://`, or `test:PATTERN[?size=WxH&fps=N&frames=N&live=1]`.
+    ///
+    /// # Errors
+    /// [`SourceError`] names what is wrong and what is allowed; it never shows a password.
+    pub fn parse(text: &str) -> Result<Self, SourceError> {
+        let text = text.trim();
+        if text.is_empty() {
+            return Err(SourceError::Empty);
+        }
+        if let Some(rest) = text.strip_prefix("test:") {
+            return parse_test(rest).map(Self::Test);
+        }
+        let Some((scheme, _)) = text.split_once("://") else {
+            return Ok(Self::from_path(Path::new(text)));
+        };
+        match scheme.to_ascii_lowercase().as_str() {
+            "rtsp" | "rtsps" => {
+                let (uri, user, password) = split_credentials(text)?;
+                Ok(Self::Rtsp(RtspSource {
+                    uri,
+                    user,
+                    password,
+                    transport: Transport::default(),
+                    tls_ca_file: None,
+                    tls_insecure: false,
+                }))
+            }
+            "http" | "https" => {
+                let (uri, user, password) = split_credentials(text)?;
+                Ok(Self::Http(HttpSource {
+                    uri,
+                    user,
+                    password,
+                    tls_ca_file: None,
+                    tls_insecure: false,
+                }))
+            }
+            "file" => Url::parse(text)
+                .ok()
+                .and_then(|url| url.to_file_path().ok())
+                .map(|path| Self::from_path(&path))
+                .ok_or_else(|| SourceError::Uri {
+                    shown: text.to_owned(),
+                    reason: "a file URI is file:///absolute/path".to_owned(),
+                }),
+            other => Err(SourceError::Scheme {
+                scheme: other.to_owned(),
+            }),
+        }
+    }
+
+    /// What a path means: `/dev/video…` is a camera, a folder holds pictures, all else is a file.
+    fn from_path(path: &Path) -> Self {
+        if path.starts_with("/dev") {
+            Self::V4l2(path.to_owned())
+        } else if path.is_dir() {
+            Self::Images(path.to_owned())
+        } else {
+            Self::File(path.to_owned())
+        }
+    }
+
+    /// True if frames come at the pace of the world and are lost when nobody takes them.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        match self {
+            Self::File(_) | Self::Images(_) => false,
+            Self::Rtsp(_) | Self::Http(_) | Self::V4l2(_) => true,
+            Self::Test(test) => test.live,
+        }
+    }
+
+    /// A short name for files made from this source: the stem of a path, the host of a URI.
+    #[must_use]
+    pub fn stem(&self) -> String {
+        let of_path = |path: &Path| {
+            path.file_stem()
+                .map_or_else(|| "input".to_owned(), |s| s.to_string_lossy().into_owned())
+        };
+        let name = match self {
+            Self::File(path) | Self::V4l2(path) => of_path(path),
+            // A MOT sequence is <sequence>/img1: the sequence is the name.
+            Self::Images(path) => match path.file_name() {
+                Some(name) if name == "img1" => path
+                    .parent()
+                    .and_then(Path::file_name)
+                    .map_or_else(|| of_path(path), |s| s.to_string_lossy().into_owned()),
+                _ => of_path(path),
+            },
+            Self::Rtsp(RtspSource { uri, .. }) | Self::Http(HttpSource { uri, .. }) => {
+                let tail = uri.path().trim_matches('/').replace('/', "_");
+                let host = uri.host_str().unwrap_or("camera");
+                match tail.as_str() {
+                    "" => host.to_owned(),
+                    tail => format!("{host}_{tail}"),
+                }
+            }
+            Self::Test(test) => format!("test_{}", test.pattern),
+        };
+        let kept = |c: char| {
+            if c.is_alphanumeric() || "._- ".contains(c) {
+                c
+            } else {
+                '_'
+            }
+        };
+        name.chars().map(kept).collect()
+    }
+
+    /// Words that must not appear in any text: passwords and the values of a URI's query.
+    pub(super) fn secrets(&self) -> Vec<String> {
+        let (uri, password) = match self {
+            Self::Rtsp(RtspSource { uri, password, .. })
+            | Self::Http(HttpSource { uri, password, .. }) => (uri, password),
+            _ => return Vec::new(),
+        };
+        let mut words: Vec<String> = Vec::new();
+        words.extend(uri.query().map(str::to_owned));
+        words.extend(uri.query_pairs().map(|(_, value)| value.into_owned()));
+        words.extend(password.iter().map(|p| p.expose().to_owned()));
+        words.retain(|word| word.len() > 2);
+        // Longer ones first, so that a part is not replaced inside the whole.
+        words.sort_by_key(|word| std::cmp::Reverse(word.len()));
+        words
+    }
+
+    /// `text` without any secret of this source.
+    #[must_use]
+    pub fn redact(&self, text: &str) -> String {
+        self.secrets()
+            .iter()
+            .fold(text.to_owned(), |text, word| text.replace(word, "***"))
+    }
+}
+
+/// The URI without credentials, the query hidden (cameras take passwords there).
+fn shown(uri: &Url) -> String {
+    let mut uri = uri.clone();
+    if uri.query().is_some() {
+        uri.set_query(Some("***"));
+    }
+    uri.to_string()
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path) | Self::V4l2(path) | Self::Images(path) => {
+                write!(f, "{}", path.display())
+            }
+            Self::Rtsp(RtspSource { uri, .. }) | Self::Http(HttpSource { uri, .. }) => {
+                f.write_str(&shown(uri))
+            }
+            Self::Test(test) => write!(f, "test:{}", test.pattern),
+        }
+    }
+}
+
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Source({self})")
+    }
+}
+
+impl fmt::Debug for RtspSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RtspSource({}, {:?})", shown(&self.uri), self.transport)
+    }
+}
+
+impl fmt::Debug for HttpSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HttpSource({})", shown(&self.uri))
+    }
+}
+
+type Credentials = (Url, Option<String>, Option<Secret>);
+
+/// The URI without user and password, and these, percent-decoded.
+fn split_credentials(text: &str) -> Result<Credentials, SourceError> {
+    let fault = |reason: &str| SourceError::Uri {
+        shown: without_credentials(text),
+        reason: reason.to_owned(),
+    };
+    let mut uri = Url::parse(text).map_err(|error| fault(&format!("{error}; a special character in the password is written as %XX (@ is %40, / is %2F, # is %23)")))?;
+    if uri.host_str().is_none_or(str::is_empty) {
+        return Err(fault("there is no host in it"));
+    }
+    if uri.fragment().is_some() {
+        return Err(fault("a # in the password is written as %23"));
+    }
+    let user = (!uri.username().is_empty()).then(|| percent_decoded(uri.username()));
+    let password = uri
+        .password()
+        .map(|word| Secret::new(percent_decoded(word)));
+    let stripped = uri.set_username("").is_ok() && uri.set_password(None).is_ok();
+    if !stripped {
+        return Err(fault("user and password cannot be taken from it"));
+    }
+    Ok((uri, user, password))
+}
+
+/// `text` with everything between `://` and the last `@` hidden, for errors about a URI that does
+/// not parse.
+fn without_credentials(text: &str) -> String {
+    let text = text.split('?').next().unwrap_or(text);
+    match (text.split_once("://"), text.rsplit_once('@')) {
+        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://***@{rest}"),
+        _ => text.to_owned(),
+    }
+}
+
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        let hex = tail
+            .get(..2)
+            .and_then(|pair| std::str::from_utf8(pair).ok());
+        match hex.and_then(|pair| u8::from_str_radix(pair, 16).ok()) {
+            Some(byte) if first == b'%' => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            _ => {
+                bytes.push(first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+fn parse_test(rest: &str) -> Result<TestSource, SourceError> {
+    let (pattern, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let fault = |reason: &str| SourceError::Uri {
+        shown: format!("test:{rest}"),
+        reason: reason.to_owned(),
+    };
+    let mut source = TestSource {
+        pattern: if pattern.is_empty() { "smpte" } else { pattern }.to_owned(),
+        size: Size {
+            width: 1280,
+            height: 720,
+        },
+        fps: NonZeroU32::MIN.saturating_add(24),
+        frames: None,
+        live: false,
+    };
+    for (key, value) in query.split('&').filter_map(|pair| pair.split_once('=')) {
+        let number = || value.parse::<u32>().ok();
+        match key {
+            "size" => {
+                source.size = value
+                    .split_once('x')
+                    .and_then(|(w, h)| Some((w.parse().ok()?, h.parse().ok()?)))
+                    .filter(|&(width, height)| width > 0 && height > 0)
+                    .map(|(width, height)| Size { width, height })
+                    .ok_or_else(|| fault("size is WIDTHxHEIGHT"))?;
+            }
+            "fps" => {
+                source.fps = number()
+                    .and_then(NonZeroU32::new)
+                    .ok_or_else(|| fault("fps is a whole number above 0"))?;
+            }
+            "frames" => {
+                source.frames = Some(number().ok_or_else(|| fault("frames is a whole number"))?);
+            }
+            "live" => source.live = value == "1" || value == "true",
+            _ => return Err(fault("known keys are size, fps, frames, live")),
+        }
+    }
+    Ok(source)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rtsp(text: &str) -> RtspSource {
+        match Source::parse(text) {
+            Ok(Source::Rtsp(source)) => source,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn credentials_leave_the_uri_and_are_never_shown() {
+        let source = rtsp("rtsp://admin:s%40cret@10.0.0.5:554/ch1?token=abcdef");
+        assert_eq!(source.uri.as_str(), "rtsp://10.0.0.5:554/ch1?token=abcdef");
+        assert_eq!(source.user.as_deref(), Some("admin"));
+        assert_eq!(source.password.as_ref().map(Secret::expose), Some("s@cret"));
+        let source = Source::Rtsp(source);
+        for text in [format!("{source}"), format!("{source:?}")] {
+            assert!(
+                !text.contains("s@cret") && !text.contains("abcdef"),
+                "{text}"
+            );
+        }
+        assert_eq!(
+            source.redact("login s@cret at ?token=abcdef"),
+            "login *** at ?***"
+        );
+    }
+
+    #[test]
+    fn a_password_that_breaks_the_uri_is_explained_without_showing_it() {
+        for text in ["rtsp://admin:pa#ss@cam/1", "rtsp://admin:pa/ss@cam/1"] {
+            match Source::parse(text) {
+                Err(error) => {
+                    let text = error.to_string();
+                    assert!(text.contains("%23") && !text.contains("ss@"), "{text}");
+                }
+                Ok(source) => panic!("{source}"),
+            }
+        }
+    }
+
+    #[test]
+    fn what_a_user_writes_is_recognised() {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path().to_str().unwrap();
+        assert!(matches!(Source::parse("a/b.mp4"), Ok(Source::File(_))));
+        assert!(
+            matches!(Source::parse("file:///a/b.mp4"), Ok(Source::File(p)) if p == Path::new("/a/b.mp4"))
+        );
+        assert!(matches!(Source::parse("/dev/video0"), Ok(Source::V4l2(_))));
+        assert!(matches!(Source::parse(folder), Ok(Source::Images(_))));
+        assert!(matches!(
+            Source::parse("RTSPS://cam/1"),
+            Ok(Source::Rtsp(_))
+        ));
+        assert!(matches!(
+            Source::parse("https://cam/x.m3u8"),
+            Ok(Source::Http(_))
+        ));
+        let test = Source::parse("test:ball?size=320x240&fps=10&frames=7").unwrap();
+        assert!(matches!(test, Source::Test(t) if t.frames == Some(7) && t.size.width == 320));
+    }
+
+    #[test]
+    fn an_unknown_scheme_is_refused_with_the_known_ones() {
+        let error = Source::parse("rtmp://cam/1").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "rtmp:// is not a scheme that gantryd reads; known: rtsp, rtsps, http, https, file, test:PATTERN, or a path"
+        );
+    }
+
+    #[test]
+    fn names_for_output_files_come_from_the_source() {
+        assert_eq!(Source::parse("/x/people.mp4").unwrap().stem(), "people");
+        assert_eq!(
+            Source::parse("rtsp://u:p@10.0.0.5:554/a/b").unwrap().stem(),
+            "10.0.0.5_a_b"
+        );
+        assert_eq!(
+            Source::Images(PathBuf::from("/m/MOT17-02/img1")).stem(),
+            "MOT17-02"
+        );
+    }
+}

@@ -1,0 +1,233 @@
+//! One camera's life: run, classify the end, back off, next run.
+
+use std::net::{IpAddr, SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use tracing::{error, info, warn};
+
+use super::description::check;
+use super::outlet::Outlet;
+use super::session;
+use super::{
+    Backoff, CameraEnd, CameraOptions, CameraState, CaptureError, HttpSource, RtspSource, Source,
+    StatusHandle,
+};
+use crate::base::{FromCamera, Inbox, Metrics, RunEnd, Stop, Worker};
+
+/// How often a host that refused the connection is knocked at while waiting.
+const KNOCK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long one knock may take; stop waits for it.
+const KNOCK_TIMEOUT: Duration = Duration::from_millis(300);
+
+/// A running camera.
+#[derive(Debug)]
+pub struct Camera {
+    /// Its `cap-<n>` thread; ends when the camera has ended or stop was asked for.
+    pub worker: Worker,
+    /// What is known about it.
+    pub status: StatusHandle,
+    /// Gets one message when the camera has ended for good; the last frames may still wait in
+    /// the inbox then.
+    pub ended: Receiver<CameraEnd>,
+}
+
+/// Starts a camera: its frames and the ends of its runs go to `slot` of `inbox`.
+///
+/// # Errors
+/// [`CaptureError`] for what is wrong before anything runs: GStreamer missing, a file that does
+/// not exist, a pipeline text that cannot be used.
+pub fn start(
+    options: CameraOptions,
+    inbox: Arc<Inbox<FromCamera>>,
+    slot: usize,
+    metrics: Arc<Metrics>,
+    stop: Stop,
+    on_panic: impl FnOnce(&str) + Send + 'static,
+) -> Result<Camera, CaptureError> {
+    check(&options)?;
+    let status = StatusHandle::default();
+    status.update(|status| status.source = options.source.to_string());
+    let (sender, ended) = bounded(1);
+    let supervisor = Supervisor {
+        outlet: Arc::new(Outlet::new(&options, inbox, slot, metrics, status.clone())),
+        options,
+        status: status.clone(),
+        stop,
+    };
+    let name = format!("cap-{slot}");
+    let worker = Worker::spawn(name.clone(), move || supervisor.live(&sender), on_panic)
+        .map_err(|source| CaptureError::Thread { name, source })?;
+    Ok(Camera {
+        worker,
+        status,
+        ended,
+    })
+}
+
+struct Supervisor {
+    options: CameraOptions,
+    outlet: Arc<Outlet>,
+    status: StatusHandle,
+    stop: Stop,
+}
+
+impl Supervisor {
+    fn live(self, ended: &Sender<CameraEnd>) {
+        let mut waits = Waits::new(self.options.backoff.unwrap_or_default());
+        let last = loop {
+            let run = session::run(&self.options, &self.outlet, &self.status, &self.stop);
+            let text = run.error.as_ref().map(ToString::to_string);
+            self.status.update(|status| {
+                if text.is_some() {
+                    status.last_error.clone_from(&text);
+                }
+            });
+            self.outlet.end_run(run.reason);
+            let is_over =
+                run.enough || run.reason == RunEnd::Stopped || run.reason == RunEnd::EndOfFile;
+            if is_over || self.options.backoff.is_none() {
+                break run;
+            }
+            let wait = waits.after(run.reason, run.had_frames);
+            warn!(
+                camera = %self.options.id,
+                reason = run.reason.as_str(),
+                error = text,
+                wait_secs = wait.as_secs_f64(),
+                "run ended, reconnecting"
+            );
+            if self.wait(wait, run.reason) {
+                break session::Ended {
+                    reason: RunEnd::Stopped,
+                    error: None,
+                    ..run
+                };
+            }
+        };
+        self.status
+            .update(|status| status.state = CameraState::Ended);
+        let frames = self.outlet.frames();
+        match &last.error {
+            Some(fault) => {
+                error!(camera = %self.options.id, error = %fault, frames, "camera ended")
+            }
+            None => {
+                info!(camera = %self.options.id, reason = last.reason.as_str(), frames, "camera ended")
+            }
+        }
+        let end = CameraEnd {
+            camera: self.options.id.clone(),
+            reason: last.reason,
+            error: last.error,
+            frames,
+        };
+        // Nobody may be left to hear it.
+        drop(ended.try_send(end));
+    }
+
+    /// Waits `wait` or until the stop, then true. A host that refused is knocked at meanwhile, so
+    /// that frames are back at once when it is, however long it was away.
+    fn wait(&self, wait: Duration, reason: RunEnd) -> bool {
+        self.status
+            .update(|status| status.state = CameraState::Waiting);
+        let door = (reason == RunEnd::Unreachable)
+            .then(|| door_of(&self.options.source))
+            .flatten();
+        let deadline = Instant::now() + wait;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            if self.stop.wait(left.min(KNOCK_EVERY)) {
+                return true;
+            }
+            if Instant::now() >= deadline {
+                return false;
+            }
+            if door.is_some_and(|door| TcpStream::connect_timeout(&door, KNOCK_TIMEOUT).is_ok()) {
+                return false;
+            }
+        }
+    }
+}
+
+/// Where the source listens, if its host is an address (looking a name up could block).
+fn door_of(source: &Source) -> Option<SocketAddr> {
+    let (uri, default_port) = match source {
+        Source::Rtsp(RtspSource { uri, .. }) => {
+            (uri, if uri.scheme() == "rtsps" { 322 } else { 554 })
+        }
+        Source::Http(HttpSource { uri, .. }) => {
+            (uri, if uri.scheme() == "https" { 443 } else { 80 })
+        }
+        _ => return None,
+    };
+    let host = uri.host_str()?.trim_matches(['[', ']']);
+    let address: IpAddr = host.parse().ok()?;
+    Some(SocketAddr::new(address, uri.port().unwrap_or(default_port)))
+}
+
+/// The waits between runs: doubling, with jitter, anew after a run with frames.
+struct Waits {
+    limits: Backoff,
+    next: Duration,
+}
+
+impl Waits {
+    fn new(limits: Backoff) -> Self {
+        Self {
+            limits,
+            next: limits.first,
+        }
+    }
+
+    fn after(&mut self, reason: RunEnd, had_frames: bool) -> Duration {
+        let wait = match reason {
+            // Trying again soon does not help and may lock the account.
+            RunEnd::Unauthorized | RunEnd::NotFound => self.limits.longest,
+            _ if had_frames => {
+                self.next = self.limits.first;
+                self.next
+            }
+            _ => self.next,
+        };
+        self.next = (wait * 2).min(self.limits.longest);
+        // Cameras that were lost together are not asked together: up to a fifth earlier.
+        wait.mul_f64(1.0 - 0.2 * fastrand::f64())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn within(wait: Duration, secs: f64) -> bool {
+        (0.8 * secs..=secs).contains(&wait.as_secs_f64())
+    }
+
+    #[test]
+    fn waits_double_up_to_the_longest_and_start_anew_after_frames() {
+        let mut waits = Waits::new(Backoff::default());
+        for secs in [1.0, 2.0, 4.0, 8.0, 16.0, 30.0, 30.0] {
+            let wait = waits.after(RunEnd::Unreachable, false);
+            assert!(within(wait, secs), "{wait:?} for {secs}");
+        }
+        assert!(within(waits.after(RunEnd::ConnectionLost, true), 1.0));
+    }
+
+    #[test]
+    fn a_refused_password_is_not_tried_again_soon() {
+        let mut waits = Waits::new(Backoff::default());
+        assert!(within(waits.after(RunEnd::Unauthorized, false), 30.0));
+        assert!(within(waits.after(RunEnd::NotFound, false), 30.0));
+    }
+
+    #[test]
+    fn a_camera_listens_where_its_uri_says() {
+        let door = |text| door_of(&Source::parse(text).unwrap()).map(|door| door.to_string());
+        assert_eq!(door("rtsp://10.0.0.5/1").as_deref(), Some("10.0.0.5:554"));
+        assert_eq!(door("rtsps://[::1]:8322/1").as_deref(), Some("[::1]:8322"));
+        assert_eq!(door("rtsp://camera.example/1"), None);
+    }
+}

@@ -1,0 +1,136 @@
+//! One object's life: tentative → confirmed ⇄ coasting → ended.
+
+use crate::base::{BBox, Detection, Pts, TrackId, TrackSnapshot, TrackState};
+
+use super::TrackOptions;
+use super::kalman::BoxFilter;
+use super::vote::ClassVote;
+
+/// Part of the detection in the published box of a seen track; the rest is the filter's estimate.
+///
+/// Strong detectors place boxes better than the filter (DanceTrack, KITTI), weak ones worse (MOT15);
+/// half of each is close to the best of both.
+const DETECTION_SHARE: f32 = 0.5;
+/// Weight of the newest score in a track's usual score.
+const SCORE_MEMORY: f32 = 0.5;
+
+/// One object as the tracker knows it. Changed in place, never cloned.
+#[derive(Debug)]
+pub(super) struct Track {
+    /// Given when the track is believed.
+    pub id: Option<TrackId>,
+    pub filter: BoxFilter,
+    /// The filter's estimate for the current frame.
+    pub bbox: BBox,
+    pub class: ClassVote,
+    /// Running mean of the scores of its detections.
+    pub usual_score: f32,
+    /// Seconds since it was last seen, 0 if seen in this frame.
+    pub unseen_secs: f64,
+    /// Whether it was seen in the last frame that was stepped.
+    pub is_seen: bool,
+    hits: u32,
+    last: Detection,
+    first_seen: Pts,
+    last_seen: Pts,
+}
+
+impl Track {
+    pub fn new(detection: &Detection, pts: Pts) -> Self {
+        Self {
+            id: None,
+            filter: BoxFilter::new(&detection.bbox),
+            bbox: detection.bbox,
+            class: ClassVote::new(detection.class, detection.confidence),
+            usual_score: detection.confidence,
+            unseen_secs: 0.0,
+            is_seen: true,
+            hits: 1,
+            last: *detection,
+            first_seen: pts,
+            last_seen: pts,
+        }
+    }
+
+    pub fn predict(&mut self, dt: f64) {
+        self.filter.predict(dt, self.is_seen);
+        self.bbox = self.filter.bbox().unwrap_or(self.last.bbox);
+        self.unseen_secs += dt;
+    }
+
+    pub fn see(&mut self, detection: &Detection, pts: Pts) {
+        self.filter.update(&detection.bbox, detection.confidence);
+        self.bbox = self.filter.bbox().unwrap_or(detection.bbox);
+        self.class.add(detection.class, detection.confidence);
+        self.usual_score += SCORE_MEMORY * (detection.confidence - self.usual_score);
+        self.unseen_secs = 0.0;
+        self.is_seen = true;
+        self.hits = self.hits.saturating_add(1);
+        self.last = *detection;
+        self.last_seen = pts;
+    }
+
+    pub fn miss(&mut self) {
+        self.is_seen = false;
+    }
+
+    /// Share of the memory that has passed since it was last seen, 0..=1.
+    pub fn forgotten_share(&self, memory_secs: f64) -> f32 {
+        if self.was_seen() || memory_secs <= 0.0 {
+            return 0.0;
+        }
+        (self.unseen_secs / memory_secs).clamp(0.0, 1.0) as f32
+    }
+
+    /// Whether it was seen in the frame before this one (asked between predict and see).
+    pub fn was_seen(&self) -> bool {
+        self.is_seen
+    }
+
+    pub fn is_confirmed(&self) -> bool {
+        self.id.is_some()
+    }
+
+    pub fn is_believable(&self, options: &TrackOptions) -> bool {
+        self.hits >= options.confirm_hits
+    }
+
+    /// Whether it has been unseen for longer than is remembered.
+    pub fn is_forgotten(&self, options: &TrackOptions) -> bool {
+        !self.is_seen && (!self.is_confirmed() || self.unseen_secs > options.memory.as_secs_f64())
+    }
+
+    /// The box for people: of filter and detection where there is one, predicted where not.
+    fn shown_bbox(&self) -> BBox {
+        if !self.is_seen {
+            return self.bbox;
+        }
+        let (seen, believed) = (&self.last.bbox, &self.bbox);
+        let mix = |seen: f32, believed: f32| believed + DETECTION_SHARE * (seen - believed);
+        BBox::from_ltrb(
+            mix(seen.left(), believed.left()),
+            mix(seen.top(), believed.top()),
+            mix(seen.right(), believed.right()),
+            mix(seen.bottom(), believed.bottom()),
+        )
+        .unwrap_or(*seen)
+    }
+
+    /// How it is published; a tentative track is not.
+    pub fn snapshot(&self) -> Option<TrackSnapshot> {
+        Some(TrackSnapshot {
+            id: self.id?,
+            class: self.class.winner(),
+            confidence: self.last.confidence,
+            bbox: self.shown_bbox(),
+            velocity: self.filter.velocity(),
+            state: if self.is_seen {
+                TrackState::Confirmed
+            } else {
+                TrackState::Coasting
+            },
+            first_seen: self.first_seen,
+            last_seen: self.last_seen,
+        })
+    }
+}

@@ -1,0 +1,64 @@
+//! What the tracker may be told. Everything about time is in seconds, nothing in frames.
+
+use std::time::Duration;
+
+/// How the tracker decides. The default is one setting for every detector and frame rate.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TrackOptions {
+    /// Detections at or above this score take part in the first association. Score, 0..=1.
+    ///
+    /// Source: ByteTrack's 0.6, lowered by measurement.
+    pub high_score: f32,
+    /// Detections below this score are not looked at. Score, 0..=1. Source: ByteTrack.
+    pub low_score: f32,
+    /// A detection that belongs to no track starts one at or above this score. Score, 0..=1.
+    pub new_track_score: f32,
+    /// Whether `high_score` and `new_track_score` are lowered, by up to four tenths, for a detector
+    /// that scores lower than those they were chosen with. Set it to false to have them as they stand.
+    pub follow_scores: bool,
+    /// Least affinity of a pair in the first association, 0..=1.
+    pub first_gate: f32,
+    /// Least IoU of a pair in the second association (low scores), 0..=1.
+    pub second_gate: f32,
+    /// Least affinity of a pair with a tentative track, 0..=1.
+    pub tentative_gate: f32,
+    /// The second association is for tracks seen in the last frame, or within this time.
+    pub second_chance: Duration,
+    /// A detection that overlaps a seen track of its class by more than this IoU starts no track.
+    pub birth_overlap: f32,
+    /// The same for a track of another class: one object seen as two classes.
+    pub birth_overlap_other_class: f32,
+    /// Detections in a row that make a track believed, ≥ 1.
+    pub confirm_hits: u32,
+    /// A lost track is remembered, and predicted, this long after it was last seen.
+    pub memory: Duration,
+    /// A coasting track that an older, seen track of its class covers with at least this IoU is a
+    /// duplicate and ends.
+    pub duplicate_overlap: f32,
+    /// Detections looked at per frame, the best scored first.
+    pub max_detections: usize,
+    /// Tracks alive at once; with all places taken no new one starts.
+    pub max_tracks: usize,
+}
+
+impl Default for TrackOptions {
+    fn default() -> Self {
+        Self {
+            high_score: 0.5,
+            low_score: 0.1,
+            new_track_score: 0.65,
+            follow_scores: true,
+            first_gate: 0.15,
+            second_gate: 0.3,
+            tentative_gate: 0.2,
+            second_chance: Duration::from_millis(250),
+            birth_overlap: 0.45,
+            birth_overlap_other_class: 0.8,
+            confirm_hits: 2,
+            memory: Duration::from_secs(2),
+            duplicate_overlap: 0.85,
+            max_detections: 2000,
+            max_tracks: 2000,
+        }
+    }
+}

@@ -1,0 +1,443 @@
+//! What a person watching would expect of the tracker.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::*;
+use crate::base::{BBox, ClassId, TrackState};
+
+const CAR: ClassId = ClassId(2);
+const TRUCK: ClassId = ClassId(7);
+
+/// A 40 × 80 px object.
+fn seen(cx: f32, cy: f32, confidence: f32) -> Detection {
+    Detection {
+        bbox: BBox::from_cxcywh(cx, cy, 40.0, 80.0).unwrap(),
+        class: CAR,
+        confidence,
+    }
+}
+
+fn at(secs: f64) -> Pts {
+    Pts((secs * 1e9) as u64)
+}
+
+/// A tracker fed at a constant rate.
+struct Film {
+    tracker: Tracker,
+    frame: u64,
+    fps: f64,
+}
+
+impl Film {
+    fn new(fps: f64) -> Self {
+        Self {
+            tracker: Tracker::new(TrackOptions::default()),
+            frame: 0,
+            fps,
+        }
+    }
+
+    fn secs(&self) -> f64 {
+        self.frame as f64 / self.fps
+    }
+
+    fn show(&mut self, detections: &[Detection]) -> Step {
+        let step = self.tracker.step(detections, at(self.secs()));
+        self.frame += 1;
+        step
+    }
+}
+
+/// The ids whose box is nearest to the given point in the last step.
+fn id_at(step: &Step, cx: f32, cy: f32) -> Option<TrackId> {
+    step.tracks
+        .iter()
+        .map(|track| ((track.bbox.cx() - cx).hypot(track.bbox.cy() - cy), track.id))
+        .filter(|&(distance, _)| distance < 20.0)
+        .min_by(|a, b| a.0.total_cmp(&b.0))
+        .map(|(_, id)| id)
+}
+
+#[test]
+fn an_object_is_shown_from_its_second_detection() {
+    let mut film = Film::new(30.0);
+    assert_eq!(film.show(&[seen(100.0, 100.0, 0.9)]).tracks, vec![]);
+    let step = film.show(&[seen(101.0, 100.0, 0.9)]);
+    assert_eq!(step.tracks.len(), 1);
+    assert_eq!(step.tracks[0].id, TrackId(1));
+    assert_eq!(step.tracks[0].state, TrackState::Confirmed);
+    assert_eq!(step.tracks[0].first_seen, Pts(0));
+}
+
+#[test]
+fn a_single_false_detection_takes_no_id() {
+    let mut film = Film::new(30.0);
+    film.show(&[seen(500.0, 500.0, 0.9)]);
+    for _ in 0..5 {
+        assert!(film.show(&[]).tracks.is_empty());
+    }
+    film.show(&[seen(100.0, 100.0, 0.9)]);
+    let step = film.show(&[seen(100.0, 100.0, 0.9)]);
+    assert_eq!(step.tracks[0].id, TrackId(1));
+}
+
+#[test]
+fn lost_track_keeps_moving_while_hidden() {
+    // 8 px per frame at 30 fps, hidden for 20 frames: 160 px, four times the object's width.
+    let mut film = Film::new(30.0);
+    let place = |frame: u64| 100.0 + 8.0 * frame as f32;
+    for frame in 0..40 {
+        film.show(&[seen(place(frame), 100.0, 0.9)]);
+    }
+    for frame in 40..60 {
+        let step = film.show(&[]);
+        assert_eq!(step.tracks[0].state, TrackState::Coasting);
+        assert!((step.tracks[0].bbox.cx() - place(frame)).abs() < 8.0);
+        assert!((step.tracks[0].velocity[0] - 240.0).abs() < 12.0);
+    }
+    let step = film.show(&[seen(place(60), 100.0, 0.9)]);
+    assert_eq!(step.tracks.len(), 1);
+    assert_eq!(step.tracks[0].id, TrackId(1));
+    assert_eq!(step.tracks[0].state, TrackState::Confirmed);
+}
+
+#[test]
+fn a_lost_track_ends_after_the_memory_and_its_id_is_not_used_again() {
+    let mut film = Film::new(10.0);
+    for _ in 0..5 {
+        film.show(&[seen(100.0, 100.0, 0.9)]);
+    }
+    let mut ended = Vec::new();
+    for _ in 0..30 {
+        ended.extend(film.show(&[]).ended);
+    }
+    let lost = EndedTrack {
+        id: TrackId(1),
+        reason: EndReason::Lost,
+    };
+    assert_eq!(ended, vec![lost]);
+    film.show(&[seen(100.0, 100.0, 0.9)]);
+    let step = film.show(&[seen(100.0, 100.0, 0.9)]);
+    assert_eq!(step.tracks[0].id, TrackId(2));
+}
+
+/// Two objects pass each other on neighbouring lanes, 6 px per frame at 30 fps each.
+fn crossing(
+    every: u64,
+    fps: f64,
+    dropped: impl Fn(u64) -> bool,
+) -> Vec<(Option<TrackId>, Option<TrackId>)> {
+    let mut tracker = Tracker::new(TrackOptions::default());
+    let mut ids = Vec::new();
+    for frame in (0..90).step_by(every as usize) {
+        if dropped(frame) {
+            continue;
+        }
+        let (right, left) = (100.0 + 6.0 * frame as f32, 640.0 - 6.0 * frame as f32);
+        let detections = [seen(right, 100.0, 0.9), seen(left, 130.0, 0.8)];
+        let step = tracker.step(&detections, at(frame as f64 / fps));
+        ids.push((id_at(&step, right, 100.0), id_at(&step, left, 130.0)));
+    }
+    ids
+}
+
+fn assert_steady(ids: &[(Option<TrackId>, Option<TrackId>)]) {
+    let believed: BTreeSet<_> = ids
+        .iter()
+        .copied()
+        .filter(|pair| pair.0.is_some() && pair.1.is_some())
+        .collect();
+    assert_eq!(believed.len(), 1, "ids changed: {believed:?}");
+    assert!(
+        ids.iter()
+            .skip(1)
+            .all(|pair| pair.0.is_some() && pair.1.is_some())
+    );
+}
+
+#[test]
+fn crossing_objects_keep_their_ids() {
+    assert_steady(&crossing(1, 30.0, |_| false));
+}
+
+#[test]
+fn half_the_frame_rate_keeps_ids() {
+    assert_steady(&crossing(2, 30.0, |_| false));
+}
+
+#[test]
+fn dropped_frames_keep_ids() {
+    // Every third frame, and six in a row in the middle of the crossing.
+    assert_steady(&crossing(1, 30.0, |frame| {
+        frame % 3 == 2 || (42..48).contains(&frame)
+    }));
+}
+
+#[test]
+fn a_camera_gap_shorter_than_the_memory_keeps_ids() {
+    assert_steady(&crossing(1, 30.0, |frame| (50..80).contains(&frame)));
+}
+
+#[test]
+fn a_gap_longer_than_the_memory_ends_everything_and_begins_anew() {
+    let mut film = Film::new(30.0);
+    for _ in 0..10 {
+        film.show(&[seen(100.0, 100.0, 0.9)]);
+    }
+    film.frame += 30 * 3600;
+    let step = film.show(&[seen(700.0, 400.0, 0.9)]);
+    assert_eq!(step.ended.len(), 1);
+    assert!(step.tracks.is_empty());
+}
+
+#[test]
+fn class_flicker_keeps_the_id_and_the_stronger_class() {
+    let mut film = Film::new(30.0);
+    let mut ids = BTreeSet::new();
+    for frame in 0..60 {
+        let mut detection = seen(100.0 + 3.0 * frame as f32, 100.0, 0.9);
+        if frame % 3 == 0 {
+            detection.class = TRUCK;
+            detection.confidence = 0.7;
+        }
+        for track in film.show(&[detection]).tracks {
+            ids.insert(track.id);
+            if frame > 5 {
+                assert_eq!(track.class, CAR);
+            }
+        }
+    }
+    assert_eq!(ids.len(), 1);
+}
+
+#[test]
+fn one_object_seen_as_two_classes_is_one_track() {
+    let mut film = Film::new(30.0);
+    let mut ids = BTreeSet::new();
+    for frame in 0..30 {
+        let as_car = seen(100.0 + 3.0 * frame as f32, 100.0, 0.9);
+        let as_truck = Detection {
+            class: TRUCK,
+            confidence: 0.7,
+            ..as_car
+        };
+        let detections: &[_] = if frame == 0 {
+            &[as_car]
+        } else {
+            &[as_car, as_truck]
+        };
+        ids.extend(film.show(detections).tracks.iter().map(|track| track.id));
+    }
+    assert_eq!(ids.len(), 1);
+}
+
+#[test]
+fn low_scores_carry_a_track_but_start_none() {
+    let mut film = Film::new(30.0);
+    for frame in 0..60 {
+        let confidence = if frame < 10 { 0.9 } else { 0.2 };
+        let step = film.show(&[
+            seen(100.0 + 4.0 * frame as f32, 100.0, confidence),
+            seen(600.0, 400.0, 0.2),
+        ]);
+        if frame > 0 {
+            assert_eq!(step.tracks.len(), 1);
+            assert_eq!(step.tracks[0].id, TrackId(1));
+            assert_eq!(step.tracks[0].state, TrackState::Confirmed);
+        }
+    }
+}
+
+#[test]
+fn a_detector_that_scores_low_is_followed_too() {
+    // Nothing reaches the default 0.65; the scale is learnt within half a second.
+    let mut film = Film::new(30.0);
+    let mut shown = 0;
+    for frame in 0..60 {
+        let confidence = if frame % 2 == 0 { 0.55 } else { 0.45 };
+        let step = film.show(&[seen(100.0 + 4.0 * frame as f32, 100.0, confidence)]);
+        assert!(step.tracks.iter().all(|track| track.id == TrackId(1)));
+        shown += step.tracks.len();
+    }
+    assert!(shown >= 45, "shown in {shown} of 60 frames");
+}
+
+#[test]
+fn thresholds_that_shall_stand_do() {
+    let mut tracker = Tracker::new(TrackOptions {
+        follow_scores: false,
+        ..TrackOptions::default()
+    });
+    for frame in 0..60 {
+        let step = tracker.step(&[seen(100.0, 100.0, 0.6)], at(f64::from(frame) / 30.0));
+        assert!(step.tracks.is_empty());
+    }
+}
+
+#[test]
+fn weak_noise_starts_nothing_however_long() {
+    let mut film = Film::new(30.0);
+    for _ in 0..300 {
+        assert!(film.show(&[seen(100.0, 100.0, 0.35)]).tracks.is_empty());
+    }
+}
+
+#[test]
+fn time_that_stands_still_or_goes_back_does_no_harm() {
+    let mut tracker = Tracker::new(TrackOptions::default());
+    for secs in [5.0, 5.0, 5.0, 1.0, 1.1, 1.1, 0.0, 0.1] {
+        let step = tracker.step(&[seen(100.0, 100.0, 0.9)], at(secs));
+        assert!(step.tracks.iter().all(|track| track.id == TrackId(1)));
+    }
+    assert_eq!(tracker.step(&[], at(0.2)).tracks.len(), 1);
+}
+
+#[test]
+fn the_end_of_a_run_ends_all_and_the_numbers_go_on() {
+    let mut film = Film::new(30.0);
+    for _ in 0..3 {
+        film.show(&[seen(100.0, 100.0, 0.9), seen(300.0, 100.0, 0.9)]);
+    }
+    let ended: Vec<_> = film.tracker.end_run();
+    assert_eq!(
+        ended
+            .iter()
+            .map(|track| (track.id.0, track.reason))
+            .collect::<Vec<_>>(),
+        [(1, EndReason::RunEnded), (2, EndReason::RunEnded)]
+    );
+    film.frame = 0;
+    film.show(&[seen(100.0, 100.0, 0.9)]);
+    let step = film.show(&[seen(100.0, 100.0, 0.9)]);
+    assert_eq!(step.tracks[0].id, TrackId(3));
+    assert_eq!(step.tracks.len(), 1);
+}
+
+#[test]
+fn ten_thousand_detections_are_bounded_and_counted() {
+    let mut film = Film::new(30.0);
+    let mut random = fastrand::Rng::with_seed(7);
+    let options = TrackOptions::default();
+    for _ in 0..3 {
+        let detections: Vec<_> = (0..10_000)
+            .map(|_| {
+                seen(
+                    random.f32() * 2000.0,
+                    random.f32() * 1000.0,
+                    0.7 + 0.3 * random.f32(),
+                )
+            })
+            .collect();
+        let step = film.show(&detections);
+        assert_eq!(step.ignored, 10_000 - options.max_detections);
+        assert!(film.tracker.tracks.len() <= options.max_tracks);
+    }
+}
+
+/// Frames of noise: boxes of all sizes, any score, any class, time that jumps.
+fn noise(random: &mut fastrand::Rng) -> (Vec<Detection>, f64) {
+    let count = random.usize(0..12);
+    let detections = (0..count)
+        .filter_map(|_| {
+            let side = 10f32.powf(random.f32() * 4.0 - 1.0);
+            Some(Detection {
+                bbox: BBox::from_cxcywh(
+                    random.f32() * 2000.0 - 500.0,
+                    random.f32() * 1000.0,
+                    side,
+                    side * (0.3 + random.f32()),
+                )?,
+                class: ClassId(random.u16(0..6)),
+                confidence: random.f32(),
+            })
+        })
+        .collect();
+    let dt = match random.u8(0..100) {
+        0 => -3.0,
+        1 => 0.0,
+        2 => 3600.0,
+        _ => 0.2 * random.f64(),
+    };
+    (detections, dt)
+}
+
+#[test]
+fn a_hundred_thousand_frames_of_noise_grow_nothing_and_repeat_no_id() {
+    let mut random = fastrand::Rng::with_seed(11);
+    let mut tracker = Tracker::new(TrackOptions::default());
+    let mut secs: f64 = 10.0;
+    let mut ended: BTreeSet<TrackId> = BTreeSet::new();
+    let mut newest = 0;
+    for _ in 0..100_000 {
+        let (detections, dt) = noise(&mut random);
+        secs = (secs + dt).max(0.0);
+        let step = tracker.step(&detections, at(secs));
+        for track in &step.tracks {
+            assert!(!ended.contains(&track.id), "{:?} came back", track.id);
+            assert!(track.velocity.iter().all(|v| v.is_finite()));
+            newest = newest.max(track.id.0);
+        }
+        assert!(step.tracks.is_sorted_by_key(|track| track.id));
+        assert!(step.ended.is_sorted_by_key(|track| track.id));
+        for track in step.ended {
+            assert!(ended.insert(track.id), "{:?} ended twice", track.id);
+        }
+        assert!(tracker.tracks.len() <= 2000);
+    }
+    let alive = tracker.end_run().len();
+    assert_eq!(
+        ended.len() + alive,
+        newest as usize,
+        "ids are dense and each ends once"
+    );
+}
+
+#[test]
+fn the_same_input_gives_the_same_answer() {
+    let run = || {
+        let mut random = fastrand::Rng::with_seed(3);
+        let mut tracker = Tracker::new(TrackOptions::default());
+        (0..300)
+            .map(|frame| tracker.step(&noise(&mut random).0, at(frame as f64 / 30.0)))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(run(), run());
+}
+
+#[test]
+fn the_order_of_detections_does_not_matter() {
+    let mut random = fastrand::Rng::with_seed(5);
+    let (mut one, mut other) = (Film::new(30.0), Film::new(30.0));
+    for _ in 0..300 {
+        let (mut detections, _) = noise(&mut random);
+        let a = one.show(&detections);
+        detections.reverse();
+        assert_eq!(a, other.show(&detections));
+    }
+}
+
+#[test]
+fn a_hidden_object_does_not_take_the_detection_of_a_visible_one() {
+    // A walks in front of B, who stands; only A is seen while they overlap.
+    let mut film = Film::new(30.0);
+    let mut ids: BTreeMap<&str, BTreeSet<TrackId>> = BTreeMap::new();
+    for frame in 0..100 {
+        let walker = 100.0 + 4.0 * frame as f32;
+        let hidden = (walker - 300.0).abs() < 30.0;
+        let mut detections = vec![seen(walker, 110.0, 0.9)];
+        if !hidden {
+            detections.push(seen(300.0, 100.0, 0.9));
+        }
+        let step = film.show(&detections);
+        if frame > 1 && !hidden && (walker - 300.0).abs() > 45.0 {
+            ids.entry("walker")
+                .or_default()
+                .extend(id_at(&step, walker, 110.0));
+            ids.entry("stander")
+                .or_default()
+                .extend(id_at(&step, 300.0, 100.0));
+        }
+    }
+    assert_eq!(ids["walker"].len(), 1);
+    assert_eq!(ids["stander"].len(), 1);
+}

@@ -1,1 +1,0 @@
-//! The HTTP endpoint: metrics and health. The one place with an async runtime.

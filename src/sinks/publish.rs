@@ -1,1 +1,0 @@
-//! Results as text: JSON lines and MOT rows.

@@ -1,1 +1,0 @@
-//! Pictures → encoded files: segments that play after a crash, each with its sidecar.

@@ -1,0 +1,238 @@
+//! Against a real RTSP server on loopback: codecs, transports, passwords, TLS, and every way a
+//! camera can be lost.
+
+#[path = "support/camera_process.rs"]
+mod camera_process;
+#[path = "support/camera_run.rs"]
+mod camera_run;
+
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
+
+use camera_process::CameraProcess;
+use camera_run::{CameraRun, PATIENCE, made_by, options};
+use gantryd::base::{RunEnd, RunId, UtcSource};
+use gantryd::capture::{CameraOptions, CameraState, RtspSource, Source, Transport};
+
+/// Options for the camera at `port`, patient for five seconds.
+fn at(port: u16) -> CameraOptions {
+    from(&format!("rtsp://127.0.0.1:{port}/cam"), |_| {})
+}
+
+fn from(uri: &str, change: impl FnOnce(&mut RtspSource)) -> CameraOptions {
+    let Ok(Source::Rtsp(mut rtsp)) = Source::parse(uri) else {
+        panic!("{uri}");
+    };
+    change(&mut rtsp);
+    let mut options = options(Source::Rtsp(rtsp));
+    options.latency_ms = 100;
+    options.connect_secs = 5.0;
+    options
+}
+
+/// Runs until 20 frames came and checks that they are those of one clean run.
+fn assert_frames_arrive(options: CameraOptions, codec: &str) {
+    let run = CameraRun::start(options).unwrap();
+    run.wait_until(codec, PATIENCE, |log| log.frames.len() >= 20);
+    let status = run.status.snapshot();
+    assert_eq!(status.state, CameraState::Running);
+    assert_eq!(status.codec.as_deref(), Some(codec));
+    assert!(status.decoder.is_some());
+    let (log, _) = run.finish();
+    assert_eq!(log.ends, [(RunId(1), RunEnd::Stopped)]);
+    for pair in log.frames.windows(2) {
+        assert!(pair[0].meta.pts < pair[1].meta.pts);
+        assert!(pair[0].meta.utc.is_some());
+    }
+}
+
+/// The first run of a camera that is not tried again: why it ended, what the operator reads, and
+/// how long it took.
+fn first_end(mut options: CameraOptions) -> (RunEnd, String, Duration) {
+    options.backoff = None;
+    let began = Instant::now();
+    let run = CameraRun::start(options).unwrap();
+    let end = run.ended.recv_timeout(PATIENCE).unwrap();
+    let took = began.elapsed();
+    let (log, _) = run.finish();
+    assert_eq!(log.ends.last().unwrap().1, end.reason);
+    (
+        end.reason,
+        end.error.map(|error| error.to_string()).unwrap_or_default(),
+        took,
+    )
+}
+
+#[test]
+fn every_codec_arrives_over_tcp_and_udp() {
+    for codec in ["h264", "h265", "mjpeg"] {
+        let camera = CameraProcess::start(&["--codec", codec]);
+        for transport in [Transport::Tcp, Transport::Udp, Transport::Auto] {
+            eprintln!("{codec} {transport:?}");
+            let options = from(&camera.uri(), |rtsp| rtsp.transport = transport);
+            assert_frames_arrive(options, codec);
+        }
+    }
+}
+
+#[test]
+fn digest_and_basic_passwords_are_accepted() {
+    for auth in ["digest", "basic"] {
+        let camera =
+            CameraProcess::start(&["--user", "op", "--password", "s@cret word", "--auth", auth]);
+        let uri = format!("rtsp://op:s%40cret%20word@127.0.0.1:{}/cam", camera.port);
+        assert_frames_arrive(from(&uri, |_| {}), "h264");
+    }
+}
+
+#[test]
+fn a_wrong_password_and_an_unknown_stream_are_named_and_shown_to_nobody() {
+    let camera = CameraProcess::start(&["--user", "op", "--password", "right"]);
+    let uri = format!(
+        "rtsp://op:wr0ngword@127.0.0.1:{}/cam?token=hush-hush",
+        camera.port
+    );
+    let (reason, text, _) = first_end(from(&uri, |_| {}));
+    assert_eq!(reason, RunEnd::Unauthorized, "{text}");
+    assert!(
+        !text.contains("wr0ngword") && !text.contains("hush"),
+        "{text}"
+    );
+    assert!(text.contains("user or password refused"), "{text}");
+
+    let camera = CameraProcess::start(&[]);
+    let uri = format!("rtsp://127.0.0.1:{}/nothing", camera.port);
+    let (reason, text, _) = first_end(from(&uri, |_| {}));
+    assert_eq!(reason, RunEnd::NotFound, "{text}");
+}
+
+#[test]
+fn tls_is_checked_against_the_authority_given() {
+    let folder = tempfile::tempdir().unwrap();
+    let (cert, key) = (
+        folder.path().join("cert.pem"),
+        folder.path().join("key.pem"),
+    );
+    let (cert_text, key_text) = (cert.to_str().unwrap(), key.to_str().unwrap());
+    if !made_by(
+        "openssl",
+        &[
+            "req",
+            "-x509",
+            "-newkey",
+            "rsa:2048",
+            "-nodes",
+            "-days",
+            "2",
+            "-subj",
+            "/CN=127.0.0.1",
+            "-addext",
+            "subjectAltName=IP:127.0.0.1",
+            "-keyout",
+            key_text,
+            "-out",
+            cert_text,
+        ],
+    ) {
+        return;
+    }
+    let both = folder.path().join("both.pem");
+    let text = std::fs::read_to_string(&key).unwrap() + &std::fs::read_to_string(&cert).unwrap();
+    std::fs::write(&both, text).unwrap();
+    let camera = CameraProcess::start(&["--cert", both.to_str().unwrap()]);
+    let uri = format!("rtsps://127.0.0.1:{}/cam", camera.port);
+    assert_frames_arrive(from(&uri, |rtsp| rtsp.tls_insecure = true), "h264");
+    assert_frames_arrive(
+        from(&uri, |rtsp| rtsp.tls_ca_file = Some(cert.clone())),
+        "h264",
+    );
+    let (reason, text, _) = first_end(from(&uri, |_| {}));
+    assert_eq!(reason, RunEnd::Unreachable, "{text}");
+    assert!(text.contains("certificate"), "{text}");
+}
+
+#[test]
+fn a_closed_port_is_unreachable_at_once() {
+    let port = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    let (reason, text, took) = first_end(at(port));
+    assert_eq!(reason, RunEnd::Unreachable, "{text}");
+    assert!(took < Duration::from_secs(3), "{took:?}");
+}
+
+#[test]
+fn a_host_that_never_answers_is_given_up_in_time() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let mut options = at(listener.local_addr().unwrap().port());
+    options.connect_secs = 2.0;
+    let (reason, text, took) = first_end(options);
+    assert_eq!(reason, RunEnd::NoAnswer, "{text}");
+    assert!(took < Duration::from_secs(4), "{took:?}");
+}
+
+#[test]
+fn a_frozen_camera_has_stalled_within_its_limit() {
+    for transport in [Transport::Tcp, Transport::Udp] {
+        let camera = CameraProcess::start(&["--freeze-after", "20"]);
+        let mut options = from(&camera.uri(), |rtsp| rtsp.transport = transport);
+        options.stall_secs = 2.0;
+        options.backoff = None;
+        let run = CameraRun::start(options).unwrap();
+        run.wait_until("the end", PATIENCE, |log| !log.ends.is_empty());
+        let ended = Instant::now();
+        let (log, _) = run.finish();
+        assert_eq!(log.ends, [(RunId(1), RunEnd::Stalled)]);
+        let silent = ended - log.frames.last().unwrap().arrived;
+        assert!((1.9..3.0).contains(&silent.as_secs_f64()), "{silent:?}");
+    }
+}
+
+#[test]
+fn a_new_size_begins_a_new_run() {
+    let camera = CameraProcess::start(&["--switch-size-after", "20"]);
+    let run = CameraRun::start(at(camera.port)).unwrap();
+    run.wait_until("the smaller size", PATIENCE, |log| {
+        log.frames
+            .last()
+            .is_some_and(|frame| frame.meta.size.width == 160)
+    });
+    let (log, _) = run.finish();
+    assert_eq!(log.ends[0], (RunId(1), RunEnd::FormatChanged));
+    for frame in &log.frames {
+        let expected = if frame.meta.run == RunId(1) { 320 } else { 160 };
+        assert_eq!(frame.meta.size.width, expected);
+    }
+}
+
+#[test]
+fn capture_times_become_those_of_the_camera() {
+    let camera = CameraProcess::start(&[]);
+    let run = CameraRun::start(at(camera.port)).unwrap();
+    run.wait_until("a sender report", PATIENCE, |log| {
+        log.frames
+            .last()
+            .is_some_and(|frame| frame.meta.utc_source == UtcSource::Rtcp)
+    });
+    let (log, _) = run.finish();
+    let frame = log.frames.last().unwrap();
+    let age = gantryd::base::utc_now().0 - frame.meta.utc.unwrap().0;
+    // Camera and test share a clock: the frame was taken within the last seconds.
+    assert!((0..5_000_000_000).contains(&age), "{age} ns");
+    assert_eq!(log.frames[0].meta.utc_source, UtcSource::Arrival);
+}
+
+/// Threads and resident memory of this process.
+fn footprint() -> (usize, u64) {
+    let threads = std::fs::read_dir("/proc/self/task").unwrap().count();
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let rss = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmRSS:"))
+        .and_then(|rest| rest.split_whitespace().next())
+        .and_then(|number| number.parse().ok())
+        .unwrap();
+    (threads, rss)
+}

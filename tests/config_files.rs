@@ -1,0 +1,315 @@
+//! The files in `config/` say what the program does, and each bad configuration gets its text.
+
+#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use gantryd::app::config::{CameraConfig, CameraUri, Config};
+use gantryd::base::CameraId;
+use proptest::prelude::*;
+
+const EXAMPLE: &str = include_str!("../config/example.toml");
+const MINIMAL: &str = include_str!("../config/minimal.toml");
+
+/// Faults of `text` as a file `site.toml` in a folder with `files`, without the folder's name.
+fn faults(text: &str, files: &[(&str, &str)]) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    for (name, content) in files {
+        std::fs::write(folder.path().join(name), content).unwrap();
+    }
+    let file = folder.path().join("site.toml");
+    std::fs::write(&file, text).unwrap();
+    let error = Config::load(&file).unwrap_err().to_string();
+    let prefix = format!("{}/", folder.path().display());
+    error.replace(&prefix, "")
+}
+
+fn camera(rest: &str) -> String {
+    format!("[[cameras]]\nid = \"gate\"\nuri = \"rtsp://10.0.0.5/live\"\n{rest}")
+}
+
+#[test]
+fn the_example_holds_the_defaults() {
+    let config = Config::from_text(EXAMPLE, Path::new("example.toml")).unwrap();
+    let uri = CameraUri::Rtsp("rtsp://10.0.0.5:554/stream1".parse().unwrap());
+    let mut expected = Config {
+        cameras: vec![CameraConfig::new(CameraId::new("gate"), uri)],
+        ..Config::default()
+    };
+    // Resolved against the folder of example.toml, which is "" here.
+    expected.output.folder = "out".into();
+    assert_eq!(config, expected);
+}
+
+#[test]
+fn the_example_names_every_key_there_is_and_no_other() {
+    let mut section = String::new();
+    let mut named = BTreeSet::new();
+    for line in EXAMPLE.lines() {
+        if let Some(name) = line.strip_prefix('[') {
+            let list = if name.starts_with('[') { "[]" } else { "" };
+            section = format!("{}{list}", name.trim_matches(['[', ']']));
+            named.insert(section.trim_end_matches("[]").to_owned());
+        }
+        let bare = line.strip_prefix("# ").unwrap_or(line);
+        let is_key =
+            |key: &str| !key.is_empty() && key.chars().all(|c| c == '_' || c.is_ascii_lowercase());
+        if let Some((key, _)) = bare.split_once(" = ").filter(|(key, _)| is_key(key)) {
+            named.insert(format!("{section}.{key}"));
+        }
+    }
+    assert_eq!(named, Config::known_keys());
+}
+
+#[test]
+fn the_keys_that_are_commented_out_work_once_they_are_not() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["gate.password", "ca.pem", "my-camera.gst"] {
+        std::fs::write(folder.path().join(name), "hunter2\n").unwrap();
+    }
+    let uncommented: Vec<&str> = EXAMPLE
+        .lines()
+        .map(|line| {
+            let commented = ["user", "password_file", "tls_ca_file", "pipeline"]
+                .iter()
+                .any(|key| line.starts_with(&format!("# {key} = ")));
+            if commented { &line[2..] } else { line }
+        })
+        .collect();
+    let file = folder.path().join("site.toml");
+    let config = Config::from_text(&uncommented.join("\n"), &file).unwrap();
+    let camera = &config.cameras[0];
+    let credentials = camera.credentials.as_ref().unwrap();
+    assert_eq!(credentials.user, "viewer");
+    assert_eq!(credentials.password.expose(), "hunter2");
+    assert_eq!(camera.tls_ca_file, Some(folder.path().join("ca.pem")));
+    assert_eq!(camera.pipeline, Some(folder.path().join("my-camera.gst")));
+    assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+#[test]
+fn the_minimal_file_is_valid_next_to_its_video() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("demo.mp4"), "not looked into").unwrap();
+    let config = Config::from_text(MINIMAL, &folder.path().join("minimal.toml")).unwrap();
+    assert!(config.cameras[0].lossless, "a file is read without loss");
+}
+
+#[test]
+fn each_bad_value_is_told_with_what_is_allowed() {
+    for (text, expected) in [
+        (
+            camera("stall_secs = 0"),
+            "cameras[0].stall_secs: 0, allowed is 1 to 600",
+        ),
+        (
+            camera("stall_secs = \"five\""),
+            "cameras[0].stall_secs: \"five\", allowed is a number, 1 to 600",
+        ),
+        (
+            camera("latency_ms = -1"),
+            "cameras[0].latency_ms: -1, allowed is 0 to 10000",
+        ),
+        (
+            camera("raw = 1"),
+            "cameras[0].raw: 1, allowed is true or false",
+        ),
+        (
+            camera("decode = \"gpu\""),
+            "cameras[0].decode: \"gpu\", allowed is one of auto, nvdec, va, v4l2, software",
+        ),
+        (
+            camera("[detect]\nworkers = 0"),
+            "detect.workers: 0, allowed is \"auto\" or a whole number, 1 to 64",
+        ),
+        (
+            camera("[detect]\nconfidence = 0.05"),
+            "detect.confidence: 0.05, allowed is min_confidence (0.1) to 1",
+        ),
+        (
+            camera("[track]\nlow = 0.7\nhigh = 0.5"),
+            "track.low: 0.7, allowed is 0 to high (0.5)",
+        ),
+        (
+            camera("[metrics]\nlisten = \"127.0.0.1:99999\""),
+            "metrics.listen: \"127.0.0.1:99999\", allowed is address:port \
+             (\"127.0.0.1:9464\", \"[::]:9464\") or \"off\"",
+        ),
+        (
+            camera("anotate = true"),
+            "cameras[0].anotate: unknown key, did you mean annotate?",
+        ),
+        (
+            camera("[detekt]"),
+            "detekt: unknown key, did you mean detect?",
+        ),
+        (
+            camera("[detect]\nmodle = \"x\""),
+            "detect.modle: unknown key, did you mean model?",
+        ),
+        (
+            "detect = 3\n".to_owned() + &camera(""),
+            "detect: 3, allowed is a table, [detect]",
+        ),
+        (
+            String::new(),
+            "cameras: none, at least one [[cameras]] is needed",
+        ),
+        (
+            "[[cameras]]\nid = \"a b\"\nuri = \"rtsp://h/x\"".to_owned(),
+            "cameras[0].id: \"a b\", allowed are letters a-z, digits, - _ . \
+             and at most 64 of them (it names files)",
+        ),
+        (
+            "[[cameras]]\nid = \"a\"".to_owned(),
+            "cameras[0].uri: missing, every camera needs one, uri = \"rtsp://host/path\"",
+        ),
+    ] {
+        assert_eq!(
+            faults(&text, &[]),
+            format!("site.toml: {expected}"),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn two_cameras_with_one_id_are_both_named() {
+    let text = camera("") + &camera("");
+    assert_eq!(
+        faults(&text, &[]),
+        "site.toml: cameras[1].id: \"gate\" is the id of cameras[0] too, each camera needs its own"
+    );
+}
+
+#[test]
+fn missing_files_are_told_with_their_place() {
+    let text = camera(
+        "user = \"viewer\"\npassword_file = \"gone\"\ntls_ca_file = \"gone.pem\"\n\
+         pipeline = \"gone.gst\"\n[detect]\nmodel = \"gone.onnx\"\n",
+    );
+    let told = faults(&text, &[]);
+    let mut keys: Vec<&str> = told
+        .lines()
+        .map(|line| line.split(": ").nth(1).unwrap())
+        .collect();
+    keys.sort_unstable();
+    assert_eq!(
+        keys,
+        [
+            "cameras[0].password_file",
+            "cameras[0].pipeline",
+            "cameras[0].tls_ca_file",
+            "detect.model",
+        ]
+    );
+    assert!(
+        told.contains("gone.gst: no such file, allowed is a file that can be read"),
+        "{told}"
+    );
+}
+
+#[test]
+fn half_a_login_is_refused() {
+    assert_eq!(
+        faults(&camera("user = \"viewer\""), &[]),
+        "site.toml: cameras[0].user: given without password_file, both are needed"
+    );
+    assert_eq!(
+        faults(
+            &camera("user = \"viewer\"\npassword_file = \"pw\""),
+            &[("pw", "\n")]
+        ),
+        "site.toml: cameras[0].password_file: pw is empty, allowed is the password in its first line"
+    );
+}
+
+#[test]
+fn bad_uris_are_told_without_credentials() {
+    for (uri, expected) in [
+        (
+            "rtsp://admin:hunter2@10.0.0.5/live",
+            "\"rtsp://***@10.0.0.5/live\", no credentials in a URI: use user and password_file",
+        ),
+        (
+            "rtsp://admin:hunt/er2@10.0.0.5/live",
+            "\"rtsp://***@10.0.0.5/live\", no credentials in a URI: use user and password_file",
+        ),
+        (
+            "rtsp://10.0.0.5:99999/live",
+            "\"rtsp://10.0.0.5:99999/live\", invalid port number",
+        ),
+        (
+            "ftp://10.0.0.5/x.mp4?password=hunter2",
+            "\"ftp://10.0.0.5/x.mp4?***\", allowed is rtsp://, rtsps://, http://, https:// \
+             with a host, a file or /dev/video<n>",
+        ),
+        (
+            "gone.mp4",
+            "gone.mp4: no such file, allowed is a file that can be read",
+        ),
+    ] {
+        let text = format!("[[cameras]]\nid = \"gate\"\nuri = \"{uri}\"\n");
+        let told = faults(&text, &[]);
+        assert_eq!(told, format!("site.toml: cameras[0].uri: {expected}"));
+        assert!(!told.contains("hunter2") && !told.contains("er2"), "{told}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_toml_shows_where() {
+    assert_eq!(
+        faults("[log]\nlevel = \"info\n", &[])
+            .lines()
+            .next()
+            .unwrap(),
+        "site.toml:2:14: invalid basic string, expected `\"`"
+    );
+}
+
+/// Pieces that are put together at random: keys, values, secrets and garbage.
+const PIECES: [&str; 24] = [
+    "[[cameras]]\n",
+    "[detect]\n",
+    "[detect",
+    "[metrics]\n",
+    "[a.b]\n",
+    "id = ",
+    "uri = ",
+    "user = ",
+    "model = ",
+    "stall_secs = ",
+    "workers = ",
+    "listen = ",
+    "classes = ",
+    "\"rtsp://u:HUNTER2@h/x?token=HUNTER2\"\n",
+    "\"rtsp://u:HUNTER2@h/x\" = 1\n",
+    "rtsp://u:HUNTER2@h\n",
+    "\"gate\"\n",
+    "\"auto\"\n",
+    "1\n",
+    "-9223372036854775808\n",
+    "nan\n",
+    "1e308\n",
+    "[\"car\", 3]\n",
+    "1979-05-27T07:32:00Z\n\u{1F980}",
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 2000,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    #[test]
+    fn no_text_makes_the_reader_panic_or_print_a_credential(
+        pieces in proptest::collection::vec(proptest::sample::select(&PIECES[..]), 0..24),
+    ) {
+        if let Err(error) = Config::from_text(&pieces.concat(), Path::new("site.toml")) {
+            let told = format!("{error}\n{error:?}");
+            prop_assert!(!told.contains("HUNTER2"), "{}", told);
+        }
+    }
+}

@@ -1,0 +1,325 @@
+//! `gantryd track` from end to end: a real video, a real network, real files.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test tells by failing, and why it is skipped"
+)]
+
+#[path = "support/shapes.rs"]
+mod shapes;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use assert_cmd::cargo::CommandCargoExt;
+use serde_json::Value;
+
+/// Frames of the test video, at 25 per second.
+const FRAMES: u64 = 200;
+const FPS: u32 = 25;
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(name)
+}
+
+fn video(folder: &Path) -> PathBuf {
+    let path = folder.join("street.mp4");
+    shapes::write_video(&path, FRAMES, FPS, None);
+    path
+}
+
+fn track(arguments: &[&str], input: &Path, out: &Path) -> Output {
+    Command::cargo_bin("gantryd")
+        .unwrap()
+        .arg("track")
+        .arg(input)
+        .args([
+            "--model",
+            fixture("models/shapes.onnx").to_str().unwrap(),
+            "--out",
+        ])
+        .arg(out)
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn lines(path: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+fn iou(a: &[f32; 4], b: &[f32; 4]) -> f32 {
+    let width = (a[2].min(b[2]) - a[0].max(b[0])).max(0.0);
+    let height = (a[3].min(b[3]) - a[1].max(b[1])).max(0.0);
+    let area = |r: &[f32; 4]| (r[2] - r[0]) * (r[3] - r[1]);
+    width * height / (area(a) + area(b) - width * height)
+}
+
+fn ffprobe_frames(path: &Path) -> Option<u64> {
+    let output = Command::new("ffprobe")
+        .args(["-v", "error", "-count_frames", "-select_streams", "v:0"])
+        .args(["-show_entries", "stream=nb_read_frames", "-of", "csv=p=0"])
+        .arg(path)
+        .output();
+    match output {
+        Ok(output) => String::from_utf8_lossy(&output.stdout)
+            .trim()
+            .trim_end_matches(',')
+            .parse()
+            .ok(),
+        Err(_) => {
+            eprintln!("SKIPPED: ffprobe is not installed, the video is not counted");
+            None
+        }
+    }
+}
+
+#[test]
+fn every_object_keeps_one_identity_behind_the_pole_and_across_the_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = track(&[], &video(folder.path()), folder.path());
+    assert!(output.status.success(), "{}", stderr(&output));
+
+    let movers = shapes::movers();
+    let mut ids_of: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
+    let results = lines(&folder.path().join("street.jsonl"));
+    let frames: Vec<&Value> = results
+        .iter()
+        .filter(|line| line["type"] == "frame")
+        .collect();
+    assert_eq!(frames.len() as u64, FRAMES);
+    for (number, frame) in frames.iter().enumerate() {
+        assert_eq!(frame["seq"], number);
+        let seconds = number as f32 / FPS as f32;
+        for object in shapes::truth(&movers, seconds) {
+            for seen in frame["tracks"].as_array().unwrap() {
+                let b: Vec<f32> = seen["box_px"]
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|v| v.as_f64().unwrap() as f32)
+                    .collect();
+                let is_it = iou(&object.ltrb, &[b[0], b[1], b[2], b[3]]) > 0.6;
+                if is_it
+                    && seen["class"] == shapes::CLASSES[object.class]
+                    && seen["state"] == "confirmed"
+                {
+                    ids_of
+                        .entry(object.id)
+                        .or_default()
+                        .insert(seen["id"].as_u64().unwrap());
+                }
+            }
+        }
+    }
+    let objects: BTreeSet<u64> = ids_of.keys().copied().collect();
+    assert_eq!(objects, movers.iter().map(|mover| mover.id).collect());
+    let ids: BTreeSet<u64> = ids_of.values().flatten().copied().collect();
+    assert_eq!(
+        ids.len(),
+        movers.len(),
+        "one identity per object: {ids_of:?}"
+    );
+    for (object, ids) in &ids_of {
+        assert_eq!(ids.len(), 1, "object {object} had identities {ids:?}");
+    }
+    if let Some(frames) = ffprobe_frames(&folder.path().join("street.mp4")) {
+        assert_eq!(frames, FRAMES);
+    }
+    let summary = String::from_utf8_lossy(&output.stdout).into_owned();
+    for part in [
+        "200 of 200 processed, 0 dropped",
+        "identities",
+        "street.jsonl",
+        "street.mot.txt",
+    ] {
+        assert!(summary.contains(part), "missing {part:?} in\n{summary}");
+    }
+}
+
+#[test]
+fn results_are_the_same_bytes_whatever_the_number_of_workers() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = video(folder.path());
+    let runs = ["1", "2", "5"].map(|workers| {
+        let out = folder.path().join(workers);
+        let output = track(&["--workers", workers, "--no-video"], &input, &out);
+        assert!(output.status.success(), "{}", stderr(&output));
+        ["street.jsonl", "street.mot.txt"].map(|name| std::fs::read(out.join(name)).unwrap())
+    });
+    assert!(runs[0][0].len() > 10_000);
+    assert_eq!(runs[0], runs[1]);
+    assert_eq!(runs[0], runs[2]);
+}
+
+#[test]
+fn only_the_classes_and_frames_asked_for_are_processed() {
+    let folder = tempfile::tempdir().unwrap();
+    let arguments = [
+        "--classes",
+        "truck,person",
+        "--max-frames",
+        "50",
+        "--no-video",
+    ];
+    let output = track(&arguments, &video(folder.path()), folder.path());
+    assert!(output.status.success(), "{}", stderr(&output));
+    let results = lines(&folder.path().join("street.jsonl"));
+    let frames: Vec<&Value> = results
+        .iter()
+        .filter(|line| line["type"] == "frame")
+        .collect();
+    assert_eq!(frames.len(), 50);
+    let classes: BTreeSet<&str> = frames
+        .iter()
+        .flat_map(|frame| frame["tracks"].as_array().unwrap())
+        .map(|track| track["class"].as_str().unwrap())
+        .collect();
+    assert_eq!(classes, ["person", "truck"].into());
+    assert!(!folder.path().join("out/street.mp4").exists());
+}
+
+#[test]
+fn an_unknown_class_is_refused_with_the_nearest_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = track(
+        &["--classes", "trucks"],
+        &video(folder.path()),
+        &folder.path().join("out"),
+    );
+    assert_eq!(output.status.code(), Some(78));
+    let told = stderr(&output);
+    assert!(
+        told.contains("no class \"trucks\", did you mean \"truck\"?"),
+        "{told}"
+    );
+}
+
+#[test]
+fn an_input_that_is_no_video_is_told_and_leaves_earlier_results_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = video(folder.path());
+    let whole = std::fs::read(&good).unwrap();
+    let files: [(&str, &[u8]); 3] = [
+        ("text.mp4", b"this is not a video, whatever its name says\n"),
+        ("empty.mp4", b""),
+        ("headless.mp4", &whole[whole.len() / 3..whole.len() / 2]),
+    ];
+    for (name, bytes) in files {
+        let input = folder.path().join(name);
+        std::fs::write(&input, bytes).unwrap();
+        let results = input.with_extension("jsonl");
+        std::fs::write(&results, "earlier\n").unwrap();
+        let output = track(&[], &input, folder.path());
+        assert_eq!(output.status.code(), Some(1), "{name}: {}", stderr(&output));
+        let told = stderr(&output);
+        assert!(told.contains(name), "{told}");
+        assert!(!told.contains("panicked"), "{told}");
+        assert_eq!(std::fs::read_to_string(&results).unwrap(), "earlier\n");
+    }
+    let output = track(&[], &folder.path().join("absent.mp4"), folder.path());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("absent.mp4"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn one_bad_input_does_not_keep_the_others_from_being_processed() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = video(folder.path());
+    let bad = folder.path().join("bad.mp4");
+    std::fs::write(&bad, "no video").unwrap();
+    let output = Command::cargo_bin("gantryd")
+        .unwrap()
+        .arg("track")
+        .args([&bad, &good])
+        .args(["--no-video", "--max-frames", "10", "--model"])
+        .arg(fixture("models/shapes.onnx"))
+        .arg("--out")
+        .arg(folder.path().join("out"))
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(stderr(&output).contains("bad.mp4"), "{}", stderr(&output));
+    assert_eq!(lines(&folder.path().join("out/street.jsonl")).len(), 11);
+}
+
+#[test]
+fn a_model_that_is_none_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = video(folder.path());
+    let shapes = std::fs::read(fixture("models/shapes.onnx")).unwrap();
+    let files: [(&str, &[u8]); 3] = [
+        ("text.onnx", b"not a model\n"),
+        ("empty.onnx", b""),
+        ("half.onnx", &shapes[..shapes.len() / 2]),
+    ];
+    for (name, bytes) in files {
+        let model = folder.path().join(name);
+        std::fs::write(&model, bytes).unwrap();
+        let output = Command::cargo_bin("gantryd")
+            .unwrap()
+            .args([
+                "track",
+                input.to_str().unwrap(),
+                "--model",
+                model.to_str().unwrap(),
+            ])
+            .current_dir(folder.path())
+            .output()
+            .unwrap();
+        let told = stderr(&output);
+        assert_eq!(output.status.code(), Some(78), "{name}: {told}");
+        assert!(told.contains(name.trim_end_matches(".onnx")), "{told}");
+    }
+}
+
+#[test]
+fn an_output_folder_that_cannot_be_made_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = track(&[], &video(folder.path()), Path::new("/dev/null/out"));
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("creating the output folder /dev/null/out"),
+        "{}",
+        stderr(&output)
+    );
+}
+
+#[test]
+fn a_missing_runtime_is_one_clear_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = video(folder.path());
+    let output = Command::cargo_bin("gantryd")
+        .unwrap()
+        .args([
+            "track",
+            input.to_str().unwrap(),
+            "--model",
+            fixture("models/shapes.onnx").to_str().unwrap(),
+        ])
+        .env("ORT_DYLIB_PATH", "/nowhere/libonnxruntime.so")
+        .current_dir(folder.path())
+        .output()
+        .unwrap();
+    let told = stderr(&output);
+    assert!(!output.status.success());
+    assert!(
+        told.contains("/nowhere/libonnxruntime.so") && told.contains("scripts/setup"),
+        "{told}"
+    );
+}
