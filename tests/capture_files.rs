@@ -1,12 +1,18 @@
 //! Files and folders: every frame arrives once, and bad files end with words for the operator.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test fails by panicking and tells what it skips"
+)]
+
 #[path = "support/camera_run.rs"]
 mod camera_run;
 
 use std::path::Path;
 use std::process::Command;
 
-use camera_run::{options, read_all, video};
+use camera_run::{CameraRun, made_by, options, read_all, video};
 use gantryd::base::{FrameSeq, Pts, RunEnd, RunId, Size, UtcSource};
 use gantryd::capture::Source;
 
@@ -65,13 +71,21 @@ fn assert_every_frame(path: &Path, size: (u32, u32)) {
     assert_eq!(sums.len(), distinct, "{name}: a picture came twice");
 }
 
+/// Name, ffmpeg input, ffmpeg output options, size.
+type Kind = (
+    &'static str,
+    &'static str,
+    &'static [&'static str],
+    (u32, u32),
+);
+
 const TESTSRC: &str = "testsrc2=s=320x180:r=25:d=2";
 
 #[test]
 fn every_frame_of_every_kind_of_file_arrives_once() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
-    let kinds: [(&str, &str, &[&str], (u32, u32)); 15] = [
+    let kinds: [Kind; 15] = [
         ("h264.mp4", TESTSRC, &["-c:v", "libx264"], (320, 180)),
         (
             "h264.mkv",
@@ -144,4 +158,395 @@ fn every_frame_of_every_kind_of_file_arrives_once() {
             assert_every_frame(&path, size);
         }
     }
+}
+
+/// What the operator reads about a file, and why its run ended.
+fn fault_of(path: &Path) -> String {
+    match CameraRun::start(options(Source::File(path.to_owned()))) {
+        Err(error) => error.to_string(),
+        Ok(run) => {
+            let end = run.ended.recv_timeout(camera_run::PATIENCE).unwrap();
+            let (log, _) = run.finish();
+            assert_eq!(log.ends, [(RunId(1), RunEnd::Undecodable)]);
+            assert_eq!(end.frames, 0);
+            end.error.unwrap().to_string()
+        }
+    }
+}
+
+#[test]
+fn files_that_are_no_video_are_refused_in_clear_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let text = folder.join("notes.mp4");
+    std::fs::write(&text, "not a video at all, just words\n".repeat(50)).unwrap();
+    let empty = folder.join("empty.mp4");
+    std::fs::write(&empty, b"").unwrap();
+    let mut cases = vec![
+        (text, "not a video"),
+        (empty, "the file is empty (0 bytes)"),
+        (folder.join("missing.mp4"), "no such file or folder"),
+    ];
+    if let Some(audio) = video(folder, "audio.m4a", "sine=d=1", &["-c:a", "aac"]) {
+        cases.push((audio, "no video stream in it"));
+    }
+    if let Some(whole) = video(folder, "whole.mp4", TESTSRC, &["-c:v", "libx264"]) {
+        // ffmpeg writes the index (moov) at the end: it is cut off.
+        let bytes = std::fs::read(whole).unwrap();
+        let cut = folder.join("cut.mp4");
+        std::fs::write(&cut, &bytes[..bytes.len() / 2]).unwrap();
+        cases.push((cut, "not a video that can be decoded"));
+    }
+    let noise = folder.join("noise.mkv");
+    std::fs::write(
+        &noise,
+        (0..60_000u32)
+            .map(|i| (i.wrapping_mul(2_654_435_761) >> 24) as u8)
+            .collect::<Vec<_>>(),
+    )
+    .unwrap();
+    cases.push((noise, "not a video"));
+    for (path, words) in cases {
+        let fault = fault_of(&path);
+        eprintln!("{fault}");
+        assert!(fault.starts_with(path.to_str().unwrap()), "{fault}");
+        assert!(fault.contains(words), "{fault}, expected {words}");
+    }
+}
+
+#[test]
+fn a_file_cut_in_the_middle_gives_what_it_holds_and_a_named_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    for (name, args) in [
+        (
+            "front.mp4",
+            ["-c:v", "libx264", "-movflags", "+faststart"].as_slice(),
+        ),
+        ("cut.mkv", &["-c:v", "libx264"]),
+        ("cut.ts", &["-c:v", "libx264"]),
+    ] {
+        let Some(path) = video(folder, name, "testsrc2=s=320x180:r=25:d=8", args) else {
+            return;
+        };
+        let bytes = std::fs::read(&path).unwrap();
+        std::fs::write(&path, &bytes[..bytes.len() * 6 / 10]).unwrap();
+        let (log, end, _) = read_all(options(Source::File(path)));
+        eprintln!("{name}: {} frames, {end:?}", log.frames.len());
+        assert!(
+            (80..180).contains(&log.frames.len()),
+            "{name}: {}",
+            log.frames.len()
+        );
+        assert!(
+            matches!(end.reason, RunEnd::EndOfFile | RunEnd::Undecodable),
+            "{end:?}"
+        );
+        assert_eq!(end.error.is_some(), end.reason == RunEnd::Undecodable);
+    }
+}
+
+#[test]
+fn a_rotated_file_stands_upright() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    // Left half black, right half white.
+    let Some(plain) = video(
+        folder,
+        "plain.mp4",
+        "color=black:s=160x90:r=5:d=1,drawbox=x=80:y=0:w=80:h=90:color=white:t=fill",
+        &["-c:v", "libx264"],
+    ) else {
+        return;
+    };
+    let rotated = folder.join("rotated.mp4");
+    // A display matrix of 180°: what was right is shown left.
+    if !made_by(
+        "ffmpeg",
+        &[
+            "-v",
+            "error",
+            "-display_rotation",
+            "180",
+            "-i",
+            plain.to_str().unwrap(),
+            "-c",
+            "copy",
+            rotated.to_str().unwrap(),
+        ],
+    ) {
+        return;
+    }
+    let quarter = folder.join("quarter.mp4");
+    assert!(made_by(
+        "ffmpeg",
+        &[
+            "-v",
+            "error",
+            "-display_rotation",
+            "90",
+            "-i",
+            plain.to_str().unwrap(),
+            "-c",
+            "copy",
+            quarter.to_str().unwrap()
+        ]
+    ));
+    let halves = |path: &Path| read_all(options(Source::File(path.to_owned()))).0.frames[2].clone();
+    let seen = halves(&plain).halves;
+    assert!(seen[0] < 40.0 && seen[1] > 200.0, "{seen:?}");
+    let seen = halves(&rotated).halves;
+    assert!(seen[0] > 200.0 && seen[1] < 40.0, "{seen:?}");
+    let seen = halves(&quarter);
+    assert_eq!(
+        seen.meta.size,
+        Size {
+            width: 90,
+            height: 160
+        }
+    );
+}
+
+#[test]
+fn a_variable_rate_keeps_its_times() {
+    let folder = tempfile::tempdir().unwrap();
+    let frames_kept = "testsrc2=s=320x180:r=30:d=4,select='not(mod(n\\,7))+not(mod(n\\,3))'";
+    if let Some(path) = video(
+        folder.path(),
+        "vfr.mp4",
+        frames_kept,
+        &["-c:v", "libx264", "-fps_mode", "vfr"],
+    ) {
+        assert_every_frame(&path, (320, 180));
+    }
+}
+
+#[test]
+fn the_same_file_twice_gives_the_same_bytes_and_times() {
+    let folder = tempfile::tempdir().unwrap();
+    let Some(path) = video(
+        folder.path(),
+        "a.mp4",
+        TESTSRC,
+        &[
+            "-c:v",
+            "libx264",
+            "-metadata",
+            "creation_time=2023-11-14T22:13:20Z",
+        ],
+    ) else {
+        return;
+    };
+    let read = || {
+        let (log, _, _) = read_all(options(Source::File(path.clone())));
+        log.frames
+            .into_iter()
+            .map(|frame| (frame.meta, frame.checksum))
+            .collect::<Vec<_>>()
+    };
+    let (first, second) = (read(), read());
+    assert_eq!(first, second);
+    // 1 700 000 000 s after 1970; the third frame is 80 ms later.
+    assert_eq!(
+        first[2].0.utc.map(|utc| utc.0),
+        Some(1_700_000_000_080_000_000)
+    );
+    assert_eq!(first[2].0.utc_source, UtcSource::Media);
+}
+
+#[test]
+fn a_folder_of_pictures_is_a_video_at_the_rate_of_its_seqinfo() {
+    for ending in ["jpg", "png"] {
+        let folder = tempfile::tempdir().unwrap();
+        let pictures = folder.path().join("img1");
+        std::fs::create_dir(&pictures).unwrap();
+        std::fs::write(
+            folder.path().join("seqinfo.ini"),
+            "[Sequence]\nframeRate=10\n",
+        )
+        .unwrap();
+        if video(
+            &pictures,
+            &format!("%06d.{ending}"),
+            TESTSRC,
+            &["-frames:v", "12"],
+        )
+        .is_none()
+        {
+            return;
+        }
+        let (log, end, _) = read_all(options(Source::parse(pictures.to_str().unwrap()).unwrap()));
+        assert!(end.error.is_none(), "{end:?}");
+        let times: Vec<u64> = log.frames.iter().map(|frame| frame.meta.pts.0).collect();
+        let expected: Vec<u64> = (0..12).map(|index| index * 100_000_000).collect();
+        assert_eq!(times, expected, "{ending}");
+        assert_eq!(log.frames[0].meta.utc_source, UtcSource::Unknown);
+    }
+}
+
+#[test]
+fn as_many_frames_as_wanted_and_no_more() {
+    let mut options = options(Source::parse("test:ball?size=320x240&frames=50").unwrap());
+    options.max_frames = Some(7);
+    let (log, end, balance) = read_all(options);
+    assert_eq!((log.frames.len(), end.frames, balance.received), (7, 7, 7));
+    assert!(end.error.is_none(), "{end:?}");
+}
+
+#[test]
+fn a_pipeline_of_the_users_own_delivers_frames() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mine.gst");
+    std::fs::write(&path, "# mine\nvideotestsrc num-buffers=9 ! video/x-raw,format=NV12,width=64,height=48 ! appsink name=frames sync=false\n").unwrap();
+    let mut mine = options(Source::parse("test:").unwrap());
+    mine.pipeline = Some(path.clone());
+    let (log, _, _) = read_all(mine.clone());
+    assert_eq!(log.frames.len(), 9);
+    std::fs::write(&path, "videotestsrc ! nosuchthing ! appsink name=frames").unwrap();
+    let error = CameraRun::start(mine).map(|_| ()).unwrap_err().to_string();
+    assert!(
+        error.contains("\"nosuchthing\"") && error.contains("install"),
+        "{error}"
+    );
+}
+
+/// Serves `folder` over HTTP, and at `/mjpeg` its pictures as multipart, until it is dropped.
+struct HttpServer {
+    port: u16,
+    stop: std::sync::Arc<std::sync::atomic::AtomicBool>,
+}
+
+impl HttpServer {
+    fn start(folder: &Path) -> Self {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let (stopped, folder) = (std::sync::Arc::clone(&stop), folder.to_owned());
+        std::thread::Builder::new()
+            .spawn(move || {
+                for stream in listener.incoming().map_while(Result::ok) {
+                    if stopped.load(std::sync::atomic::Ordering::Relaxed) {
+                        return;
+                    }
+                    let folder = folder.clone();
+                    std::thread::Builder::new()
+                        .spawn(move || drop(answer(stream, &folder)))
+                        .unwrap();
+                }
+            })
+            .unwrap();
+        Self { port, stop }
+    }
+}
+
+impl Drop for HttpServer {
+    fn drop(&mut self) {
+        self.stop.store(true, std::sync::atomic::Ordering::Relaxed);
+        drop(std::net::TcpStream::connect(("127.0.0.1", self.port)));
+    }
+}
+
+fn answer(mut stream: std::net::TcpStream, folder: &Path) -> std::io::Result<()> {
+    use std::io::{BufRead, Write};
+    let mut reader = std::io::BufReader::new(stream.try_clone()?);
+    let mut request = String::new();
+    reader.read_line(&mut request)?;
+    let mut header = String::new();
+    while reader.read_line(&mut header)? > 2 {
+        header.clear();
+    }
+    let name = request
+        .split(' ')
+        .nth(1)
+        .unwrap_or("/")
+        .trim_start_matches('/')
+        .to_owned();
+    if name == "mjpeg" {
+        stream.write_all(
+            b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=next\r\n\r\n",
+        )?;
+        for index in (1..=10).cycle() {
+            let picture = std::fs::read(folder.join(format!("{index:06}.jpg")))?;
+            write!(
+                stream,
+                "--next\r\nContent-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n",
+                picture.len()
+            )?;
+            stream.write_all(&picture)?;
+            stream.write_all(b"\r\n")?;
+            // The pace of a camera, which is what is played here.
+            std::thread::park_timeout(std::time::Duration::from_millis(50));
+        }
+        return Ok(());
+    }
+    match std::fs::read(folder.join(name)) {
+        Ok(bytes) => {
+            write!(
+                stream,
+                "HTTP/1.1 200 OK\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+                bytes.len()
+            )?;
+            stream.write_all(&bytes)
+        }
+        Err(_) => stream
+            .write_all(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
+    }
+}
+
+#[test]
+fn mjpeg_and_hls_and_files_come_over_http() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let made = video(folder, "%06d.jpg", TESTSRC, &["-frames:v", "10"]).is_some()
+        && video(
+            folder,
+            "a.mp4",
+            TESTSRC,
+            &["-c:v", "libx264", "-movflags", "+faststart"],
+        )
+        .is_some()
+        && video(
+            folder,
+            "list.m3u8",
+            TESTSRC,
+            &[
+                "-c:v",
+                "libx264",
+                "-g",
+                "25",
+                "-hls_time",
+                "1",
+                "-hls_list_size",
+                "0",
+            ],
+        )
+        .is_some();
+    if !made {
+        return;
+    }
+    let server = HttpServer::start(folder);
+    let at = |name: &str| {
+        options(Source::parse(&format!("http://127.0.0.1:{}/{name}", server.port)).unwrap())
+    };
+    let run = CameraRun::start(at("mjpeg")).unwrap();
+    run.wait_until("MJPEG", camera_run::PATIENCE, |log| log.frames.len() >= 20);
+    assert_eq!(run.status.snapshot().codec.as_deref(), Some("mjpeg"));
+    let (log, _) = run.finish();
+    assert_eq!(log.ends, [(RunId(1), RunEnd::Stopped)]);
+    assert!(
+        log.frames
+            .windows(2)
+            .all(|pair| pair[0].meta.pts < pair[1].meta.pts)
+    );
+
+    // Recordings have an end, and every frame of them counts.
+    for name in ["a.mp4", "list.m3u8"] {
+        let (log, end, balance) = read_all(at(name));
+        assert_eq!(end.reason, RunEnd::EndOfFile, "{name}: {end:?}");
+        assert_eq!((log.frames.len(), balance.dropped), (50, 0), "{name}");
+    }
+    let mut once = at("nothing.mp4");
+    once.backoff = None;
+    let (_, end, _) = read_all(once);
+    assert_eq!(end.reason, RunEnd::NotFound, "{end:?}");
 }

@@ -1,6 +1,12 @@
 //! Against a real RTSP server on loopback: codecs, transports, passwords, TLS, and every way a
 //! camera can be lost.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test fails by panicking and tells what it skips"
+)]
+
 #[path = "support/camera_process.rs"]
 mod camera_process;
 #[path = "support/camera_run.rs"]
@@ -12,7 +18,7 @@ use std::time::{Duration, Instant};
 use camera_process::CameraProcess;
 use camera_run::{CameraRun, PATIENCE, made_by, options};
 use gantryd::base::{RunEnd, RunId, UtcSource};
-use gantryd::capture::{CameraOptions, CameraState, RtspSource, Source, Transport};
+use gantryd::capture::{CameraOptions, CameraState, RawRecord, RtspSource, Source, Transport};
 
 /// Options for the camera at `port`, patient for five seconds.
 fn at(port: u16) -> CameraOptions {
@@ -235,4 +241,201 @@ fn footprint() -> (usize, u64) {
         .and_then(|number| number.parse().ok())
         .unwrap();
     (threads, rss)
+}
+
+#[test]
+fn a_camera_killed_twenty_times_is_back_within_three_seconds_each_time() {
+    const KILLS: usize = 20;
+    /// Frames that show that a connection works.
+    const HEALTHY: usize = 5;
+    let mut camera = CameraProcess::start(&["--gop", "10"]);
+    let port = camera.port;
+    let port_text = port.to_string();
+    let run = CameraRun::start(at(port)).unwrap();
+    run.wait_until("the first frames", PATIENCE, |log| {
+        log.frames.len() >= HEALTHY
+    });
+    let mut slowest = Duration::ZERO;
+    let mut before = (0, 0);
+    for kill in 0..KILLS {
+        camera.kill();
+        let known = run.log.lock().unwrap().ends.len();
+        run.wait_until("the loss", PATIENCE, |log| log.ends.len() > known);
+        let frames = run.frames();
+        camera = CameraProcess::start(&["--gop", "10", "--port", &port_text]);
+        let back = Instant::now();
+        run.wait_until("the return", PATIENCE, |log| log.frames.len() > frames);
+        slowest = slowest.max(back.elapsed());
+        run.wait_until("healthy", PATIENCE, |log| {
+            log.frames.len() >= frames + HEALTHY
+        });
+        if kill == 2 {
+            before = footprint();
+        }
+    }
+    let after = footprint();
+    eprintln!("slowest return {slowest:?}, threads and KiB {before:?} -> {after:?}");
+    assert!(slowest < Duration::from_secs(3), "{slowest:?}");
+    // Other tests of this program run beside this one: their threads come and go.
+    assert!(after.0 <= before.0 + 40, "{before:?} -> {after:?}");
+    assert!(after.1 < before.1 + 80_000, "{before:?} -> {after:?}");
+    let (log, balance) = run.finish();
+    assert_eq!(balance.unaccounted, 0);
+    assert!(log.ends.len() > KILLS);
+    let lost = |reason| {
+        matches!(
+            reason,
+            RunEnd::ConnectionLost | RunEnd::EndOfStream | RunEnd::Unreachable
+        )
+    };
+    assert!(
+        log.ends[..log.ends.len() - 1]
+            .iter()
+            .all(|(_, reason)| lost(*reason)),
+        "{:?}",
+        log.ends
+    );
+    for pair in log.ends.windows(2) {
+        assert_eq!(pair[1].0.0, pair[0].0.0 + 1, "every run ends once");
+    }
+}
+
+#[test]
+fn a_dead_camera_costs_the_others_nothing() {
+    let cameras: Vec<_> = (0..4)
+        .map(|_| CameraProcess::start(&["--gop", "10"]))
+        .collect();
+    let runs: Vec<_> = cameras
+        .iter()
+        .map(|camera| {
+            // What is asked is whether capture loses frames, not whether this test keeps up.
+            let mut options = at(camera.port);
+            options.lossless = true;
+            CameraRun::start(options).unwrap()
+        })
+        .collect();
+    for run in &runs {
+        run.wait_until("frames of all", PATIENCE, |log| log.frames.len() >= 10);
+    }
+    let mut cameras = cameras;
+    cameras.remove(0).kill();
+    runs[0].wait_until("the loss", PATIENCE, |log| !log.ends.is_empty());
+    let counts: Vec<usize> = runs.iter().map(CameraRun::frames).collect();
+    for (run, count) in runs.iter().zip(&counts).skip(1) {
+        run.wait_until("three seconds more", PATIENCE, |log| {
+            log.frames.len() >= count + 75
+        });
+    }
+    for (index, run) in runs.into_iter().enumerate() {
+        let (log, balance) = run.finish();
+        if index > 0 {
+            assert_eq!(log.ends, [(RunId(1), RunEnd::Stopped)]);
+            assert_eq!(balance.dropped, 0, "camera {index}");
+            for pair in log.frames.windows(2) {
+                let step = pair[1].meta.pts.secs_since(pair[0].meta.pts);
+                // 25 frames per second: a missing frame would be a step of 80 ms.
+                assert!(step < 0.06, "camera {index}: step {step}");
+            }
+        }
+    }
+}
+
+#[test]
+fn stop_ends_every_state_of_a_camera_at_once() {
+    let frozen = TcpListener::bind("127.0.0.1:0").unwrap();
+    let camera = CameraProcess::start(&[]);
+    let closed = TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port();
+    for port in [frozen.local_addr().unwrap().port(), camera.port, closed] {
+        let run = CameraRun::start(at(port)).unwrap();
+        let known = run.status.clone();
+        run.wait_until("it has begun", PATIENCE, |_| known.snapshot().run.is_some());
+        let began = Instant::now();
+        run.finish();
+        assert!(
+            began.elapsed() < Duration::from_secs(1),
+            "{:?}",
+            began.elapsed()
+        );
+    }
+}
+
+/// Pictures in a file that can be decoded, by ffprobe.
+fn decodable(path: &std::path::Path) -> usize {
+    let output = std::process::Command::new("ffprobe")
+        .args([
+            "-v",
+            "error",
+            "-select_streams",
+            "v:0",
+            "-count_frames",
+            "-show_entries",
+            "stream=nb_read_frames",
+            "-of",
+            "csv=p=0",
+        ])
+        .arg(path)
+        .output()
+        .unwrap();
+    String::from_utf8_lossy(&output.stdout)
+        .trim()
+        .parse()
+        .unwrap_or(0)
+}
+
+#[test]
+fn what_the_camera_sent_is_kept_in_segments_that_play() {
+    for codec in ["h264", "h265"] {
+        let camera = CameraProcess::start(&["--gop", "10", "--codec", codec]);
+        let folder = tempfile::tempdir().unwrap();
+        let mut options = at(camera.port);
+        options.raw = Some(RawRecord {
+            folder: folder.path().join("raw"),
+            segment_secs: 1,
+        });
+        let run = CameraRun::start(options).unwrap();
+        run.wait_until("three seconds", PATIENCE, |log| log.frames.len() >= 75);
+        let (log, _) = run.finish();
+        let mut segments: Vec<_> = std::fs::read_dir(folder.path().join("raw"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .collect();
+        segments.sort();
+        assert!(segments.len() >= 3, "{segments:?}");
+        let pictures: Vec<usize> = segments.iter().map(|path| decodable(path)).collect();
+        eprintln!("{codec}: {pictures:?} of {}", log.frames.len());
+        let sum: usize = pictures.iter().sum();
+        assert!(pictures.iter().all(|count| *count > 0), "{pictures:?}");
+        assert!(
+            sum + 3 >= log.frames.len(),
+            "{pictures:?} of {}",
+            log.frames.len()
+        );
+    }
+}
+
+#[test]
+fn a_raw_recording_that_fails_costs_no_frame() {
+    let camera = CameraProcess::start(&["--gop", "10"]);
+    let folder = tempfile::tempdir().unwrap();
+    let taken_away = folder.path().join("raw");
+    // A folder that cannot be made, and one that is gone when the next segment begins.
+    for folder in ["/dev/full", taken_away.to_str().unwrap()] {
+        let mut options = at(camera.port);
+        options.lossless = true;
+        options.raw = Some(RawRecord {
+            folder: folder.into(),
+            segment_secs: 1,
+        });
+        let run = CameraRun::start(options).unwrap();
+        run.wait_until("frames", PATIENCE, |log| log.frames.len() >= 10);
+        std::fs::remove_dir_all(&taken_away).ok();
+        run.wait_until("more frames", PATIENCE, |log| log.frames.len() >= 80);
+        let (log, balance) = run.finish();
+        assert_eq!(log.ends, [(RunId(1), RunEnd::Stopped)]);
+        assert_eq!(balance.dropped, 0);
+    }
 }

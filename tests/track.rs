@@ -27,7 +27,8 @@ fn fixture(name: &str) -> PathBuf {
 }
 
 fn video(folder: &Path) -> PathBuf {
-    let path = folder.join("street.mp4");
+    std::fs::create_dir_all(folder.join("in")).unwrap();
+    let path = folder.join("in/street.mp4");
     shapes::write_video(&path, FRAMES, FPS, None);
     path
 }
@@ -57,6 +58,11 @@ fn lines(path: &Path) -> Vec<Value> {
     text.lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect()
+}
+
+fn box_of(track: &Value) -> [f32; 4] {
+    let edges = track["box_px"].as_array().unwrap();
+    [0, 1, 2, 3].map(|edge| edges[edge].as_f64().unwrap() as f32)
 }
 
 fn iou(a: &[f32; 4], b: &[f32; 4]) -> f32 {
@@ -92,7 +98,8 @@ fn every_object_keeps_one_identity_behind_the_pole_and_across_the_other() {
     assert!(output.status.success(), "{}", stderr(&output));
 
     let movers = shapes::movers();
-    let mut ids_of: BTreeMap<u64, BTreeSet<u64>> = BTreeMap::new();
+    // How often each identity lay on each object. Where two objects cross, both may count.
+    let mut seen_as: BTreeMap<u64, BTreeMap<u64, u64>> = BTreeMap::new();
     let results = lines(&folder.path().join("street.jsonl"));
     let frames: Vec<&Value> = results
         .iter()
@@ -101,39 +108,46 @@ fn every_object_keeps_one_identity_behind_the_pole_and_across_the_other() {
     assert_eq!(frames.len() as u64, FRAMES);
     for (number, frame) in frames.iter().enumerate() {
         assert_eq!(frame["seq"], number);
-        let seconds = number as f32 / FPS as f32;
-        for object in shapes::truth(&movers, seconds) {
-            for seen in frame["tracks"].as_array().unwrap() {
-                let b: Vec<f32> = seen["box_px"]
-                    .as_array()
-                    .unwrap()
-                    .iter()
-                    .map(|v| v.as_f64().unwrap() as f32)
-                    .collect();
-                let is_it = iou(&object.ltrb, &[b[0], b[1], b[2], b[3]]) > 0.6;
-                if is_it
-                    && seen["class"] == shapes::CLASSES[object.class]
-                    && seen["state"] == "confirmed"
-                {
-                    ids_of
-                        .entry(object.id)
-                        .or_default()
-                        .insert(seen["id"].as_u64().unwrap());
-                }
+        let confirmed = |track: &&Value| track["state"] == "confirmed";
+        let tracks: Vec<&Value> = frame["tracks"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(confirmed)
+            .collect();
+        for object in shapes::truth(&movers, number as f32 / FPS as f32) {
+            let class = shapes::CLASSES[object.class];
+            let is_it = |track: &&&Value| {
+                track["class"] == class && iou(&object.ltrb, &box_of(track)) > 0.6
+            };
+            for track in tracks.iter().filter(is_it) {
+                let id = track["id"].as_u64().unwrap();
+                *seen_as.entry(object.id).or_default().entry(id).or_default() += 1;
             }
         }
     }
-    let objects: BTreeSet<u64> = ids_of.keys().copied().collect();
+    let objects: BTreeSet<u64> = seen_as.keys().copied().collect();
     assert_eq!(objects, movers.iter().map(|mover| mover.id).collect());
-    let ids: BTreeSet<u64> = ids_of.values().flatten().copied().collect();
-    assert_eq!(
-        ids.len(),
-        movers.len(),
-        "one identity per object: {ids_of:?}"
-    );
-    for (object, ids) in &ids_of {
-        assert_eq!(ids.len(), 1, "object {object} had identities {ids:?}");
+    let mut owners = BTreeSet::new();
+    for (object, ids) in &seen_as {
+        let all: u64 = ids.values().sum();
+        let (id, most) = ids.iter().max_by_key(|(_, count)| **count).unwrap();
+        assert!(
+            most * 10 >= all * 9,
+            "object {object} had identities {ids:?}"
+        );
+        owners.insert(*id);
     }
+    let ids: BTreeSet<u64> = seen_as
+        .values()
+        .flat_map(|ids| ids.keys().copied())
+        .collect();
+    assert_eq!(ids, owners, "one identity per object: {seen_as:?}");
+    assert_eq!(
+        owners.len(),
+        movers.len(),
+        "one identity per object: {seen_as:?}"
+    );
     if let Some(frames) = ffprobe_frames(&folder.path().join("street.mp4")) {
         assert_eq!(frames, FRAMES);
     }
@@ -188,6 +202,21 @@ fn only_the_classes_and_frames_asked_for_are_processed() {
         .collect();
     assert_eq!(classes, ["person", "truck"].into());
     assert!(!folder.path().join("out/street.mp4").exists());
+}
+
+#[test]
+fn an_input_is_never_overwritten_by_its_own_output() {
+    let folder = tempfile::tempdir().unwrap();
+    let input = video(folder.path());
+    let before = std::fs::read(&input).unwrap();
+    let output = track(&[], &input, input.parent().unwrap());
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        stderr(&output).contains("would overwrite its own input; name another --out"),
+        "{}",
+        stderr(&output)
+    );
+    assert_eq!(std::fs::read(&input).unwrap(), before);
 }
 
 #[test]

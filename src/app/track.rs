@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
 use super::cli::TrackArgs;
@@ -73,12 +73,12 @@ pub fn run(args: &TrackArgs) -> anyhow::Result<()> {
         .into_iter()
         .partition(|input| input.camera.source.is_live());
 
-    let mut failed = Vec::new();
+    let mut failed: Vec<anyhow::Error> = Vec::new();
     for input in files {
         if shared.signals.came() {
             break;
         }
-        collect(&mut failed, shared.process(input));
+        failed.extend(shared.process(input).err());
     }
     std::thread::scope(|scope| {
         let running: Vec<_> = live
@@ -87,21 +87,19 @@ pub fn run(args: &TrackArgs) -> anyhow::Result<()> {
             .collect();
         for input in running {
             match input.join() {
-                Ok(result) => collect(&mut failed, result),
-                Err(_) => failed.push("a thread panicked".to_owned()),
+                Ok(result) => failed.extend(result.err()),
+                Err(_) => failed.push(anyhow!("a thread panicked; this is a bug in gantryd")),
             }
         }
     });
-    if failed.is_empty() {
+    let Some(last) = failed.pop() else {
         return Ok(());
+    };
+    for error in failed {
+        // A closed stderr leaves nobody to tell.
+        drop(writeln!(std::io::stderr(), "gantryd: {error:#}"));
     }
-    bail!("{}", failed.join("\n"));
-}
-
-fn collect(failed: &mut Vec<String>, result: anyhow::Result<()>) {
-    if let Err(error) = result {
-        failed.push(format!("{error:#}"));
-    }
+    Err(last)
 }
 
 /// The inputs as cameras; inputs of one name get `-2`, `-3`, … so that no result is overwritten.
@@ -148,6 +146,7 @@ struct Job<'a> {
 
 impl Shared<'_> {
     fn process(&self, input: Input) -> anyhow::Result<()> {
+        self.refuse_overwriting(&input)?;
         let started = Instant::now();
         let cpu_before = process_cpu_time();
         let metrics = Metrics::new();
@@ -225,6 +224,29 @@ impl Shared<'_> {
             Some(error) => Err(error.into()),
             None => Ok(()),
         }
+    }
+
+    /// An input that is read and written at once would be destroyed.
+    fn refuse_overwriting(&self, input: &Input) -> anyhow::Result<()> {
+        let Source::File(file) = &input.camera.source else {
+            return Ok(());
+        };
+        let outputs = ["mp4", "jsonl", "mot.txt"].map(|end| self.output(&input.stem, end));
+        let same = |output: &PathBuf| {
+            let (output, file) = (output.canonicalize(), file.canonicalize());
+            matches!((output, file), (Ok(output), Ok(file)) if output == file)
+        };
+        match outputs.iter().find(|output| same(output)) {
+            Some(output) => bail!(
+                "{} would overwrite its own input; name another --out",
+                output.display()
+            ),
+            None => Ok(()),
+        }
+    }
+
+    fn output(&self, stem: &str, end: &str) -> PathBuf {
+        self.args.out.join(format!("{stem}.{end}"))
     }
 
     /// Waits for the end of the input, showing progress and handing on a signal.
@@ -324,7 +346,7 @@ impl Shared<'_> {
         } else {
             RecordPace::Live
         };
-        let path = self.args.out.join(format!("{}.mp4", job.stem));
+        let path = self.output(job.stem, "mp4");
         let mut options = RecordOptions::new(RecordTarget::File(path), pace);
         options.encoder = resolve::encoder(self.args.encoder);
         let recorder = Recorder::new(
@@ -350,9 +372,8 @@ impl Shared<'_> {
             .map(|segment| ("video".to_owned(), shown(segment.path.clone())))
             .collect();
         if frames > 0 {
-            let path = |end: &str| shown(self.args.out.join(format!("{stem}.{end}")));
-            files.push(("results".to_owned(), path("jsonl")));
-            files.push(("MOT text".to_owned(), path("mot.txt")));
+            files.push(("results".to_owned(), shown(self.output(stem, "jsonl"))));
+            files.push(("MOT text".to_owned(), shown(self.output(stem, "mot.txt"))));
         }
         files
     }

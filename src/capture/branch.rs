@@ -10,12 +10,13 @@ use gstreamer as gst;
 use gstreamer::glib;
 use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
+use tracing::warn;
 
 use super::codecs::{chain_for, codec_of, is_video, is_wanted};
 use super::description::{decode_bin, is_bursty};
 use super::outlet::{Delivery, Outlet};
 use super::session::SessionEvent;
-use super::{CameraOptions, CaptureError, Source, StatusHandle};
+use super::{CameraOptions, CaptureError, Source, StatusHandle, raw};
 use crate::base::UtcNanos;
 
 /// Threads of a software decoder of a live source: frame threads would each hold a frame back.
@@ -121,12 +122,15 @@ impl Branch {
 
     fn on_pad(&self, pipeline: &gst::Pipeline, pad: &gst::Pad) {
         let caps = pad.current_caps().unwrap_or_else(|| pad.query_caps(None));
-        let wanted = if self.progress_is_live() {
+        let wanted = if self.is_live() {
             is_wanted(&caps, self.options.codec)
         } else {
             is_video(&caps)
         };
-        if !wanted || self.linked.swap(true, Ordering::AcqRel) {
+        if !wanted {
+            return self.tell(SessionEvent::OtherFound);
+        }
+        if self.linked.swap(true, Ordering::AcqRel) {
             return;
         }
         match self.link(pipeline, pad, &caps) {
@@ -135,7 +139,7 @@ impl Branch {
         }
     }
 
-    fn progress_is_live(&self) -> bool {
+    fn is_live(&self) -> bool {
         self.options.source.is_live()
     }
 
@@ -145,7 +149,7 @@ impl Branch {
         pad: &gst::Pad,
         caps: &gst::Caps,
     ) -> Result<(), CaptureError> {
-        let default = if self.progress_is_live() {
+        let default = if self.is_live() {
             LIVE_THREADS
         } else {
             FILE_THREADS
@@ -173,6 +177,10 @@ impl Branch {
             .ok_or_else(|| self.fault("decoding has no entry"))?;
         bin.sync_state_with_parent()
             .map_err(|error| self.fault(&error.to_string()))?;
+        if let Err(error) = raw::attach(&bin, &chain.codec, &self.options) {
+            self.tell(SessionEvent::Warning(error.to_string()));
+            warn!(camera = %self.options.id, %error, "raw recording is off, frames go on");
+        }
         pad.link(&entry)
             .map_err(|error| self.fault(&format!("{error} between stream and decoder")))?;
         Ok(())
@@ -213,7 +221,7 @@ impl Branch {
         if element.has_property_with_type("max-threads", i32::static_type())
             && element.property::<i32>("max-threads") == 0
         {
-            let default = if self.progress_is_live() {
+            let default = if self.is_live() {
                 LIVE_THREADS
             } else {
                 FILE_THREADS
@@ -243,7 +251,7 @@ impl Taker {
     }
 
     fn take(&mut self, sink: &gst_app::AppSink) -> Result<gst::FlowSuccess, gst::FlowError> {
-        let sample = sink.pull_sample().map_err(|_| gst::FlowError::Eos)?;
+        let sample = sink.pull_sample().or(Err(gst::FlowError::Eos))?;
         let is_first = !std::mem::replace(&mut self.has_first, true);
         if is_first {
             self.before_first(sink);

@@ -63,13 +63,7 @@ pub(super) fn decode_bin(depay: &str, decoder: &str, sync: bool) -> Result<gst::
     ])?;
     let bin = gst::parse::bin_from_description(&text, false)
         .map_err(|error| parse_fault("capture-decode.gst", &error))?;
-    // Not left to the parser: a decoder found later leaves other ends open as well.
-    let entry = bin
-        .by_name("entry")
-        .and_then(|entry| entry.static_pad("sink"));
-    let ghost = entry.and_then(|pad| gst::GhostPad::builder_with_target(&pad).ok());
-    let added = ghost.is_some_and(|ghost| bin.add_pad(&ghost.name("sink").build()).is_ok());
-    if added {
+    if add_entry(&bin, "entry").is_some() {
         Ok(bin)
     } else {
         Err(CaptureError::Pipeline {
@@ -77,6 +71,18 @@ pub(super) fn decode_bin(depay: &str, decoder: &str, sync: bool) -> Result<gst::
             reason: "it needs an element named entry".to_owned(),
         })
     }
+}
+
+/// Makes the sink of the element `name` the way into `bin`. Not left to the parser: it would open
+/// every loose end, also those of elements that link themselves later.
+pub(super) fn add_entry(bin: &gst::Bin, name: &str) -> Option<gst::GhostPad> {
+    let pad = bin.by_name(name)?.static_pad("sink")?;
+    let ghost = gst::GhostPad::builder_with_target(&pad)
+        .ok()?
+        .name("sink")
+        .build();
+    bin.add_pad(&ghost).ok()?;
+    Some(ghost)
 }
 
 /// Checks a source as far as that is possible without opening a stream.

@@ -3,7 +3,11 @@
 //! One camera is one `cap-<n>` thread (`supervisor`), which opens one connection after another
 //! (`session`). A session fills a text of `pipelines/` (`description`), watches its bus and the age
 //! of its last frame, and names why it ended (`ending`). Frames leave on GStreamer's own streaming
-//! threads (`frames`), numbered and divided into runs by `sequence`.
+//! threads (`frames`, `outlet`), numbered and divided into runs by `sequence`.
+//!
+//! Threads a camera adds, by the names Linux shows: `cap-<n>`, which sleeps; GStreamer's own,
+//! named `<element>:<pad>`, of which `decode:src` decodes and puts frames into the inbox and
+//! `raw:src` writes raw segments; a frame-threaded software decoder adds `av:<codec>:…` for files.
 
 mod branch;
 mod codecs;
@@ -14,6 +18,8 @@ mod frames;
 mod images;
 mod options;
 mod outlet;
+mod raw;
+mod reach;
 mod sequence;
 mod session;
 mod source;

@@ -81,7 +81,8 @@ impl Default for Backoff {
     }
 }
 
-/// Keeps what the camera sent, not decoded and not re-encoded.
+/// Keeps what the camera sent (H.264 and H.265), not decoded and not re-encoded, as
+/// `<camera>_<yyyymmddThhmmssZ>_raw.mp4`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RawRecord {
     /// Where the segments go.

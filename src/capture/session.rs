@@ -13,7 +13,8 @@ use super::branch::Branch;
 use super::description::source_pipeline;
 use super::ending::{NO_VIDEO, Progress, Report};
 use super::outlet::{Outlet, UtcRule};
-use super::{CameraOptions, CaptureError, StatusHandle};
+use super::reach::Door;
+use super::{CameraOptions, CaptureError, StatusHandle, raw};
 use crate::base::{RunEnd, Stop};
 
 /// Messages of one connection that may wait; more are of no use, the first decides.
@@ -24,6 +25,10 @@ const ERROR_WAIT: Duration = Duration::from_secs(2);
 
 /// The longest sleep of the watch.
 const TICK: Duration = Duration::from_millis(500);
+
+/// A file that nobody reads any more for so many ticks has failed without a word: an error that a
+/// demuxer reports in the instant it is plugged in can be lost.
+const IDLE_TICKS: u32 = 3;
 
 /// What the streaming threads and the bus tell the session.
 #[derive(Debug)]
@@ -36,6 +41,10 @@ pub(super) enum SessionEvent {
     EndOfStream,
     /// A video stream was found and its decoder built.
     VideoFound,
+    /// The raw recording failed; frames go on.
+    RawFailed(String),
+    /// A stream that is no video, or not the one wanted, was found.
+    OtherFound,
     /// Decoding cannot be built.
     Fault(CaptureError),
     /// All streams are known and none is video.
@@ -115,10 +124,11 @@ impl Session<'_> {
             }
         };
         let mut ended = match pipeline.set_state(gst::State::Playing) {
-            Ok(_) => self.watch(&events),
+            Ok(_) => self.watch(&events, &pipeline),
             Err(_) => self.after_refusal(&events),
         };
         self.outlet.close();
+        raw::close(&pipeline, &self.options.id);
         if let Err(error) = pipeline.set_state(gst::State::Null) {
             warn!(camera = %self.options.id, %error, "shutting the pipeline down");
         }
@@ -167,18 +177,28 @@ impl Session<'_> {
         self.failed(reason, "the pipeline does not start".to_owned())
     }
 
-    fn watch(&mut self, events: &Receiver<SessionEvent>) -> Ended {
+    fn watch(&mut self, events: &Receiver<SessionEvent>, pipeline: &gst::Pipeline) -> Ended {
+        let mut idle_ticks = 0;
         loop {
             let wait = match self.overdue() {
                 Ok(left) => left.min(TICK),
                 Err(ended) => return *ended,
             };
             select! {
-                recv(events) -> event => if let Some(ended) = event.ok().and_then(|event| self.handle(event)) {
-                    return ended;
+                recv(events) -> event => match event {
+                    Ok(SessionEvent::RawFailed(reason)) => raw::detach(pipeline, &self.options.id, &reason),
+                    Ok(event) => if let Some(ended) = self.handle(event) {
+                        return ended;
+                    },
+                    Err(_) => {}
                 },
                 recv(self.stop.channel()) -> _ => return self.ended(RunEnd::Stopped, None),
-                default(wait) => {}
+                default(wait) => if self.recorded.load(Ordering::Acquire) {
+                    idle_ticks = if is_read(pipeline) { 0 } else { idle_ticks + 1 };
+                    if idle_ticks == IDLE_TICKS {
+                        return self.gone_quiet();
+                    }
+                }
             }
         }
     }
@@ -212,10 +232,15 @@ impl Session<'_> {
         match event {
             SessionEvent::Error(report) => {
                 self.progress.has_frame = self.outlet.last_frame().is_some();
-                let (reason, words) = report.classify(self.progress);
+                let (reason, mut words) = report.classify(self.progress);
+                let door = Door::of(&self.options.source);
+                if let (RunEnd::Unreachable, Some(door)) = (reason, door) {
+                    words = door.words();
+                }
                 debug!(camera = %self.options.id, detail = self.options.source.redact(&report.debug), "GStreamer error");
                 Some(self.failed(reason, words))
             }
+            SessionEvent::RawFailed(_) => None,
             SessionEvent::Warning(text) => {
                 debug!(camera = %self.options.id, detail = self.options.source.redact(&text), "GStreamer warning");
                 self.warning = Some(text);
@@ -226,6 +251,10 @@ impl Session<'_> {
                 self.progress.has_stream = true;
                 self.progress.has_video = true;
                 self.video_since = Some(Instant::now());
+                None
+            }
+            SessionEvent::OtherFound => {
+                self.progress.has_stream = true;
                 None
             }
             SessionEvent::Fault(error) => Some(self.ended(RunEnd::Undecodable, Some(error))),
@@ -252,6 +281,15 @@ impl Session<'_> {
                 Some(ended)
             }
         }
+    }
+
+    fn gone_quiet(&self) -> Ended {
+        let words = if self.progress.has_video {
+            "damaged, cannot be decoded any further"
+        } else {
+            "not a video that can be decoded"
+        };
+        self.failed(RunEnd::Undecodable, words.to_owned())
     }
 
     fn at_end_of_stream(&self) -> Ended {
@@ -297,9 +335,22 @@ impl Session<'_> {
     }
 }
 
+/// True while any thread of the pipeline works.
+fn is_read(pipeline: &gst::Pipeline) -> bool {
+    pipeline
+        .iterate_recurse()
+        .into_iter()
+        .flatten()
+        .flat_map(|element| element.pads())
+        .any(|pad| pad.task_state() == gst::TaskState::Started)
+}
+
 /// Hands a message of the bus on; runs on whatever thread posted it.
 fn forward(message: &gst::Message, events: &Sender<SessionEvent>) {
     let event = match message.view() {
+        gst::MessageView::Error(error) if raw::is_from_raw(message) => {
+            SessionEvent::RawFailed(error.error().message().to_owned())
+        }
         gst::MessageView::Error(error) => SessionEvent::Error(Report::from_message(error)),
         gst::MessageView::Warning(warning) => {
             let error = warning.error();

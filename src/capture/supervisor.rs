@@ -1,6 +1,5 @@
 //! One camera's life: run, classify the end, back off, next run.
 
-use std::net::{IpAddr, SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,18 +8,13 @@ use tracing::{error, info, warn};
 
 use super::description::check;
 use super::outlet::Outlet;
+use super::reach::Door;
 use super::session;
-use super::{
-    Backoff, CameraEnd, CameraOptions, CameraState, CaptureError, HttpSource, RtspSource, Source,
-    StatusHandle,
-};
+use super::{Backoff, CameraEnd, CameraOptions, CameraState, CaptureError, StatusHandle};
 use crate::base::{FromCamera, Inbox, Metrics, RunEnd, Stop, Worker};
 
 /// How often a host that refused the connection is knocked at while waiting.
 const KNOCK_EVERY: Duration = Duration::from_secs(1);
-
-/// How long one knock may take; stop waits for it.
-const KNOCK_TIMEOUT: Duration = Duration::from_millis(300);
 
 /// A running camera.
 #[derive(Debug)]
@@ -133,9 +127,11 @@ impl Supervisor {
     fn wait(&self, wait: Duration, reason: RunEnd) -> bool {
         self.status
             .update(|status| status.state = CameraState::Waiting);
+        // An open door that lets nobody in is not knocked at: that is no matter of being away.
         let door = (reason == RunEnd::Unreachable)
-            .then(|| door_of(&self.options.source))
-            .flatten();
+            .then(|| Door::of(&self.options.source))
+            .flatten()
+            .filter(|door| door.knock().is_err());
         let deadline = Instant::now() + wait;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -145,27 +141,11 @@ impl Supervisor {
             if Instant::now() >= deadline {
                 return false;
             }
-            if door.is_some_and(|door| TcpStream::connect_timeout(&door, KNOCK_TIMEOUT).is_ok()) {
+            if door.is_some_and(|door| door.knock().is_ok()) {
                 return false;
             }
         }
     }
-}
-
-/// Where the source listens, if its host is an address (looking a name up could block).
-fn door_of(source: &Source) -> Option<SocketAddr> {
-    let (uri, default_port) = match source {
-        Source::Rtsp(RtspSource { uri, .. }) => {
-            (uri, if uri.scheme() == "rtsps" { 322 } else { 554 })
-        }
-        Source::Http(HttpSource { uri, .. }) => {
-            (uri, if uri.scheme() == "https" { 443 } else { 80 })
-        }
-        _ => return None,
-    };
-    let host = uri.host_str()?.trim_matches(['[', ']']);
-    let address: IpAddr = host.parse().ok()?;
-    Some(SocketAddr::new(address, uri.port().unwrap_or(default_port)))
 }
 
 /// The waits between runs: doubling, with jitter, anew after a run with frames.
@@ -221,13 +201,5 @@ mod tests {
         let mut waits = Waits::new(Backoff::default());
         assert!(within(waits.after(RunEnd::Unauthorized, false), 30.0));
         assert!(within(waits.after(RunEnd::NotFound, false), 30.0));
-    }
-
-    #[test]
-    fn a_camera_listens_where_its_uri_says() {
-        let door = |text| door_of(&Source::parse(text).unwrap()).map(|door| door.to_string());
-        assert_eq!(door("rtsp://10.0.0.5/1").as_deref(), Some("10.0.0.5:554"));
-        assert_eq!(door("rtsps://[::1]:8322/1").as_deref(), Some("[::1]:8322"));
-        assert_eq!(door("rtsp://camera.example/1"), None);
     }
 }

@@ -20,7 +20,7 @@ from onnx import TensorProto, helper, numpy_helper
 HEIGHT, WIDTH = 192, 320
 ROWS_PER_CLASS = 100
 # A shape of which less can be seen is not detected.
-LEAST_VISIBLE = 0.6
+LEAST_VISIBLE = 0.8
 # Width and height in model pixels (half of frame pixels), index of the own colour channel.
 SHAPES = [("person", 12, 32, 0), ("car", 36, 20, 1), ("truck", 56, 28, 2)]
 

@@ -50,7 +50,7 @@ pub struct CameraRun {
 }
 
 /// The longest any single step of a test may take.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(20);
 
 pub fn options(source: Source) -> CameraOptions {
     CameraOptions::new(CameraId::new("cam"), source)

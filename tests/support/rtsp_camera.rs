@@ -241,7 +241,8 @@ fn read_pictures(file: &str, parser: &str) -> anyhow::Result<Pictures> {
         "filesrc name=file ! parsebin ! {parser} ! video/x-h264,stream-format=byte-stream,alignment=au;video/x-h265,stream-format=byte-stream,alignment=au;image/jpeg ! appsink name=pictures sync=false"
     ))?
     .downcast::<gst::Pipeline>()
-    .map_err(|_| anyhow::anyhow!("no pipeline"))?;
+    .ok()
+    .context("no pipeline")?;
     pipeline
         .by_name("file")
         .context("file")?

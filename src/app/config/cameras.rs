@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use url::Url;
 
-use super::reader::{Section, quoted};
+use super::reader::Section;
+use super::words::quoted;
 use super::{Auto, DetectConfig};
 use crate::base::{CameraId, Secret, redact_uri};
 

@@ -8,8 +8,11 @@
 mod choices;
 
 mod cameras;
+mod nearest;
+mod perception;
 mod reader;
 mod sections;
+mod words;
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -18,9 +21,10 @@ use std::path::{Path, PathBuf};
 use reader::Reader;
 
 pub use cameras::{CameraConfig, CameraUri, Codec, Credentials, Decode, Transport};
+pub use perception::{DetectConfig, ModelRef, Provider, TrackConfig};
 pub use sections::{
-    DetectConfig, Encoder, Listen, LogConfig, LogFormat, LogLevel, MetricsConfig, ModelRef,
-    OutputConfig, Provider, RecordConfig, ServiceConfig, TrackConfig,
+    Encoder, Listen, LogConfig, LogFormat, LogLevel, MetricsConfig, OutputConfig, RecordConfig,
+    ServiceConfig,
 };
 
 /// A value that gantryd chooses unless the operator did.

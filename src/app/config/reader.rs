@@ -12,11 +12,10 @@ use std::time::Duration;
 
 use toml::{Table, Value};
 
+use super::nearest::nearest;
+use super::words::shown;
 use super::{Auto, Fault};
 use crate::base::redact_text;
-
-/// Longest text of a value that is quoted in a fault.
-const QUOTED_CHARS: usize = 60;
 
 /// What all sections of one document share.
 #[derive(Debug, Default)]
@@ -376,19 +375,6 @@ fn joined(path: &str, key: &str) -> String {
     }
 }
 
-/// The known key that `key` was probably meant to be.
-fn nearest<'k>(key: &str, known: &[&'k str]) -> Option<&'k str> {
-    let distance = |candidate: &&str| strsim::damerau_levenshtein(key, candidate);
-    let close = known
-        .iter()
-        .copied()
-        .min_by_key(distance)
-        .filter(|candidate| distance(candidate) <= 1.max(candidate.len() / 3));
-    // `stall` for `stall_secs`: far in letters, but clear.
-    let begins = |candidate: &&str| candidate.starts_with(key) || key.starts_with(*candidate);
-    close.or_else(|| known.iter().copied().find(begins))
-}
-
 fn integer_in(value: &Value, range: &RangeInclusive<u32>) -> Option<u32> {
     let integer = u32::try_from(value.as_integer()?).ok()?;
     range.contains(&integer).then_some(integer)
@@ -406,26 +392,6 @@ fn number_in(value: &Value, range: &RangeInclusive<f64>) -> Option<f64> {
 
 fn is_number(value: &Value) -> bool {
     value.is_integer() || value.is_float()
-}
-
-/// A value as quoted in a fault: short, on one line, without credentials.
-pub(super) fn shown(value: &Value) -> String {
-    match value {
-        Value::String(text) => quoted(text),
-        Value::Array(_) => "a list".to_owned(),
-        Value::Table(_) => "a table".to_owned(),
-        other => other.to_string(),
-    }
-}
-
-/// Text as quoted in a fault: short, on one line, without credentials.
-pub(super) fn quoted(text: &str) -> String {
-    let safe = redact_text(text);
-    if safe.chars().count() <= QUOTED_CHARS {
-        return format!("{safe:?}");
-    }
-    let head: String = safe.chars().take(QUOTED_CHARS).collect();
-    format!("{:?}", format!("{head}…"))
 }
 
 #[cfg(test)]

@@ -239,14 +239,12 @@ impl<'a> Canvas<'a> {
             }
         }
         for row in y0 / 2..y1.div_ceil(2) {
-            let upper = mask.row(row * 2 - y0 + skip_y);
-            let lower = mask.row((row * 2 + 1 - y0 + skip_y).min(mask.height - 1));
-            let upper = upper.get(skip_x..).unwrap_or(&[]).chunks_exact(2);
-            let lower = lower.get(skip_x..).unwrap_or(&[]).chunks_exact(2);
+            let (upper, lower) = mask.row_pair(row * 2 - y0 + skip_y);
+            let upper = upper.get(skip_x..).unwrap_or(&[]).as_chunks::<2>().0;
+            let lower = lower.get(skip_x..).unwrap_or(&[]).as_chunks::<2>().0;
             // Masks have even sizes and places: four pixels to each sample.
-            let coverages = upper.zip(lower).map(|(a, b)| {
-                let sum: u16 = a.iter().chain(b).map(|&part| u16::from(part)).sum();
-                sum / 4
+            let coverages = upper.iter().zip(lower).map(|([a, b], [c, d])| {
+                (u16::from(*a) + u16::from(*b) + u16::from(*c) + u16::from(*d)) / 4
             });
             let (from, to) = (x0 / 2, x1.div_ceil(2));
             match &mut self.chroma {
@@ -278,6 +276,11 @@ pub(super) struct Mask {
 }
 
 impl Mask {
+    /// Rows `row` and `row + 1`; empty beyond the mask.
+    fn row_pair(&self, row: usize) -> (&[u8], &[u8]) {
+        (self.row(row), self.row(row + 1))
+    }
+
     /// Row `row`; empty beyond the mask.
     fn row(&self, row: usize) -> &[u8] {
         self.data

@@ -1,0 +1,178 @@
+//! `[detect]` and `[track]`.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use super::Auto;
+use super::reader::Section;
+
+choices! {
+    /// What runs the network.
+    Provider {
+        /// The fastest one that works here; the log says which and why.
+        Auto = "auto",
+        /// The processor.
+        Cpu = "cpu",
+        /// NVIDIA CUDA.
+        Cuda = "cuda",
+        /// NVIDIA TensorRT.
+        Tensorrt = "tensorrt",
+        /// Intel OpenVINO.
+        Openvino = "openvino",
+    }
+}
+
+/// Which model.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ModelRef {
+    /// One of the models that come with gantryd, `gantryd models list`.
+    Id(String),
+    /// An ONNX file.
+    File(PathBuf),
+}
+
+impl ModelRef {
+    /// An id, or a file if it ends in `.onnx` or contains a `/`.
+    #[must_use]
+    pub fn parse(text: &str) -> Self {
+        if text.ends_with(".onnx") || text.contains('/') {
+            Self::File(PathBuf::from(text))
+        } else {
+            Self::Id(text.to_owned())
+        }
+    }
+}
+
+impl fmt::Display for ModelRef {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Id(id) => f.write_str(id),
+            Self::File(path) => path.display().fmt(f),
+        }
+    }
+}
+
+/// `[detect]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct DetectConfig {
+    /// Which model.
+    pub model: ModelRef,
+    /// What runs it.
+    pub provider: Provider,
+    /// Index of the accelerator.
+    pub device: u32,
+    /// Sessions that run side by side.
+    pub workers: Auto<u32>,
+    /// Threads inside one session.
+    pub intra_threads: u32,
+    /// Most pictures in one call of the network.
+    pub max_batch: Auto<u32>,
+    /// Least confidence of a detection that starts a track; auto asks the model's manifest.
+    pub confidence: Auto<f64>,
+    /// Least confidence of a detection that is kept at all: it can go on with a track.
+    pub min_confidence: f64,
+    /// Overlap above which the weaker of two boxes goes; auto asks the model family.
+    pub nms_iou: Auto<f64>,
+    /// Classes to keep; empty keeps all.
+    pub classes: Vec<String>,
+    /// The ONNX Runtime library; auto looks in the usual places.
+    pub runtime_library: Auto<PathBuf>,
+}
+
+impl Default for DetectConfig {
+    fn default() -> Self {
+        Self {
+            model: ModelRef::Id("resident-n".to_owned()),
+            provider: Provider::Auto,
+            device: 0,
+            workers: Auto::Auto,
+            intra_threads: 1,
+            max_batch: Auto::Auto,
+            confidence: Auto::Auto,
+            min_confidence: 0.1,
+            nms_iou: Auto::Auto,
+            classes: Vec::new(),
+            runtime_library: Auto::Auto,
+        }
+    }
+}
+
+impl DetectConfig {
+    pub(super) fn read(mut section: Section<'_>) -> Self {
+        let s = &mut section;
+        let default = Self::default();
+        let config = Self {
+            model: read_model(s).unwrap_or(default.model),
+            provider: s.choice("provider", Provider::ALL, default.provider),
+            device: s.integer("device", 0..=63, default.device),
+            workers: s.auto_integer("workers", 1..=64),
+            intra_threads: s.integer("intra_threads", 1..=64, default.intra_threads),
+            max_batch: s.auto_integer("max_batch", 1..=64),
+            confidence: s.auto_number("confidence", 0.0..=1.0),
+            min_confidence: s.number("min_confidence", 0.0..=1.0, default.min_confidence),
+            nms_iou: s.auto_number("nms_iou", 0.0..=1.0),
+            classes: s.texts("classes").unwrap_or_default(),
+            runtime_library: read_library(s),
+        };
+        if let Auto::Set(confidence) = config.confidence
+            && confidence < config.min_confidence
+        {
+            let least = config.min_confidence;
+            let text = format!("{confidence}, allowed is min_confidence ({least}) to 1");
+            section.fault("confidence", text);
+        }
+        section.finish();
+        config
+    }
+}
+
+fn read_model(section: &mut Section<'_>) -> Option<ModelRef> {
+    match ModelRef::parse(&section.text("model")?) {
+        ModelRef::File(path) => section.readable("model", &path).map(ModelRef::File),
+        id @ ModelRef::Id(_) => Some(id),
+    }
+}
+
+fn read_library(section: &mut Section<'_>) -> Auto<PathBuf> {
+    match section.text("runtime_library") {
+        Some(text) if text != "auto" => section
+            .readable("runtime_library", Path::new(&text))
+            .map_or(Auto::Auto, Auto::Set),
+        _ => Auto::Auto,
+    }
+}
+
+/// `[track]`; what is auto follows from the model and the frame rate.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct TrackConfig {
+    /// How long a hidden object is remembered, s.
+    pub memory_secs: Auto<f64>,
+    /// Detections until a track is believed.
+    pub confirm_hits: Auto<u32>,
+    /// Detections at least this confident are matched first.
+    pub high: Auto<f64>,
+    /// Detections below this are not matched at all.
+    pub low: Auto<f64>,
+    /// Detections at least this confident start a track.
+    pub new: Auto<f64>,
+}
+
+impl TrackConfig {
+    pub(super) fn read(mut section: Section<'_>) -> Self {
+        let s = &mut section;
+        let config = Self {
+            memory_secs: s.auto_number("memory_secs", 0.0..=600.0),
+            confirm_hits: s.auto_integer("confirm_hits", 1..=100),
+            high: s.auto_number("high", 0.0..=1.0),
+            low: s.auto_number("low", 0.0..=1.0),
+            new: s.auto_number("new", 0.0..=1.0),
+        };
+        if let (Auto::Set(low), Auto::Set(high)) = (config.low, config.high)
+            && low > high
+        {
+            section.fault("low", format!("{low}, allowed is 0 to high ({high})"));
+        }
+        section.finish();
+        config
+    }
+}
