@@ -188,6 +188,44 @@ fn nanodet_plus_measures_from_the_corner_of_a_cell() {
 }
 
 #[test]
+fn maps_without_decoding_get_their_anchors() {
+    assert_sees(
+        "yolov5_raw",
+        "YOLOv5 / v7 (raw maps)",
+        CENTRED,
+        ["car", "person"],
+    );
+}
+
+#[test]
+fn boxes_and_scores_of_every_cell_come_in_either_order() {
+    assert_sees("yolo_nas", "YOLO-NAS", CENTRED, ["bicycle", "person"]);
+    let family = "PP-YOLOE (without NMS)";
+    assert_sees(
+        "ppyoloe_plus_no_nms",
+        family,
+        STRETCHED,
+        ["bicycle", "person"],
+    );
+}
+
+#[test]
+fn an_objectness_that_is_always_one_is_no_class() {
+    assert_sees("yolov6", "YOLOv6", CENTRED, ["class1", "class0"]);
+}
+
+#[test]
+fn mmdetection_keeps_the_score_beside_the_box() {
+    assert_sees("mmdet", "MMDetection", STRETCHED, ["bicycle", "person"]);
+}
+
+#[test]
+fn torchvision_labels_are_categories_and_its_outputs_have_no_batch() {
+    let family = "SSD or R-CNN (torchvision)";
+    assert_sees("torchvision", family, STRETCHED, ["bicycle", "person"]);
+}
+
+#[test]
 fn shapes_that_only_a_run_tells_are_waited_for() {
     let path = fixture("yolov5_dynamic");
     let signature = Signature::read(&path).unwrap();

@@ -303,6 +303,76 @@ def nanodet_plus(folder):
     g.save(folder, "nanodet_plus", version="1.9")
 
 
+def yolov5_raw(folder):
+    # Three maps [1, 3, h, w, 5 + C] before sigmoid and anchors, as RKNN and TensorRT chains export them.
+    # A: centre 16,32, size 16x32 in cell (2, 4) of stride 8: offset 0 = 2 * 0.25 - 0.5; anchor 16x30: (2v)^2 = 1, 32/30.
+    # B: centre 44,24, size 24x32 in cell (2, 1) of stride 16, offset 0.75 and 0.5: v = 0.625 and 0.5; anchor 30x61.
+    g = Graph()
+    for stride, cell, row in ((8, (1, 4, 2), [0.25, 0.25, 0.5, (32 / 30) ** 0.5 / 2, 0.95, 0.01, 0.9 / 0.95, 0.01]),
+                              (16, (0, 1, 2), [0.625, 0.5, (24 / 30) ** 0.5 / 2, (32 / 61) ** 0.5 / 2, 0.8, 0.75, 0.01, 0.01]),
+                              (32, None, None)):
+        side = SIZE // stride
+        values = np.zeros((1, 3, side, side, 8), np.float16)
+        values[..., 4] = -12
+        if cell:
+            values = values.astype(np.float32)
+            values[0, cell[0], cell[1], cell[2]] = [logit(v) for v in row]
+            index = np.array([[0, *cell]])
+            base = g.op("Expand", [g.const([0, 0, 0, 0, -12, 0, 0, 0]), g.const(values.shape, I64)])
+            made = g.op("ScatterND", [base, g.const(index, I64), g.op("Add", [g.const([[logit(v) for v in row]]), g.zero])])
+        else:
+            made = g.op("Expand", [g.const([0, 0, 0, 0, -12, 0, 0, 0]), g.const(values.shape, I64)])
+        g.output(f"output_{stride}", made, F32, [1, 3, side, side, 8])
+    g.metadata = {"names": "['person', 'car', 'dog']"}
+    g.save(folder, "yolov5_raw")
+
+
+def dense_pairs(folder):
+    # YOLO-NAS: boxes and scores of every cell; PP-YOLOE without NMS: scores [C, N], boxes divided by scale_factor.
+    g = Graph(image="input.1")
+    g.output("904", g.table([b for b, _, _ in OBJECTS], CELLS, 4), F32, [1, CELLS, 4])
+    g.output("913", g.op("Clip", [g.table([scores(80, c, p) for _, c, p in OBJECTS], CELLS, 80)]), F32, [1, CELLS, 80])
+    g.save(folder, "yolo_nas")
+    g = Graph(image="image", shape=["DynamicDimension.0", 3, SIZE, SIZE])
+    factor = g.input("scale_factor", F32, ["DynamicDimension.1", 2])
+    xy = g.op("Gather", [g.op("Gather", [factor, g.const(0, I64)], axis=0), g.const([1, 0], I64)], axis=0)
+    boxes = g.op("Div", [g.table([b for b, _, _ in OBJECTS], CELLS, 4), g.op("Concat", [xy, xy], axis=0)])
+    g.output("tmp_20", boxes, F32, ["DynamicDimension.2", CELLS, 4])
+    values = g.op("Clip", [g.table([scores(80, c, p) for _, c, p in OBJECTS], CELLS, 80)])
+    g.output("concat_14.tmp_0", g.op("Transpose", [values], perm=[0, 2, 1]), F32, ["DynamicDimension.3", 80, CELLS])
+    g.save(folder, "ppyoloe_plus_no_nms", producer="PaddlePaddle", version="")
+
+
+def yolov6(folder):
+    # Objectness that is 1 for every cell stands between boxes and scores; no names, three classes.
+    g = Graph()
+    boxes = g.table([cxcywh(b) for b, _, _ in OBJECTS], CELLS, 4)
+    values = g.op("Clip", [g.table([scores(3, c, p) for _, c, p in OBJECTS], CELLS, 3)])
+    boxes = g.op("Mul", [boxes, g.const(1.0)])
+    g.output("outputs", g.op("Concat", [boxes, g.const(np.ones((1, CELLS, 1))), values], axis=2), F32, [1, CELLS, 8])
+    g.save(folder, "yolov6")
+
+
+def mmdet(folder):
+    g = Graph(image="input", shape=["batch", 3, SIZE, SIZE])
+    g.output("dets", g.table([[*b, p] for b, _, p in OBJECTS], 100, 5), F32, ["batch", "num_dets", 5])
+    g.output("labels", g.const([[1, 0] + [0] * 98], I64), I64, ["batch", "num_dets"])
+    g.save(folder, "mmdet")
+
+
+def torchvision(folder):
+    # No batch axis, numbered outputs, mean and deviation inside, labels from 1 with 0 for the background.
+    g = Graph(image="images", shape=(3, SIZE, SIZE))
+    mean, std = g.const(np.reshape([0.485, 0.456, 0.406], (3, 1, 1))), g.const(np.reshape([0.229, 0.224, 0.225], (3, 1, 1)))
+    g.nodes.clear()
+    x = g.op("Div", [g.op("Sub", ["images", mean]), std])
+    zero = g.op("Mul", [g.op("ReduceMean", [x], keepdims=0), g.const(0.0)])
+    g.output("2539", g.op("Add", [g.const([A, B]), zero]), F32, ["n", 4])
+    g.output("2540", g.const([0.9, 0.6]), F32, ["n"])
+    g.output("2541", g.const([2, 1], I64), I64, ["n"])
+    g.save(folder, "torchvision")
+
+
 def hostile(folder):
     nan, inf = float("nan"), float("inf")
     g = Graph()
@@ -351,7 +421,7 @@ if __name__ == "__main__":
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "tests/fixtures/models")
     folder.mkdir(parents=True, exist_ok=True)
     for make in (yolov5, yolov5_dynamic, yolov7_end2end, yolox_decoded, yolov8, yolov10, raw_detr, ssd_tensorflow, paddle,
-                 efficient_nms, nanodet_plus, hostile, not_detectors):
+                 efficient_nms, nanodet_plus, yolov5_raw, dense_pairs, yolov6, mmdet, torchvision, hostile, not_detectors):
         make(folder)
     deployed_detr(folder, "rtdetr", ("labels", "boxes", "scores"), 1)
     deployed_detr(folder, "dfine", ("scores", "labels", "boxes"), "N")

@@ -130,13 +130,42 @@ impl Graph {
         self.nodes.iter().any(|n| n.op == "Conv" && n.group > 1)
     }
 
-    /// Whether the first convolution cuts the picture into large patches (a vision transformer).
+    /// Whether a convolution cuts the picture into large patches (a vision transformer).
     #[must_use]
     pub fn has_patch_embedding(&self) -> bool {
-        self.nodes
-            .iter()
-            .find(|n| n.op == "Conv")
-            .is_some_and(|n| n.kernel.first().is_some_and(|&k| k >= 12))
+        self.nodes.iter().any(|n| {
+            n.op == "Conv"
+                && n.group <= 1
+                && matches!(n.kernel.as_slice(), [h, w] if h == w && (12..=32).contains(h))
+        })
+    }
+
+    /// Whether `output` ends by joining three parts, the middle one the same for every picture: an
+    /// objectness that is always 1.
+    #[must_use]
+    pub fn joins_a_constant(&self, output: &str) -> bool {
+        let mut name = output;
+        for _ in 0..8 {
+            let Some(&at) = self.made_by.get(name) else {
+                return false;
+            };
+            let node = &self.nodes[at];
+            if node.op == "Concat" {
+                let [_, middle, _] = node.inputs.as_slice() else {
+                    return false;
+                };
+                let makers = self.makers(middle);
+                return makers.iter().all(|op| *op == "ConstantOfShape");
+            }
+            if !MOVES.contains(&node.op.as_str()) {
+                return false;
+            }
+            let Some(input) = node.inputs.first() else {
+                return false;
+            };
+            name = input;
+        }
+        false
     }
 
     /// The operations that really compute `output`: the first ones met walking back from it that do
@@ -199,8 +228,8 @@ impl Graph {
         false
     }
 
-    /// Whole-number constants that divide something at most `steps` behind `output`: class counts of
-    /// heads that number (query, class) pairs.
+    /// Whole-number constants that divide something at most `steps` behind `output` and after the
+    /// selection: class counts of heads that number (query, class) pairs.
     #[must_use]
     pub fn divisors_behind(&self, output: &str, steps: usize) -> BTreeSet<u64> {
         let mut found = BTreeSet::new();
@@ -214,6 +243,12 @@ impl Graph {
                 continue;
             }
             let node = &self.nodes[at];
+            if matches!(
+                node.op.as_str(),
+                "TopK" | "ArgMax" | "Sigmoid" | "MatMul" | "Gemm"
+            ) {
+                continue;
+            }
             if (node.op == "Div" || node.op == "Mod")
                 && let Some([number]) = node.inputs.get(1).and_then(|name| self.numbers(name))
                 && *number >= 1.0

@@ -187,7 +187,8 @@ fn dense(
         )
     };
     let makers = facts.graph().makers(&scores.name);
-    let is_ready = makers.is_empty() || makers.contains("Sigmoid") || makers.contains("Softmax");
+    // Boxes are decoded, so scores will be too, unless they come straight from a convolution.
+    let is_ready = makers.is_empty() || makers.iter().any(|op| !matches!(*op, "Conv" | "Add"));
     let layout = HeadLayout::Scored(Scored {
         boxes_output: boxes.name.clone(),
         scores_output: scores.name.clone(),

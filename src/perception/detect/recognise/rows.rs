@@ -149,7 +149,11 @@ fn by_cell(facts: &Facts<'_>, output: &TensorInfo, n: usize, k: usize) -> Match 
         (None, Some(names)) if names.len() + 5 == k => true,
         _ if k == coco + 5 => true,
         _ if k == coco + 4 => false,
-        _ => facts.graph().is_behind(&output.name, "Exp", 6) || is_undecoded(facts, &output.name),
+        _ => {
+            facts.graph().is_behind(&output.name, "Exp", 6)
+                || is_undecoded(facts, &output.name)
+                || facts.graph().joins_a_constant(&output.name)
+        }
     };
     if !has_objectness {
         return anchor_free(facts, output, false, k, n);
@@ -162,7 +166,7 @@ fn by_cell(facts: &Facts<'_>, output: &TensorInfo, n: usize, k: usize) -> Match 
     )];
     let graph = facts.graph();
     // Integer convolutions scale their sums, which looks like arithmetic on boxes.
-    let is_raw = asked == Some(HeadName::YoloX)
+    let is_raw = (asked == Some(HeadName::YoloX) && !graph.is_behind(&output.name, "Exp", 6))
         || is_undecoded(facts, &output.name)
         || graph.has("ConvInteger") && !graph.is_behind(&output.name, "Exp", 6);
     if is_raw {
