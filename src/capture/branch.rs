@@ -159,6 +159,7 @@ impl Branch {
         self.status.update(|status| {
             status.codec = Some(codec_of(caps));
             status.decoder = None;
+            status.decode = Some(chain.family);
         });
         let bin = decode_bin(
             &chain.depay,

@@ -214,7 +214,8 @@ mod tests {
     #[test]
     fn camera_time_counts_from_1900_and_ours_from_1970() {
         let caps = "video/x-raw,format=I420,width=4,height=4,framerate=25/1,colorimetry=bt709";
-        let frame = Decoded::from_sample(&sample(caps, 24, 40)).unwrap();
+        // Chroma rows of 2 bytes are padded to 4: 16 + 8 + 8 bytes.
+        let frame = Decoded::from_sample(&sample(caps, 32, 40)).unwrap();
         assert_eq!(
             frame.live_utc(),
             (UtcNanos(1_700_000_000_000_000_000), UtcSource::Rtcp)

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::CaptureError;
+use super::{CaptureError, Decode};
 use crate::base::{CameraId, RunEnd, RunId, Size, UtcSource};
 
 /// Where a camera is in its life.
@@ -46,6 +46,8 @@ pub struct CameraStatus {
     pub codec: Option<String>,
     /// The GStreamer element that decodes.
     pub decoder: Option<String>,
+    /// The family of that element.
+    pub decode: Option<Decode>,
     /// Size of the picture.
     pub size: Option<Size>,
     /// Frames per second as announced by the stream.

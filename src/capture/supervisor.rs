@@ -10,7 +10,7 @@ use super::description::check;
 use super::outlet::Outlet;
 use super::reach::Door;
 use super::session;
-use super::{Backoff, CameraEnd, CameraOptions, CameraState, CaptureError, StatusHandle};
+use super::{Backoff, CameraEnd, CameraOptions, CameraState, CaptureError, Decode, StatusHandle};
 use crate::base::{FromCamera, Inbox, Metrics, RunEnd, Stop, Worker};
 
 /// How often a host that refused the connection is knocked at while waiting.
@@ -69,7 +69,7 @@ struct Supervisor {
 }
 
 impl Supervisor {
-    fn live(self, ended: &Sender<CameraEnd>) {
+    fn live(mut self, ended: &Sender<CameraEnd>) {
         let mut waits = Waits::new(self.options.backoff.unwrap_or_default());
         let last = loop {
             let run = session::run(&self.options, &self.outlet, &self.status, &self.stop);
@@ -80,6 +80,11 @@ impl Supervisor {
                 }
             });
             self.outlet.end_run(run.reason);
+            if self.falls_back_to_software(&run) {
+                warn!(camera = %self.options.id, error = text, "hardware does not decode this stream, trying software");
+                self.options.decode = Decode::Software;
+                continue;
+            }
             if run.reason == RunEnd::EndOfFile && self.options.repeat && !run.enough {
                 continue;
             }
@@ -115,6 +120,16 @@ impl Supervisor {
         };
         // Nobody may be left to hear it.
         drop(ended.try_send(end));
+    }
+
+    /// True if a decoder that `auto` took gave not one frame: hardware takes fewer profiles and
+    /// depths than its caps say.
+    fn falls_back_to_software(&self, run: &session::Ended) -> bool {
+        let taken = self.status.snapshot().decode;
+        self.options.decode == Decode::Auto
+            && run.reason == RunEnd::Undecodable
+            && !run.had_frames
+            && taken.is_some_and(|family| family != Decode::Software)
     }
 
     /// Waits `wait` or until the stop, then true. A host that refused is knocked at meanwhile, so
