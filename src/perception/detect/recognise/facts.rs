@@ -14,6 +14,9 @@ use super::{Feed, Match};
 /// Size taken where neither file, metadata nor manifest state one.
 const DEFAULT_SIZE: usize = 640;
 
+/// Longest side of an input, px; longer ones are damage, not models.
+const MAX_SIDE: usize = 16_384;
+
 /// Sets of strides in use, most common first.
 pub const STRIDES: &[&[usize]] = &[
     &[8, 16, 32],
@@ -386,6 +389,13 @@ fn size(
         }
     }
     let (width, height) = (width.or(asked.0), height.or(asked.1));
+    for side in [width, height].into_iter().flatten() {
+        if !(1..=MAX_SIDE).contains(&side) {
+            return Err(Fault::NotPictures(format!(
+                "none: an input side of {side} px is not from 1 to {MAX_SIDE}"
+            )));
+        }
+    }
     if let (Some(width), Some(height)) = (width, height) {
         return Ok((width, height));
     }
