@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use comfy_table::{CellAlignment, Table, presets};
-use crossbeam_channel::bounded;
+use crossbeam_channel::{Receiver, bounded};
 
 use super::cli::BenchArgs;
-use super::pipeline::{CameraPlan, Outlet, Pipeline, PipelineOptions, WhenFull};
+use super::pipeline::{CameraPlan, Outlet, Pipeline, PipelineOptions, Published, WhenFull};
 use super::signals::Signals;
 use super::summary::process_cpu_time;
 use super::{resolve, writers};
@@ -30,6 +30,12 @@ const WARM_UP_LIMIT: Duration = Duration::from_secs(60);
 /// The threads must have ended this long after the stop.
 const STOP_WITHIN: Duration = Duration::from_secs(30);
 
+/// Results that may wait to be counted.
+const RESULTS_QUEUE: usize = 256;
+
+/// How often signals are looked at.
+const TICK: Duration = Duration::from_millis(20);
+
 /// Pictures per camera that may wait for the annotator.
 const PICTURE_QUEUE: usize = 4;
 
@@ -42,7 +48,10 @@ struct Measured {
     wall: Duration,
     cpu: Duration,
     frames: u64,
+    dropped: u64,
     stages: Vec<(Stage, StageStats)>,
+    /// Sorted.
+    ages: Vec<Duration>,
     resident_mib: f64,
 }
 
@@ -81,12 +90,16 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
     );
     let stop = StopSource::default();
     let folder = std::env::temp_dir().join(format!("gantryd-bench-{}", std::process::id()));
-    let (outlets, sinks) = start_sinks(args, &ids, &prepared.class_names(), &metrics, &folder)?;
+    let (mut outlets, sinks) = start_sinks(args, &ids, &prepared.class_names(), &metrics, &folder)?;
+    let (sender, results) = bounded(RESULTS_QUEUE);
+    outlets.push(Outlet::new(sender, WhenFull::Wait));
     let pipeline = prepared.start(outlets, Arc::clone(&metrics), stop)?;
 
-    let measured =
-        warm_up(&pipeline, &ids, &signals).map(|()| measure(args, &metrics, &ids, &signals));
+    let measured = warm_up(&pipeline, &results, &signals)
+        .map(|()| measure(args, &metrics, &ids, &results, &signals));
     pipeline.stop_source().stop();
+    // Nobody listens any more: the last results are lost on purpose.
+    drop(results);
     let deadline = Instant::now() + STOP_WITHIN;
     let ends: Vec<_> = pipeline.ends().try_iter().collect();
     let late = pipeline.join_until(deadline)?;
@@ -155,7 +168,11 @@ fn start_sinks(
             Arc::clone(metrics),
         )?;
         let (sender, results) = bounded(PICTURE_QUEUE);
-        outlets.push(Outlet::new(sender, WhenFull::Wait).pictures_of(id.clone()));
+        outlets.push(
+            Outlet::new(sender, WhenFull::Wait)
+                .of(id.clone())
+                .with_pictures(),
+        );
         let record = move || drop(writers::record(recorder, &results));
         let name = format!("annot-{number}");
         workers.push(Worker::spawn(name, record, |_| {}).context("starting a thread")?);
@@ -163,12 +180,17 @@ fn start_sinks(
     Ok((outlets, workers))
 }
 
-fn warm_up(pipeline: &Pipeline, ids: &[CameraId], signals: &Signals) -> anyhow::Result<()> {
+fn warm_up(
+    pipeline: &Pipeline,
+    results: &Receiver<Published>,
+    signals: &Signals,
+) -> anyhow::Result<()> {
     let began = Instant::now();
-    let stop = pipeline.stop_source().stop_flag();
-    let cold = |id: &&CameraId| pipeline.metrics().balance(id).processed < WARM_UP_FRAMES;
-    while ids.iter().any(|id| cold(&id)) {
-        if signals.came() || stop.wait(Duration::from_millis(20)) {
+    let count = pipeline.cameras().len() as u64 * WARM_UP_FRAMES;
+    let mut seen = 0;
+    while seen < count {
+        seen += u64::from(results.recv_timeout(TICK).is_ok());
+        if signals.came() {
             bail!("stopped before anything was measured");
         }
         if !pipeline.ends().is_empty() || began.elapsed() > WARM_UP_LIMIT {
@@ -179,33 +201,46 @@ fn warm_up(pipeline: &Pipeline, ids: &[CameraId], signals: &Signals) -> anyhow::
     Ok(())
 }
 
-fn measure(args: &BenchArgs, metrics: &Metrics, ids: &[CameraId], signals: &Signals) -> Measured {
-    let seconds = Duration::from_secs(u64::from(args.seconds.get()));
-    let processed = || {
+fn measure(
+    args: &BenchArgs,
+    metrics: &Metrics,
+    ids: &[CameraId],
+    results: &Receiver<Published>,
+    signals: &Signals,
+) -> Measured {
+    let until = Instant::now() + Duration::from_secs(u64::from(args.seconds.get()));
+    let dropped = || {
         ids.iter()
-            .map(|id| metrics.balance(id).processed)
+            .map(|id| metrics.balance(id).dropped)
             .sum::<u64>()
     };
     let stages = || Stage::ALL.map(|stage| (stage, metrics.stage_stats(stage)));
-    let (began, cpu, frames, before) = (Instant::now(), process_cpu_time(), processed(), stages());
-    while began.elapsed() < seconds && !signals.came() {
-        std::thread::sleep(Duration::from_millis(20));
+    let (began, cpu, lost, before) = (Instant::now(), process_cpu_time(), dropped(), stages());
+    let mut ages = Vec::new();
+    while Instant::now() < until && !signals.came() {
+        if let Ok(Published::Frame(result)) = results.recv_timeout(TICK) {
+            ages.push(result.timings.age);
+        }
     }
+    let wall = began.elapsed();
+    let cpu = process_cpu_time().saturating_sub(cpu);
     let difference = |now: StageStats, then: StageStats| StageStats {
         count: now.count - then.count,
         wall: now.wall.saturating_sub(then.wall),
         cpu: now.cpu.saturating_sub(then.cpu),
     };
-    let after = stages();
+    ages.sort_unstable();
     Measured {
-        wall: began.elapsed(),
-        cpu: process_cpu_time().saturating_sub(cpu),
-        frames: processed() - frames,
-        stages: after
+        wall,
+        cpu,
+        frames: ages.len() as u64,
+        dropped: dropped() - lost,
+        stages: stages()
             .into_iter()
             .zip(before)
             .map(|((stage, now), (_, then))| (stage, difference(now, then)))
             .collect(),
+        ages,
         resident_mib: resident_mib(),
     }
 }
@@ -244,11 +279,23 @@ fn table(setup: &str, measured: &Measured, streams: u32) -> String {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get) as f64;
     let fps = measured.frames as f64 / measured.wall.as_secs_f64();
     let possible = cores / (measured.cpu.as_secs_f64() / frames);
+    let age = |part: f64| {
+        let index = (measured.ages.len() as f64 * part) as usize;
+        let age = measured
+            .ages
+            .get(index.min(measured.ages.len().saturating_sub(1)));
+        age.map_or(0.0, |age| age.as_secs_f64() * 1e3)
+    };
     format!(
         "{setup}\n{table}\n{fps:.1} fps in all, {:.1} per camera; efficiency {:.2} of {possible:.1} fps \
-         ({cores} cores / CPU per frame); {:.0} MiB resident",
+         ({cores} cores / CPU per frame); {:.0} MiB resident\n\
+         age of a result p50 {:.1}, p95 {:.1}, p99 {:.1} ms; {} frames dropped",
         fps / f64::from(streams),
         fps / possible,
-        measured.resident_mib
+        measured.resident_mib,
+        age(0.5),
+        age(0.95),
+        age(0.99),
+        measured.dropped
     )
 }

@@ -2,18 +2,22 @@
 //!
 //! A model's folder is `models/<id>/` with a `manifest.toml` that names its .onnx file.
 
+mod inspect;
+mod list;
+mod verify;
+
 use std::collections::BTreeMap;
 use std::fmt;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use comfy_table::presets;
 use comfy_table::{ContentArrangement, Table};
-use sha2::{Digest, Sha256};
 
-use crate::perception::detect::{
-    DetectError, Manifest, ManifestError, ModelFiles, ModelPlan, Signature, recognise,
-};
+use crate::perception::detect::{Manifest, ManifestError, ModelFiles};
+
+pub use inspect::{Inspection, inspect};
+pub use list::{Listed, Listing, list};
+pub use verify::{Integrity, Verification, verify};
 
 /// The file that makes a folder a model.
 const MANIFEST: &str = "manifest.toml";
@@ -165,81 +169,6 @@ fn manifests(folders: &[PathBuf]) -> BTreeMap<String, PathBuf> {
     found
 }
 
-/// One line of `gantryd models list`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed {
-    /// The id for `--model`.
-    pub id: String,
-    /// Its family, or what keeps it from being recognised.
-    pub family: String,
-    /// Size of its input, `640x640`.
-    pub input: String,
-    /// Number of its classes.
-    pub classes: Option<usize>,
-    /// Licence of the weights, as its manifest says.
-    pub licence: String,
-    /// Whether its file is there.
-    pub present: bool,
-    /// Where it comes from, as its manifest says.
-    pub source: String,
-}
-
-/// What `gantryd models list` prints.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listing(pub Vec<Listed>);
-
-/// Every model in `folders`, by id.
-#[must_use]
-pub fn list(folders: &[PathBuf]) -> Listing {
-    let listed = manifests(folders).into_iter().map(|(id, path)| {
-        let manifest = match Manifest::read(&path) {
-            Ok(manifest) => manifest,
-            Err(error) => return unreadable(id, &error),
-        };
-        let onnx = manifest.model_path(&path);
-        let plan = if onnx.is_file() {
-            plan(&onnx, Some(&manifest)).map(Some)
-        } else {
-            Ok(None)
-        };
-        let (family, input, classes) = match &plan {
-            Ok(Some((_, plan))) => (
-                plan.family.to_owned(),
-                format!("{}x{}", plan.input.width, plan.input.height),
-                Some(plan.classes.len()),
-            ),
-            Ok(None) => (
-                String::new(),
-                String::new(),
-                manifest.classes.as_ref().map(Vec::len),
-            ),
-            Err(error) => (first_line(error), String::new(), None),
-        };
-        Listed {
-            id,
-            family,
-            input,
-            classes,
-            licence: manifest.licence.unwrap_or_default(),
-            present: onnx.is_file(),
-            source: manifest.source.or(manifest.url).unwrap_or_default(),
-        }
-    });
-    Listing(listed.collect())
-}
-
-fn unreadable(id: String, error: &ManifestError) -> Listed {
-    Listed {
-        id,
-        family: first_line(error),
-        input: String::new(),
-        classes: None,
-        licence: String::new(),
-        present: false,
-        source: String::new(),
-    }
-}
-
 fn first_line(error: &impl fmt::Display) -> String {
     error
         .to_string()
@@ -249,244 +178,11 @@ fn first_line(error: &impl fmt::Display) -> String {
         .to_owned()
 }
 
-fn plan(onnx: &Path, manifest: Option<&Manifest>) -> Result<(Signature, ModelPlan), DetectError> {
-    let signature = Signature::read(onnx)?;
-    let plan = recognise(onnx, &signature, manifest)?;
-    Ok((signature, plan))
-}
-
 fn table() -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_content_arrangement(ContentArrangement::Dynamic);
     table
-}
-
-impl fmt::Display for Listing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.is_empty() {
-            return f.write_str("no models; name a file to use one of your own: --model FILE.onnx");
-        }
-        let mut table = table();
-        table.set_header([
-            "ID", "FAMILY", "INPUT", "CLASSES", "LICENCE", "FILE", "SOURCE",
-        ]);
-        for one in &self.0 {
-            let classes = one
-                .classes
-                .map_or_else(String::new, |count| count.to_string());
-            let file = if one.present { "present" } else { "missing" };
-            table.add_row([
-                &one.id,
-                &one.family,
-                &one.input,
-                &classes,
-                &one.licence,
-                file,
-                &one.source,
-            ]);
-        }
-        write!(f, "{}", table.trim_fmt())
-    }
-}
-
-/// What `gantryd models inspect` prints.
-#[derive(Debug, Clone)]
-pub struct Inspection {
-    files: ModelFiles,
-    signature: Signature,
-    plan: Result<ModelPlan, String>,
-}
-
-impl Inspection {
-    /// Whether gantryd can use the model; if not, the print says why.
-    #[must_use]
-    pub fn is_detector(&self) -> bool {
-        self.plan.is_ok()
-    }
-}
-
-/// Everything that the file of a model says, without ONNX Runtime.
-///
-/// # Errors
-/// [`DetectError`] if the file or the manifest cannot be read. A graph that is no known detector is no
-/// error: the print says so.
-pub fn inspect(files: ModelFiles) -> Result<Inspection, DetectError> {
-    files.check()?;
-    let manifest = files.manifest.as_deref().map(Manifest::read).transpose()?;
-    let signature = Signature::read(&files.onnx)?;
-    let plan =
-        recognise(&files.onnx, &signature, manifest.as_ref()).map_err(|error| error.to_string());
-    Ok(Inspection {
-        files,
-        signature,
-        plan,
-    })
-}
-
-impl fmt::Display for Inspection {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let signature = &self.signature;
-        writeln!(f, "file        {}", self.files.onnx.display())?;
-        if let Some(manifest) = &self.files.manifest {
-            writeln!(f, "manifest    {}", manifest.display())?;
-        }
-        writeln!(
-            f,
-            "producer    {}, opset {}",
-            signature.producer, signature.opset
-        )?;
-        writeln!(f, "parameters  {:.2} M", signature.parameters as f64 / 1e6)?;
-        for input in &signature.inputs {
-            writeln!(f, "input       {input}")?;
-        }
-        for output in &signature.outputs {
-            writeln!(f, "output      {output}")?;
-        }
-        for (key, value) in &signature.metadata {
-            writeln!(f, "metadata    {key} = {}", shortened(value))?;
-        }
-        match &self.plan {
-            Err(why) => write!(f, "family      none\n{why}"),
-            Ok(plan) => {
-                let input = &plan.input;
-                writeln!(f, "family      {}", plan.family)?;
-                writeln!(
-                    f,
-                    "picture     {}x{} {:?} {:?} {:?}, mean {:?}, std {:?}, {:?}, batch {:?}",
-                    input.width,
-                    input.height,
-                    input.dtype,
-                    input.layout,
-                    input.order,
-                    input.mean,
-                    input.std,
-                    input.resize,
-                    input.batch
-                )?;
-                for note in &plan.notes {
-                    writeln!(f, "note        {note}")?;
-                }
-                write!(
-                    f,
-                    "classes     {}: {}",
-                    plan.classes.len(),
-                    plan.classes.join(", ")
-                )
-            }
-        }
-    }
-}
-
-/// Metadata can hold whole documents.
-fn shortened(value: &str) -> String {
-    const LONGEST: usize = 200;
-    let line = value.replace('\n', " ");
-    if line.chars().count() <= LONGEST {
-        return line;
-    }
-    let start: String = line.chars().take(LONGEST).collect();
-    format!("{start}…")
-}
-
-/// What a model's file turned out to be.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Integrity {
-    /// As its manifest says.
-    Intact,
-    /// Another file.
-    Differs {
-        /// SHA-256 in the manifest.
-        stated: String,
-        /// SHA-256 of the file.
-        found: String,
-    },
-    /// Not there; the model has to be fetched before it can be used.
-    Missing,
-    /// The manifest states no SHA-256.
-    NotStated,
-    /// File or manifest cannot be read.
-    Unreadable(String),
-}
-
-/// What `gantryd models verify` prints.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Verification(pub Vec<(String, Integrity)>);
-
-impl Verification {
-    /// Whether no file contradicts its manifest; missing files do not.
-    #[must_use]
-    pub fn is_intact(&self) -> bool {
-        self.0.iter().all(|(_, integrity)| {
-            matches!(
-                integrity,
-                Integrity::Intact | Integrity::Missing | Integrity::NotStated
-            )
-        })
-    }
-}
-
-/// Compares every model's file in `folders` with the SHA-256 in its manifest.
-#[must_use]
-pub fn verify(folders: &[PathBuf]) -> Verification {
-    let all = manifests(folders).into_iter();
-    Verification(
-        all.map(|(id, manifest)| (id, integrity(&manifest)))
-            .collect(),
-    )
-}
-
-fn integrity(path: &Path) -> Integrity {
-    let manifest = match Manifest::read(path) {
-        Ok(manifest) => manifest,
-        Err(error) => return Integrity::Unreadable(first_line(&error)),
-    };
-    let onnx = manifest.model_path(path);
-    if !onnx.is_file() {
-        return Integrity::Missing;
-    }
-    let Some(stated) = manifest.sha256 else {
-        return Integrity::NotStated;
-    };
-    match sha256(&onnx) {
-        Ok(found) if found.eq_ignore_ascii_case(&stated) => Integrity::Intact,
-        Ok(found) => Integrity::Differs { stated, found },
-        Err(error) => Integrity::Unreadable(format!("{}: {error}", onnx.display())),
-    }
-}
-
-/// SHA-256 of a file, lower-case hex.
-fn sha256(path: &Path) -> std::io::Result<String> {
-    let mut file = std::fs::File::open(path)?;
-    let mut hasher = Sha256::new();
-    let mut buffer = vec![0; 64 * 1024];
-    loop {
-        let read = file.read(&mut buffer)?;
-        if read == 0 {
-            let digest = hasher.finalize();
-            return Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect());
-        }
-        hasher.update(&buffer[..read]);
-    }
-}
-
-impl fmt::Display for Verification {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut table = table();
-        for (id, integrity) in &self.0 {
-            let text = match integrity {
-                Integrity::Intact => "intact".to_owned(),
-                Integrity::Differs { stated, found } => {
-                    format!("DIFFERS: sha256 is {found}, manifest says {stated}; fetch it again")
-                }
-                Integrity::Missing => "missing".to_owned(),
-                Integrity::NotStated => "not checked: the manifest states no sha256".to_owned(),
-                Integrity::Unreadable(why) => format!("UNREADABLE: {why}"),
-            };
-            table.add_row([id.clone(), text]);
-        }
-        write!(f, "{}", table.trim_fmt())
-    }
 }
 
 #[cfg(test)]

@@ -123,7 +123,10 @@ fn start_sinks(
         let max_bytes = u64::from(config.output.rotate_mib) * 1024 * 1024;
         let text = DaemonText::new(&config.output.folder, &ids, max_bytes);
         let (sender, results) = bounded(TEXT_QUEUE);
-        outlets.push(Outlet::new(sender, WhenFull::Drop));
+        for camera in &config.cameras {
+            outlets.push(Outlet::new(sender.clone(), when_full(camera)).of(camera.id.clone()));
+        }
+        drop(sender);
         let (classes, metrics) = (Arc::clone(classes), Arc::clone(metrics));
         let write = move || text.run(&results, &classes, &metrics);
         workers.push(spawn("publish", write, stop)?);
@@ -144,16 +147,24 @@ fn start_sinks(
             Arc::clone(metrics),
         )?;
         let (sender, results) = bounded(PICTURE_QUEUE);
-        let when_full = if camera.lossless {
-            WhenFull::Wait
-        } else {
-            WhenFull::Drop
-        };
-        outlets.push(Outlet::new(sender, when_full).pictures_of(camera.id.clone()));
+        outlets.push(
+            Outlet::new(sender, when_full(camera))
+                .of(camera.id.clone())
+                .with_pictures(),
+        );
         let record = move || drop(writers::record(recorder, &results));
         workers.push(spawn(&format!("annot-{number}"), record, stop)?);
     }
     Ok((outlets, workers))
+}
+
+/// A file waits for slow sinks; a live camera's results are dropped there, and counted.
+fn when_full(camera: &CameraConfig) -> WhenFull {
+    if camera.lossless {
+        WhenFull::Wait
+    } else {
+        WhenFull::Drop
+    }
 }
 
 fn start_services(

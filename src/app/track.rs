@@ -303,7 +303,11 @@ impl Shared<'_> {
         let mut video = None;
         if !self.args.no_video {
             let (sender, results) = bounded(PICTURE_QUEUE);
-            outlets.push(Outlet::new(sender, when_full).pictures_of(job.camera.clone()));
+            outlets.push(
+                Outlet::new(sender, when_full)
+                    .of(job.camera.clone())
+                    .with_pictures(),
+            );
             video = Some(self.start_video(job, results)?);
         }
         Ok(Sinks {

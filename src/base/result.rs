@@ -95,7 +95,7 @@ pub struct EndedTrack {
     pub reason: EndReason,
 }
 
-/// Wall time spent on one frame.
+/// Wall time spent on one frame. Never published: it differs from run to run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Timings {
     /// Planes → tensor.
@@ -106,6 +106,8 @@ pub struct Timings {
     pub decode: Duration,
     /// Detections → tracks.
     pub track: Duration,
+    /// From leaving the decoder to the result.
+    pub age: Duration,
 }
 
 /// Everything known about one frame, as published.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use tracing::{error, info, warn};
+use tracing::warn;
 
 use super::description::check;
 use super::outlet::Outlet;
@@ -80,6 +80,9 @@ impl Supervisor {
                 }
             });
             self.outlet.end_run(run.reason);
+            if run.reason == RunEnd::EndOfFile && self.options.repeat && !run.enough {
+                continue;
+            }
             let is_over =
                 run.enough || run.reason == RunEnd::Stopped || run.reason == RunEnd::EndOfFile;
             if is_over || self.options.backoff.is_none() {
@@ -104,14 +107,6 @@ impl Supervisor {
         self.status
             .update(|status| status.state = CameraState::Ended);
         let frames = self.outlet.frames();
-        match &last.error {
-            Some(fault) => {
-                error!(camera = %self.options.id, error = %fault, frames, "camera ended")
-            }
-            None => {
-                info!(camera = %self.options.id, reason = last.reason.as_str(), frames, "camera ended")
-            }
-        }
         let end = CameraEnd {
             camera: self.options.id.clone(),
             reason: last.reason,

@@ -67,11 +67,17 @@ impl Outlet {
         }
     }
 
-    /// Only this camera, and with the picture in every result: for annotating and recording. The
-    /// channel's capacity bounds the number of pictures held.
+    /// Only the results of this camera.
     #[must_use]
-    pub fn pictures_of(mut self, camera: CameraId) -> Self {
+    pub fn of(mut self, camera: CameraId) -> Self {
         self.camera = Some(camera);
+        self
+    }
+
+    /// With the picture in every result, for annotating and recording. The channel's capacity
+    /// bounds the number of pictures held.
+    #[must_use]
+    pub fn with_pictures(mut self) -> Self {
         self.with_frame = true;
         self.stage = Stage::Annotate;
         self

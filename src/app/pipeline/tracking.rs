@@ -101,6 +101,7 @@ impl Tracking {
         let (wall, cpu) = timer.lap();
         self.metrics.stage(Stage::Track, wall, cpu);
 
+        let age = frame.arrived.elapsed();
         let plain = Arc::new(FrameResult {
             meta: frame.meta.clone(),
             detections: detections.len(),
@@ -111,6 +112,7 @@ impl Tracking {
                 inference: seen.inference.wall,
                 decode: seen.decode.wall,
                 track: wall,
+                age,
             },
             frame: None,
         });
@@ -125,7 +127,7 @@ impl Tracking {
                     ..(*plain).clone()
                 })
             });
-        self.metrics.frame_age(camera, frame.arrived.elapsed());
+        self.metrics.frame_age(camera, age);
         for outlet in &self.outlets {
             let result = match &with_frame {
                 Some(result) if outlet.takes_frames() => result,

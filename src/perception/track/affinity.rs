@@ -49,7 +49,7 @@ fn height_overlap(a: &BBox, b: &BBox) -> f32 {
 }
 
 /// 1 for equal sizes, towards 0 the more they differ.
-fn size_agreement(a: &BBox, b: &BBox) -> f32 {
+pub(super) fn size_agreement(a: &BBox, b: &BBox) -> f32 {
     let ratio = |x: f32, y: f32| x.min(y) / x.max(y);
     ratio(a.width(), b.width()) * ratio(a.height(), b.height())
 }

@@ -122,6 +122,12 @@ impl BoxFilter {
         move_on(&mut self.height, SIZE_WALK * height);
     }
 
+    /// Moves the estimate `step` px; what is known of its motion stays.
+    pub fn shift(&mut self, step: [f32; 2]) {
+        self.cx.state[0] += f64::from(step[0]);
+        self.cy.state[0] += f64::from(step[1]);
+    }
+
     /// Takes the box of a detection with this confidence, 0..=1.
     pub fn update(&mut self, bbox: &BBox, confidence: f32) {
         let (width, height) = self.size();

@@ -58,6 +58,12 @@ impl Track {
         self.unseen_secs += dt;
     }
 
+    /// Moves it `step` px without a change of its velocity: the camera moved.
+    pub fn shift(&mut self, step: [f32; 2]) {
+        self.filter.shift(step);
+        self.bbox = self.filter.bbox().unwrap_or(self.last.bbox);
+    }
+
     pub fn see(&mut self, detection: &Detection, pts: Pts) {
         self.filter.update(&detection.bbox, detection.confidence);
         self.bbox = self.filter.bbox().unwrap_or(detection.bbox);

@@ -6,6 +6,7 @@
 
 mod affinity;
 mod assign;
+mod camera;
 mod kalman;
 mod lifecycle;
 mod options;
@@ -20,6 +21,7 @@ pub use options::TrackOptions;
 use crate::base::{Detection, EndReason, EndedTrack, Pts, TrackId, TrackSnapshot};
 use affinity::{Sweep, first_affinity, second_affinity};
 use assign::{Assigner, Pair};
+use camera::CameraVote;
 use lifecycle::Track;
 use scale::ScoreScale;
 
@@ -55,6 +57,7 @@ pub struct Tracker {
 /// Memory kept from frame to frame, so that a step need not allocate.
 #[derive(Debug, Default)]
 struct Scratch {
+    camera: CameraVote,
     sweep: Sweep,
     assigner: Assigner,
     pairs: Vec<Pair>,
@@ -95,6 +98,7 @@ impl Tracker {
             ..Step::default()
         };
         self.predict(pts);
+        self.follow_camera(detections);
         self.associate_high(detections, pts);
         self.associate_low(detections, pts);
         self.associate_tentative(detections, pts);
@@ -173,6 +177,16 @@ impl Tracker {
         }
     }
 
+    /// Takes every track along where the whole picture jumped.
+    fn follow_camera(&mut self, detections: &[Detection]) {
+        let Scratch { camera, high, .. } = &mut self.scratch;
+        if let Some(step) = camera.step(&self.tracks, detections, high) {
+            for track in &mut self.tracks {
+                track.shift(step);
+            }
+        }
+    }
+
     /// High scores against every believed track, seen or lost.
     fn associate_high(&mut self, detections: &[Detection], pts: Pts) {
         let memory_secs = self.options.memory.as_secs_f64();
@@ -230,6 +244,7 @@ impl Tracker {
             rows,
             track_taken,
             detection_taken,
+            ..
         } = &mut self.scratch;
         let columns = match chosen {
             Chosen::High => high,

@@ -441,3 +441,53 @@ fn a_hidden_object_does_not_take_the_detection_of_a_visible_one() {
     assert_eq!(ids["walker"].len(), 1);
     assert_eq!(ids["stander"].len(), 1);
 }
+
+#[test]
+fn a_shaking_camera_breaks_no_ids() {
+    // Five walkers in a camera that jumps by up to 60 px, 1.5 times their width, in every frame.
+    let mut film = Film::new(30.0);
+    let mut random = fastrand::Rng::with_seed(17);
+    let mut ids = BTreeSet::new();
+    for frame in 0..120 {
+        let mut jump = || 120.0 * (random.f32() - 0.5);
+        let (dx, dy) = if frame < 20 {
+            (0.0, 0.0)
+        } else {
+            (jump(), jump())
+        };
+        let detections: Vec<_> = (0..5u8)
+            .map(|lane| {
+                let lane = f32::from(lane);
+                let walked = (lane - 2.0) * frame as f32;
+                seen(
+                    300.0 + 170.0 * lane + walked + dx,
+                    200.0 + 90.0 * lane + dy,
+                    0.9,
+                )
+            })
+            .collect();
+        let step = film.show(&detections);
+        ids.extend(step.tracks.iter().map(|track| track.id));
+        if frame > 0 {
+            assert_eq!(step.tracks.len(), 5, "frame {frame}");
+        }
+    }
+    assert_eq!(ids.len(), 5);
+}
+
+#[test]
+fn objects_that_move_apart_are_no_moving_camera() {
+    // Four stand, one runs: the four must stay where they are.
+    let mut film = Film::new(30.0);
+    for frame in 0..40 {
+        let mut detections: Vec<_> = (0..4u8)
+            .map(|place| seen(100.0 + 150.0 * f32::from(place), 100.0, 0.9))
+            .collect();
+        detections.push(seen(100.0 + 15.0 * frame as f32, 300.0, 0.9));
+        let step = film.show(&detections);
+        for track in step.tracks.iter().filter(|track| track.bbox.cy() < 200.0) {
+            assert!((track.bbox.cx() - 100.0).rem_euclid(150.0) < 1.0 || frame < 2);
+            assert!(track.velocity[0].abs() < 5.0);
+        }
+    }
+}
