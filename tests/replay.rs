@@ -55,6 +55,17 @@ impl Scene {
     }
 }
 
+/// An error with its causes, as the program prints it.
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text = format!("{text}: {error}");
+        cause = error.source();
+    }
+    text
+}
+
 /// Two objects, one to the right and one down; the second unseen in frames 20..=24.
 fn two_objects() -> String {
     let mut text = String::new();
@@ -222,7 +233,7 @@ fn missing_files_and_folders_are_named() {
         dets: scene.path("none.txt"),
         ..scene.args()
     };
-    let error = replay::run(&missing).unwrap_err().to_string();
+    let error = chain(&replay::run(&missing).unwrap_err());
     assert!(
         error.contains("none.txt: cannot read: No such file"),
         "{error}"
@@ -231,7 +242,7 @@ fn missing_files_and_folders_are_named() {
         out: scene.path("no/such/folder/out.txt"),
         ..scene.args()
     };
-    let error = replay::run(&unwritable).unwrap_err().to_string();
+    let error = chain(&replay::run(&unwritable).unwrap_err());
     assert!(
         error.contains("out.txt: cannot write the tracks: No such file"),
         "{error}"

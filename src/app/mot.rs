@@ -20,7 +20,7 @@ const MAX_LINE_BYTES: usize = 4096;
 #[derive(Debug, thiserror::Error)]
 pub enum MotError {
     /// The file cannot be read.
-    #[error("{path}: cannot read: {source}")]
+    #[error("{path}: cannot read")]
     Read {
         /// Which file.
         path: PathBuf,

@@ -62,7 +62,7 @@ pub enum ReplayError {
         option: &'static str,
     },
     /// The file with the result cannot be written.
-    #[error("{path}: cannot write the tracks: {source}")]
+    #[error("{path}: cannot write the tracks")]
     Write {
         /// Which file.
         path: PathBuf,
