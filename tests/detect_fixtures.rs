@@ -35,7 +35,7 @@ fn see(detector: &mut Detector) -> gantryd::perception::detect::FrameDetections 
     let mut planes = vec![16; 192 * 144];
     planes.resize(192 * 144 * 3 / 2, 128);
     let frame = i420(192, 144, &planes);
-    detector.detect(&[&frame]).unwrap().remove(0)
+    detector.detect(&[&frame]).expect("a whole frame").remove(0)
 }
 
 fn assert_sees(name: &str, family: &str, expected: [Ltrb; 2], classes: [&str; 2]) {
@@ -261,10 +261,10 @@ fn a_thousandfold_number_of_rows_is_bounded() {
 
 fn refusal(name: &str) -> String {
     let path = fixture(name);
-    let signature = Signature::read(&path).unwrap();
+    let signature = Signature::read(&path).expect("an ONNX model");
     let error = recognise(&path, &signature, None)
         .and_then(|plan| plan.complete(&[]))
-        .unwrap_err();
+        .expect_err("no detector");
     assert!(matches!(error, RecogniseError::Unknown { .. }), "{name}");
     error.to_string()
 }
@@ -289,6 +289,23 @@ fn graphs_that_are_no_detectors_are_refused_with_a_reason_and_a_skeleton() {
                 matches!(result, Err(DetectError::Recognise(_))),
                 "{name}: {result:?}"
             );
+        }
+    }
+}
+
+#[test]
+fn a_damaged_model_never_panics() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("damaged.onnx");
+    for name in ["yolov8", "ppyoloe_plus_nms"] {
+        let whole = std::fs::read(fixture(name)).unwrap();
+        for at in 0..whole.len() {
+            let mut bytes = whole.clone();
+            bytes[at] ^= if at % 2 == 0 { 0xff } else { 0x01 };
+            std::fs::write(&path, &bytes).unwrap();
+            if let Ok(signature) = Signature::read(&path) {
+                let _plan = recognise(&path, &signature, None);
+            }
         }
     }
 }

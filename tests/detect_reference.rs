@@ -3,8 +3,6 @@
 //! Needs ../shared, ONNX Runtime, and a Python with onnxruntime, numpy and OpenCV
 //! (`GANTRYD_REFERENCE_PYTHON`, else `python3`); says so and passes where one is absent.
 
-#![expect(clippy::print_stderr, reason = "the table, and what was skipped")]
-
 mod detect_common;
 
 use std::collections::BTreeMap;

@@ -39,7 +39,7 @@ pub fn detector(onnx: &Path, min_confidence: f32) -> Option<Result<Detector, Det
         return None;
     }
     let model = ModelFiles {
-        id: onnx.file_stem().unwrap().to_string_lossy().into_owned(),
+        id: onnx.display().to_string(),
         onnx: onnx.to_path_buf(),
         manifest: None,
     };

@@ -7,6 +7,8 @@ mod classes;
 mod distributions;
 mod facts;
 mod finished;
+mod inputs;
+mod listed;
 mod overrides;
 mod queries;
 mod refuse;
@@ -161,12 +163,12 @@ type Rule = fn(&Facts<'_>) -> Option<Match>;
 const RULES: &[(&[HeadName], Rule)] = &[
     (&[HeadName::Separate], finished::tensorflow),
     (&[HeadName::Separate], finished::counted),
-    (&[HeadName::Paddle], finished::paddle_rows),
+    (&[HeadName::Paddle], listed::paddle_rows),
     (&[HeadName::Separate], finished::boxes_scores_labels),
     (&[HeadName::Separate], finished::mmdet),
     (&[HeadName::Detr], queries::logits_and_boxes),
-    (&[HeadName::EndToEnd], finished::seven_columns),
-    (&[HeadName::EndToEnd], finished::six_columns),
+    (&[HeadName::EndToEnd], listed::seven_columns),
+    (&[HeadName::EndToEnd], listed::six_columns),
     (
         &[HeadName::NanoDet, HeadName::PicoDet],
         distributions::per_stride,
@@ -194,8 +196,8 @@ pub fn plan(
 ) -> Result<ModelPlan, RecogniseError> {
     let refused = |nearest: String| refuse::unknown(path, signature, nearest);
     let facts = Facts::new(path, signature, manifest).map_err(|error| match error {
-        facts::Fault::NotPictures(nearest) => refused(nearest),
-        facts::Fault::Manifest(what) => RecogniseError::Manifest {
+        inputs::Fault::NotPictures(nearest) => refused(nearest),
+        inputs::Fault::Manifest(what) => RecogniseError::Manifest {
             path: path.to_path_buf(),
             what,
         },

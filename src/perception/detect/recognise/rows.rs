@@ -147,6 +147,8 @@ fn by_cell(facts: &Facts<'_>, output: &TensorInfo, n: usize, k: usize) -> Match 
         (Some(head), _) => head != HeadName::YoloV8,
         (None, Some(names)) if names.len() + 4 == k => false,
         (None, Some(names)) if names.len() + 5 == k => true,
+        // Five values leave no room for objectness and a class.
+        _ if k == 5 => false,
         _ if k == coco + 5 => true,
         _ if k == coco + 4 => false,
         _ => {
