@@ -56,8 +56,8 @@ fn daemon(args: &RunArgs, log: LogArgs) -> anyhow::Result<Exit> {
     )?;
     if let Err(error) = run::run(&config) {
         let cause: &dyn std::error::Error = error.as_ref();
-        tracing::error!(error = cause, "gantryd ends");
-        return Err(error);
+        tracing::error!(error = cause, "gantryd cannot go on");
+        return Ok(exit_of(&error));
     }
     Ok(Exit::Done)
 }
