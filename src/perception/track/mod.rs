@@ -72,6 +72,31 @@ struct Scratch {
     detection_taken: Vec<bool>,
 }
 
+/// Leaves out what is one object seen as two classes: of two detections of different classes that
+/// overlap by at least `overlap` only the better scored one stays. `order` is best first.
+fn drop_second_classes(order: &mut Vec<u32>, detections: &[Detection], overlap: f32) {
+    let class = |index: u32| detections[index as usize].class;
+    let is_mixed = order
+        .windows(2)
+        .any(|pair| class(pair[0]) != class(pair[1]));
+    if !is_mixed {
+        return;
+    }
+    let mut kept = 0;
+    for place in 0..order.len() {
+        let index = order[place];
+        let bbox = detections[index as usize].bbox;
+        let is_second = |&better: &u32| {
+            class(better) != class(index) && detections[better as usize].bbox.iou(&bbox) >= overlap
+        };
+        if !order[..kept].iter().any(is_second) {
+            order[kept] = index;
+            kept += 1;
+        }
+    }
+    order.truncate(kept);
+}
+
 impl Tracker {
     /// A tracker that has seen nothing.
     #[must_use]
@@ -157,6 +182,7 @@ impl Tracker {
         low.sort_unstable_by(|&a, &b| score(b).total_cmp(&score(a)).then(a.cmp(&b)));
         let ignored = low.len().saturating_sub(self.options.max_detections);
         low.truncate(self.options.max_detections);
+        drop_second_classes(low, detections, self.options.same_object_overlap);
         let split = low.partition_point(|&index| score(index) >= high_score);
         high.clear();
         high.extend(low.drain(..split));

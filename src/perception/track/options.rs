@@ -28,6 +28,9 @@ pub struct TrackOptions {
     pub birth_overlap: f32,
     /// The same for a track of another class: one object seen as two classes.
     pub birth_overlap_other_class: f32,
+    /// Of two detections of different classes that overlap by at least this IoU the weaker one is
+    /// left out: one object seen as two classes.
+    pub same_object_overlap: f32,
     /// Detections in a row that make a track believed, ≥ 1.
     pub confirm_hits: u32,
     /// A lost track is remembered, and predicted, this long after it was last seen.
@@ -54,6 +57,7 @@ impl Default for TrackOptions {
             second_chance: Duration::from_millis(250),
             birth_overlap: 0.45,
             birth_overlap_other_class: 0.8,
+            same_object_overlap: 0.75,
             confirm_hits: 2,
             memory: Duration::from_secs(2),
             duplicate_overlap: 0.85,

@@ -232,6 +232,24 @@ fn one_object_seen_as_two_classes_is_one_track() {
 }
 
 #[test]
+fn two_classes_that_take_turns_on_one_object_are_one_track() {
+    let mut film = Film::new(30.0);
+    let mut ids = BTreeSet::new();
+    for frame in 0..60 {
+        // 40 × 80 in 45 × 92: IoU 3200 / 4140 = 0.77.
+        let as_car = seen(100.0 + 3.0 * frame as f32, 100.0, 0.8);
+        let as_truck = Detection {
+            bbox: BBox::from_cxcywh(as_car.bbox.cx(), 100.0, 45.0, 92.0).unwrap(),
+            class: TRUCK,
+            confidence: if frame % 2 == 0 { 0.9 } else { 0.7 },
+        };
+        let step = film.show(&[as_car, as_truck]);
+        ids.extend(step.tracks.iter().map(|track| track.id));
+    }
+    assert_eq!(ids.len(), 1);
+}
+
+#[test]
 fn low_scores_carry_a_track_but_start_none() {
     let mut film = Film::new(30.0);
     for frame in 0..60 {
