@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::pipeline::Published;
 use crate::base::{Balance, ClassId, FrameResult, Metrics, Stage, TrackId};
+
+/// Columns of the table where no terminal tells.
+const PLAIN_WIDTH: u16 = 96;
 
 /// Counts identities from published results. Memory grows with living tracks only.
 #[derive(Debug, Default)]
@@ -99,6 +102,10 @@ impl Summary<'_> {
     pub fn table(&self) -> String {
         let mut table = Table::new();
         table.load_style(presets::UTF8_BORDERS_ONLY);
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+        if !table.is_tty() {
+            table.set_width(PLAIN_WIDTH);
+        }
         let mut row = |name: &str, value: String| {
             table.add_row([name.to_owned(), value]);
         };
