@@ -114,7 +114,7 @@ impl Session<'_> {
             UtcRule::Media(self.options.start_utc)
         };
         let run = self.outlet.open(self.options.lossless, utc);
-        let _run = tracing::info_span!("run", number = run.0).entered();
+        let _run = tracing::error_span!("run", number = run.0).entered();
         debug!(source = %self.options.source, "opening");
         let (sender, events) = bounded(EVENTS);
         let pipeline = match self.build(&sender) {
@@ -238,12 +238,18 @@ impl Session<'_> {
                 if let (RunEnd::Unreachable, Some(door)) = (reason, door) {
                     words = door.words();
                 }
-                debug!(detail = self.options.source.redact(&report.debug), "GStreamer error");
+                debug!(
+                    detail = self.options.source.redact(&report.debug),
+                    "GStreamer error"
+                );
                 Some(self.failed(reason, words))
             }
             SessionEvent::RawFailed(_) => None,
             SessionEvent::Warning(text) => {
-                debug!(detail = self.options.source.redact(&text), "GStreamer warning");
+                debug!(
+                    detail = self.options.source.redact(&text),
+                    "GStreamer warning"
+                );
                 self.warning = Some(text);
                 None
             }
