@@ -126,6 +126,9 @@ pub struct CameraOptions {
     pub raw: Option<RawRecord>,
     /// The daemon is ready only when this camera delivers.
     pub required: bool,
+    /// A source that cannot be read is a run that ends, not a camera that does not start: the other
+    /// cameras of a daemon go on, and a device is tried again as any live source is.
+    pub patient: bool,
     /// Reads a file again and again, each time as a new run (for benchmarks).
     pub repeat: bool,
 }
@@ -153,6 +156,7 @@ impl CameraOptions {
             backoff: live.then(Backoff::default),
             raw: None,
             required: true,
+            patient: false,
             repeat: false,
         }
     }

@@ -10,6 +10,7 @@ use gstreamer::prelude::*;
 use tracing::{debug, info, warn};
 
 use super::branch::Branch;
+use super::check::{check_medium, reason_of};
 use super::description::source_pipeline;
 use super::ending::{NO_VIDEO, Progress, Report};
 use super::outlet::{Outlet, UtcRule};
@@ -121,7 +122,8 @@ impl Session<'_> {
             Ok(pipeline) => pipeline,
             Err(error) => {
                 self.outlet.close();
-                return self.ended(RunEnd::Undecodable, Some(error));
+                let reason = reason_of(&error, &self.options.source);
+                return self.ended(reason, Some(error));
             }
         };
         let mut ended = match pipeline.set_state(gst::State::Playing) {
@@ -141,6 +143,7 @@ impl Session<'_> {
     }
 
     fn build(&self, events: &Sender<SessionEvent>) -> Result<gst::Pipeline, CaptureError> {
+        check_medium(&self.options.source)?;
         let pipeline = source_pipeline(self.options)?;
         let bus = pipeline.bus().ok_or_else(|| CaptureError::Pipeline {
             name: self.options.id.to_string(),
@@ -238,12 +241,18 @@ impl Session<'_> {
                 if let (RunEnd::Unreachable, Some(door)) = (reason, door) {
                     words = door.words();
                 }
-                debug!(detail = self.options.source.redact(&report.debug), "GStreamer error");
+                debug!(
+                    detail = self.options.source.redact(&report.debug),
+                    "GStreamer error"
+                );
                 Some(self.failed(reason, words))
             }
             SessionEvent::RawFailed(_) => None,
             SessionEvent::Warning(text) => {
-                debug!(detail = self.options.source.redact(&text), "GStreamer warning");
+                debug!(
+                    detail = self.options.source.redact(&text),
+                    "GStreamer warning"
+                );
                 self.warning = Some(text);
                 None
             }
