@@ -7,7 +7,7 @@
 //!
 //! Threads a camera adds, by the names Linux shows: `cap-<n>`, which sleeps; GStreamer's own,
 //! named `<element>:<pad>`, of which `decode:src` decodes and puts frames into the inbox and
-//! `raw:src` writes raw segments; a frame-threaded software decoder adds `av:<codec>:…` for files.
+//! `raw:src` writes raw segments; `dns`, for the moment a host name is looked up; a frame-threaded software decoder adds `av:<codec>:…` for files.
 
 mod branch;
 mod check;

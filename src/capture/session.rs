@@ -14,7 +14,7 @@ use super::check::{check_medium, reason_of};
 use super::description::source_pipeline;
 use super::ending::{NO_VIDEO, Progress, Report};
 use super::outlet::{Outlet, UtcRule};
-use super::reach::Door;
+use super::reach::{Door, SeenDoor};
 use super::{CameraOptions, CaptureError, StatusHandle, raw};
 use crate::base::{RunEnd, Stop};
 
@@ -66,11 +66,14 @@ pub(super) struct Ended {
     pub had_frames: bool,
     /// As many frames as wanted came.
     pub enough: bool,
+    /// The host answers again, but this connection was begun before and would notice late.
+    pub is_back: bool,
 }
 
 /// Everything one connection works with.
 pub(super) struct Session<'a> {
     options: &'a CameraOptions,
+    door: SeenDoor<'a>,
     outlet: &'a Arc<Outlet>,
     status: &'a StatusHandle,
     stop: &'a Stop,
@@ -85,6 +88,7 @@ pub(super) struct Session<'a> {
 /// Runs one connection until it ends.
 pub(super) fn run(
     options: &CameraOptions,
+    door: SeenDoor<'_>,
     outlet: &Arc<Outlet>,
     status: &StatusHandle,
     stop: &Stop,
@@ -92,6 +96,7 @@ pub(super) fn run(
     let live = options.source.is_live();
     let session = Session {
         options,
+        door,
         outlet,
         status,
         stop,
@@ -188,6 +193,11 @@ impl Session<'_> {
                 Ok(left) => left.min(TICK),
                 Err(ended) => return *ended,
             };
+            if !self.progress.has_stream && self.door.is_missed() {
+                let mut ended = self.failed(RunEnd::NoAnswer, "it was away and is back".to_owned());
+                ended.is_back = true;
+                return ended;
+            }
             select! {
                 recv(events) -> event => match event {
                     Ok(SessionEvent::RawFailed(reason)) => raw::detach(pipeline, &self.options.id, &reason),
@@ -237,9 +247,8 @@ impl Session<'_> {
             SessionEvent::Error(report) => {
                 self.progress.has_frame = self.outlet.last_frame().is_some();
                 let (reason, mut words) = report.classify(self.progress);
-                let door = Door::of(&self.options.source);
-                if let (RunEnd::Unreachable, Some(door)) = (reason, door) {
-                    words = door.words();
+                if reason == RunEnd::Unreachable {
+                    words = self.door.door().and_then(Door::words).unwrap_or(words);
                 }
                 debug!(
                     detail = self.options.source.redact(&report.debug),
@@ -340,6 +349,7 @@ impl Session<'_> {
             error,
             had_frames: false,
             enough: false,
+            is_back: false,
         }
     }
 }
