@@ -238,12 +238,18 @@ impl Session<'_> {
                 if let (RunEnd::Unreachable, Some(door)) = (reason, door) {
                     words = door.words();
                 }
-                debug!(detail = self.options.source.redact(&report.debug), "GStreamer error");
+                debug!(
+                    detail = self.options.source.redact(&report.debug),
+                    "GStreamer error"
+                );
                 Some(self.failed(reason, words))
             }
             SessionEvent::RawFailed(_) => None,
             SessionEvent::Warning(text) => {
-                debug!(detail = self.options.source.redact(&text), "GStreamer warning");
+                debug!(
+                    detail = self.options.source.redact(&text),
+                    "GStreamer warning"
+                );
                 self.warning = Some(text);
                 None
             }
