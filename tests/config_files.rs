@@ -175,6 +175,39 @@ fn each_bad_value_is_told_with_what_is_allowed() {
 }
 
 #[test]
+fn a_threshold_that_a_confidence_would_override_is_refused() {
+    let told = faults(
+        &(camera("confidence = 0.4\n")
+            + "[[cameras]]\nid = \"yard\"\nuri = \"rtsp://10.0.0.6/live\"\n\
+               [detect]\nconfidence = 0.3\n[track]\nhigh = 0.4\nlow = 0.35\n"),
+        &[],
+    );
+    let why = "say different things, keep one: confidence is what an object needs to be tracked";
+    assert_eq!(
+        told,
+        format!(
+            "site.toml: track.high: 0.4 and detect.confidence = 0.3 {why}\n\
+             site.toml: track.low: 0.35 and detect.confidence = 0.3 {why}"
+        )
+    );
+    let told = faults(
+        &(camera("confidence = 0.4\n") + "[track]\nnew = 0.7\n"),
+        &[],
+    );
+    assert_eq!(
+        told,
+        format!("site.toml: track.new: 0.7 and cameras[0].confidence = 0.4 {why}")
+    );
+    // Saying the same twice, or only one of them, is no fault.
+    for rest in [
+        "confidence = 0.4\n[track]\nhigh = 0.4\nnew = 0.4\nlow = 0.1\n",
+        "[track]\nhigh = 0.6\nnew = 0.7\n",
+    ] {
+        Config::from_text(&camera(rest), Path::new("site.toml")).unwrap();
+    }
+}
+
+#[test]
 fn two_cameras_with_one_id_are_both_named() {
     let text = camera("") + &camera("");
     assert_eq!(
