@@ -11,10 +11,11 @@ mod camera_run;
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use camera_run::{CameraRun, made_by, options, read_all, video};
 use gantryd::base::{FrameSeq, Pts, RunEnd, RunId, Size, UtcSource};
-use gantryd::capture::Source;
+use gantryd::capture::{self, Backoff, Source};
 
 /// Presentation times of the frames of a file in seconds, by ffprobe.
 fn probed_times(path: &Path) -> Vec<f64> {
@@ -212,6 +213,58 @@ fn files_that_are_no_video_are_refused_in_clear_words() {
         assert!(fault.starts_with(path.to_str().unwrap()), "{fault}");
         assert!(fault.contains(words), "{fault}, expected {words}");
     }
+}
+
+#[test]
+fn a_patient_camera_starts_without_its_source_and_names_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let empty = folder.path().join("empty.mp4");
+    std::fs::write(&empty, b"").unwrap();
+    let patient = |source: Source| {
+        let mut options = options(source);
+        options.patient = true;
+        options
+    };
+    // A file ends for good.
+    for (path, reason, words) in [
+        (
+            folder.path().join("missing.mp4"),
+            RunEnd::NotFound,
+            "no such file",
+        ),
+        (empty, RunEnd::Undecodable, "the file is empty"),
+    ] {
+        let options = patient(Source::File(path));
+        assert!(capture::check(&options).is_err());
+        let (log, end, _) = read_all(options);
+        assert_eq!(log.ends, [(RunId(1), reason)]);
+        let text = end.error.unwrap().to_string();
+        assert!(text.contains(words), "{text}");
+    }
+    // A device is tried again.
+    let mut device = patient(Source::V4l2(folder.path().join("video0")));
+    device.backoff = Some(Backoff {
+        first: Duration::from_millis(10),
+        longest: Duration::from_millis(10),
+    });
+    let run = CameraRun::start(device).unwrap();
+    run.wait_until("a second try", camera_run::PATIENCE, |log| {
+        log.ends.len() >= 2
+    });
+    let status = run.status.snapshot();
+    let (log, _) = run.finish();
+    assert_eq!(log.ends[1], (RunId(2), RunEnd::Unreachable));
+    assert!(
+        status.last_error.unwrap().contains("no such device"),
+        "{:?}",
+        log.ends
+    );
+    // Patience does not hide a text that no waiting mends.
+    let text = folder.path().join("mine.gst");
+    std::fs::write(&text, "filesrc name=source ! nosuchthing name=streams").unwrap();
+    let mut broken = patient(Source::File("missing.mp4".into()));
+    broken.pipeline = Some(text);
+    assert!(CameraRun::start(broken).is_err());
 }
 
 #[test]

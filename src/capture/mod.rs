@@ -10,6 +10,7 @@
 //! `raw:src` writes raw segments; a frame-threaded software decoder adds `av:<codec>:…` for files.
 
 mod branch;
+mod check;
 mod codecs;
 mod description;
 mod ending;
@@ -26,6 +27,7 @@ mod source;
 mod status;
 mod supervisor;
 
+pub use check::check;
 pub use codecs::decoders;
 pub use error::{CaptureError, SourceError};
 pub use options::{Backoff, CameraOptions, Codec, Decode, RawRecord};

@@ -10,6 +10,7 @@ use gstreamer::prelude::*;
 use tracing::{debug, info, warn};
 
 use super::branch::Branch;
+use super::check::{check_medium, reason_of};
 use super::description::source_pipeline;
 use super::ending::{NO_VIDEO, Progress, Report};
 use super::outlet::{Outlet, UtcRule};
@@ -121,7 +122,8 @@ impl Session<'_> {
             Ok(pipeline) => pipeline,
             Err(error) => {
                 self.outlet.close();
-                return self.ended(RunEnd::Undecodable, Some(error));
+                let reason = reason_of(&error, &self.options.source);
+                return self.ended(reason, Some(error));
             }
         };
         let mut ended = match pipeline.set_state(gst::State::Playing) {
@@ -141,6 +143,7 @@ impl Session<'_> {
     }
 
     fn build(&self, events: &Sender<SessionEvent>) -> Result<gst::Pipeline, CaptureError> {
+        check_medium(&self.options.source)?;
         let pipeline = source_pipeline(self.options)?;
         let bus = pipeline.bus().ok_or_else(|| CaptureError::Pipeline {
             name: self.options.id.to_string(),

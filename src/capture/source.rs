@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::num::NonZeroU32;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use url::Url;
@@ -138,14 +139,15 @@ impl Source {
         }
     }
 
-    /// What a path means: `/dev/video…` is a camera, a folder holds pictures, all else is a file.
-    fn from_path(path: &Path) -> Self {
-        if path.starts_with("/dev") {
-            Self::V4l2(path.to_owned())
-        } else if path.is_dir() {
-            Self::Images(path.to_owned())
-        } else {
-            Self::File(path.to_owned())
+    /// What a path means: a character device is a camera, a folder holds pictures, all else is a
+    /// file. A path that is not there is a camera if it is where cameras appear.
+    #[must_use]
+    pub fn from_path(path: &Path) -> Self {
+        match std::fs::metadata(path) {
+            Ok(about) if about.file_type().is_char_device() => Self::V4l2(path.to_owned()),
+            Ok(about) if about.is_dir() => Self::Images(path.to_owned()),
+            Err(_) if names_a_camera(path) => Self::V4l2(path.to_owned()),
+            _ => Self::File(path.to_owned()),
         }
     }
 
@@ -220,6 +222,14 @@ impl Source {
             .iter()
             .fold(text.to_owned(), |text, word| text.replace(word, "***"))
     }
+}
+
+/// True for `/dev/video…` and the links that udev makes under `/dev/v4l`.
+fn names_a_camera(path: &Path) -> bool {
+    path.strip_prefix("/dev").is_ok_and(|rest| {
+        let name = rest.to_string_lossy();
+        name.starts_with("video") || rest.starts_with("v4l")
+    })
 }
 
 /// The URI without credentials, the query hidden (cameras take passwords there).
@@ -415,6 +425,13 @@ mod tests {
         );
         assert!(matches!(Source::parse("/dev/video0"), Ok(Source::V4l2(_))));
         assert!(matches!(Source::parse(folder), Ok(Source::Images(_))));
+        // Absent cameras stay cameras; a file in a memory file system is a file.
+        for device in ["/dev/video987", "/dev/v4l/by-id/usb-cam", "/dev/null"] {
+            let source = Source::parse(device);
+            assert!(matches!(source, Ok(Source::V4l2(_))), "{source:?}");
+        }
+        let file = Source::parse("/dev/shm/x.mp4");
+        assert!(matches!(file, Ok(Source::File(_))), "{file:?}");
         assert!(matches!(
             Source::parse("RTSPS://cam/1"),
             Ok(Source::Rtsp(_))

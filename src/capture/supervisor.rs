@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, bounded};
 use tracing::warn;
 
-use super::description::check;
+use super::check::{check, check_installation};
 use super::outlet::Outlet;
 use super::reach::Door;
 use super::session;
@@ -31,8 +31,9 @@ pub struct Camera {
 /// Starts a camera: its frames and the ends of its runs go to `slot` of `inbox`.
 ///
 /// # Errors
-/// [`CaptureError`] for what is wrong before anything runs: GStreamer missing, a file that does
-/// not exist, a pipeline text that cannot be used.
+/// [`CaptureError`] for what is wrong before anything runs: GStreamer or an element missing, a
+/// pipeline text that cannot be used; unless the camera is patient also a file or device that
+/// cannot be read.
 pub fn start(
     options: CameraOptions,
     inbox: Arc<Inbox<FromCamera>>,
@@ -41,7 +42,11 @@ pub fn start(
     stop: Stop,
     on_panic: impl FnOnce(&str) + Send + 'static,
 ) -> Result<Camera, CaptureError> {
-    check(&options)?;
+    if options.patient {
+        check_installation(&options)?;
+    } else {
+        check(&options)?;
+    }
     let status = StatusHandle::default();
     status.update(|status| status.source = options.source.to_string());
     let (sender, ended) = bounded(1);
