@@ -7,6 +7,7 @@ use std::path::Path;
 
 use gantryd::app::config::{CameraConfig, CameraUri, Config};
 use gantryd::base::CameraId;
+use gantryd::perception::track::TrackOptions;
 use proptest::prelude::*;
 
 const EXAMPLE: &str = include_str!("../config/example.toml");
@@ -89,11 +90,40 @@ fn the_keys_that_are_commented_out_work_once_they_are_not() {
 }
 
 #[test]
-fn the_minimal_file_is_valid_next_to_its_video() {
+fn the_minimal_file_is_valid_next_to_its_video_and_model() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("demo.mp4"), "not looked into").unwrap();
+    for name in ["demo.mp4", "model.onnx"] {
+        std::fs::write(folder.path().join(name), "not looked into").unwrap();
+    }
     let config = Config::from_text(MINIMAL, &folder.path().join("minimal.toml")).unwrap();
     assert!(config.cameras[0].lossless, "a file is read without loss");
+}
+
+#[test]
+fn the_minimal_file_alone_says_what_is_missing() {
+    assert_eq!(
+        faults(MINIMAL, &[]),
+        "site.toml: detect.model: model.onnx: no such file, allowed is a file that can be read\n\
+         site.toml: cameras[0].uri: demo.mp4: no such file, allowed is a file that can be read"
+    );
+}
+
+#[test]
+fn the_values_that_the_example_gives_for_auto_are_those_of_the_tracker() {
+    let options = TrackOptions::default();
+    let said = |text: String| assert!(EXAMPLE.contains(&text), "{text}");
+    said(format!(
+        "\"auto\" ({}) or 0 to 600",
+        options.memory.as_secs()
+    ));
+    said(format!("\"auto\" ({}) or 1 to 100", options.confirm_hits));
+    said(format!("auto: {}, and down to", options.high_score));
+    said(format!("\"auto\" ({}) or 0 to 1", options.low_score));
+    // Lowered by four tenths at the most: 0.5 → 0.3, 0.65 → 0.39.
+    said(format!(
+        "\"auto\" ({}, down to 0.39)",
+        options.new_track_score
+    ));
 }
 
 #[test]

@@ -139,7 +139,12 @@ mod tests {
         });
         assert_eq!(liveness.check(), Ok(()));
         expected.store(true, Ordering::Relaxed);
-        assert!(liveness.check().unwrap_err().contains("no frame has come out"));
+        assert!(
+            liveness
+                .check()
+                .unwrap_err()
+                .contains("no frame has come out")
+        );
         metrics.run_ended(&CameraId::new("gate"), RunEnd::Stalled);
         assert_eq!(liveness.check(), Ok(()));
         assert!(liveness.check().is_err());
