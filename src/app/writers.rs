@@ -338,7 +338,7 @@ mod tests {
         let camera = CameraId::new("gate");
         let metrics = Metrics::new();
         let text = DaemonText::new(folder, std::slice::from_ref(&camera), formats);
-        let (sender, results) = crossbeam_channel::unbounded();
+        let (sender, results) = crossbeam_channel::bounded(1000);
         for seq in 0..frames {
             sender.send(frame(seq)).unwrap();
         }

@@ -245,24 +245,20 @@ fn contradictions(config: &Config) -> Vec<(&'static str, String)> {
         }
     }
     let track = &config.track;
-    let differs = |mine: f64, other: f64| mine.total_cmp(&other).is_ne();
-    let is_above = |mine: f64, other: f64| mine > other;
     let mut faults = Vec::new();
     for (name, value) in &confidences {
-        let contradicts: [(_, _, fn(f64, f64) -> bool); 3] = [
-            ("track.high", track.high, differs),
-            ("track.new", track.new, differs),
-            ("track.low", track.low, is_above),
-        ];
-        for (key, threshold, contradicts) in contradicts {
-            if let Some(mine) = threshold.set()
-                && contradicts(mine, *value)
-            {
-                let text = format!(
-                    "{mine} and {name} = {value} say different things, keep one: confidence is what an object needs to be tracked"
-                );
-                faults.push((key, text));
-            }
+        let differs = |mine: &f64| mine.total_cmp(value).is_ne();
+        let is_above = |mine: &f64| mine > value;
+        for (key, mine) in [
+            ("track.high", track.high.set().filter(differs)),
+            ("track.new", track.new.set().filter(differs)),
+            ("track.low", track.low.set().filter(is_above)),
+        ] {
+            let Some(mine) = mine else { continue };
+            let text = format!(
+                "{mine} and {name} = {value} say different things, keep one: confidence is what an object needs to be tracked"
+            );
+            faults.push((key, text));
         }
     }
     faults

@@ -115,6 +115,7 @@ impl AsyncWrite for Connection {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::{Worker, WorkerEnd};
     use std::io::{Read, Write};
 
     #[test]
@@ -127,7 +128,7 @@ mod tests {
             .build()
             .unwrap();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
-        let server = std::thread::spawn(move || {
+        let serve = move || {
             runtime.block_on(async {
                 let listener = TcpListener::from_std(listener).unwrap();
                 let limited = Limited::new(listener, 2, Duration::from_millis(100));
@@ -137,7 +138,8 @@ mod tests {
                     _ = stopped => {}
                 }
             });
-        });
+        };
+        let server = Worker::spawn("http", serve, |_| {}).unwrap();
         let silent = std::net::TcpStream::connect(address).unwrap();
         let mut halting = std::net::TcpStream::connect(address).unwrap();
         halting.write_all(b"GET / HTTP/1.1\r\nHo").unwrap();
@@ -154,6 +156,7 @@ mod tests {
         assert!(answer.ends_with("alive"), "{answer}");
         drop((silent, halting));
         stop.send(()).unwrap();
-        server.join().unwrap();
+        let deadline = std::time::Instant::now() + Duration::from_secs(10);
+        assert_eq!(server.join_until(deadline), WorkerEnd::Finished);
     }
 }
