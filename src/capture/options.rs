@@ -68,7 +68,7 @@ impl Codec {
 pub struct Backoff {
     /// After the first failure, and after every run that was healthy.
     pub first: Duration,
-    /// Never longer than this; also the wait after a refused password or an unknown stream.
+    /// Never longer than this; also the wait after a refused password.
     pub longest: Duration,
 }
 
