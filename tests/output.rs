@@ -1,7 +1,5 @@
 //! Which result files the daemon leaves.
 
-#![expect(clippy::unwrap_used, reason = "a test may stop at the first surprise")]
-
 use std::path::Path;
 use std::time::Duration;
 
