@@ -1,12 +1,41 @@
 //! The `gantryd` program: parse, do, exit code.
 
-use std::process::ExitCode;
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
 
 use gantryd::app;
 
+/// ONNX Runtime's official builds report usage to their maker unless this is in the environment
+/// before the library is loaded; telling it later is too late.
+const NO_TELEMETRY: &str = "ORT_DISABLE_TELEMETRY";
+
 fn main() -> ExitCode {
+    if std::env::var_os(NO_TELEMETRY).is_none() {
+        return again_without_telemetry();
+    }
     match app::cli::parse() {
         Ok(cli) => app::commands::execute(&cli).into(),
         Err(code) => code,
     }
+}
+
+/// Replaces this process by itself, same arguments and process id, with telemetry forbidden.
+fn again_without_telemetry() -> ExitCode {
+    let mut arguments = std::env::args_os();
+    let name = arguments.next().unwrap_or_else(|| "gantryd".into());
+    let failed = match std::env::current_exe() {
+        Ok(program) => Command::new(program)
+            .arg0(name)
+            .args(arguments)
+            .env(NO_TELEMETRY, "1")
+            .exec(),
+        Err(error) => error,
+    };
+    // A closed stderr leaves nobody to tell.
+    drop(writeln!(
+        std::io::stderr(),
+        "gantryd: starting anew with {NO_TELEMETRY}=1: {failed}; set it yourself"
+    ));
+    ExitCode::FAILURE
 }

@@ -381,7 +381,7 @@ fn a_port_that_is_taken_keeps_the_service_from_starting_and_says_so() {
         .output()
         .unwrap();
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert_eq!(output.status.code(), Some(78), "{told}");
+    assert_eq!(output.status.code(), Some(1), "{told}");
     assert!(
         told.contains(&format!("{address}: another program listens there")),
         "{told}"

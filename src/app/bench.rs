@@ -130,6 +130,7 @@ fn cameras(args: &BenchArgs, input: &str) -> anyhow::Result<Vec<CameraPlan>> {
             capture.decode = resolve::decode(args.decode);
             capture.decode_threads = Some(1);
             capture.repeat = true;
+            capture.give_up_unseen = true;
             Ok(CameraPlan {
                 capture,
                 classes: args.detect.classes.clone(),

@@ -51,7 +51,8 @@ Examples:
   gantryd check --config site.toml              every fault of a configuration at once
   gantryd doctor                                what this machine lacks, and the remedy
 
-Exit codes: 0 done, 1 failed while running, 2 usage, 70 bug, 78 configuration or model refused.";
+Exit codes: 0 done, 1 failed while running, 2 usage, 70 bug, 78 configuration,
+model or installation refused, 130 stopped at once by a second signal.";
 
 /// Follows objects in video: cameras and files in, identities and annotated video out.
 #[derive(Debug, Parser)]
@@ -140,7 +141,7 @@ pub struct DetectArgs {
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     pub classes: Vec<String>,
     /// Least confidence of a detection that starts a track [default: 0.65, less for models that score low]
-    #[arg(long, value_name = "X", value_parser = parse_unit)]
+    #[arg(long, value_name = "X", value_parser = parse_unit, allow_negative_numbers = true)]
     pub conf: Option<f64>,
     /// What runs the network; auto takes CUDA if the model runs on it here, else the CPU
     #[arg(long, value_parser = choice(Provider::ALL), default_value = "auto")]
@@ -149,13 +150,13 @@ pub struct DetectArgs {
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub device: u32,
     /// Sessions that run side by side [default: from the number of cores]
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = parse_few)]
     pub workers: Option<NonZeroU32>,
     /// Threads inside one session
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = parse_few)]
     pub intra_threads: NonZeroU32,
     /// The ONNX Runtime library [default: the usual places]
-    #[arg(long, value_name = "FILE", env = "ORT_DYLIB_PATH")]
+    #[arg(long, value_name = "FILE")]
     pub runtime_library: Option<PathBuf>,
 }
 
@@ -259,7 +260,7 @@ pub struct DoctorArgs {
     #[arg(long, short, value_name = "FILE")]
     pub config: Option<PathBuf>,
     /// The ONNX Runtime library [default: the usual places]
-    #[arg(long, value_name = "FILE", env = "ORT_DYLIB_PATH")]
+    #[arg(long, value_name = "FILE")]
     pub runtime_library: Option<PathBuf>,
 }
 
@@ -277,7 +278,7 @@ pub struct BenchArgs {
     #[arg(value_name = "INPUT")]
     pub input: Option<String>,
     /// Cameras at once
-    #[arg(long, value_name = "N", default_value = "1")]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = parse_few)]
     pub streams: NonZeroU32,
     /// How long to measure, after warming up
     #[arg(long, value_name = "S", default_value = "10")]
@@ -354,6 +355,14 @@ fn parse_unit(text: &str) -> Result<f64, String> {
         .ok()
         .filter(|number| (0.0..=1.0).contains(number))
         .ok_or_else(|| "allowed is 0 to 1".to_owned())
+}
+
+/// As many as the configuration allows, too.
+fn parse_few(text: &str) -> Result<NonZeroU32, String> {
+    text.parse()
+        .ok()
+        .filter(|count: &NonZeroU32| count.get() <= 64)
+        .ok_or_else(|| "allowed is 1 to 64".to_owned())
 }
 
 #[cfg(test)]

@@ -11,7 +11,6 @@ use super::pipeline::PipelineError;
 use super::{bench, check, doctor, manual, models, replay, run, telemetry, track};
 use crate::capture::{CaptureError, SourceError};
 use crate::perception::detect::DetectError;
-use crate::sinks::http::ListenError;
 use crate::sinks::record::RecordError;
 
 /// Does what the command line asks for. What fails is told on stderr.
@@ -107,8 +106,12 @@ fn man(args: &ManArgs) -> anyhow::Result<()> {
     }
 }
 
+/// Prints a result; a reader that has seen enough (`| head -1`) is no failure.
 fn print(text: &str) -> anyhow::Result<()> {
-    writeln!(std::io::stdout(), "{text}").context("printing the result")
+    match writeln!(std::io::stdout(), "{text}") {
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        printed => printed.context("printing the result"),
+    }
 }
 
 /// What a failure means for the one who started gantryd: 78 where trying again is useless.
@@ -134,7 +137,6 @@ fn exit_of(error: &anyhow::Error) -> Exit {
         let is_refused = cause.is::<ConfigError>()
             || cause.is::<models::ModelError>()
             || cause.is::<DetectError>()
-            || cause.is::<ListenError>()
             || cause.is::<RecordError>()
             || matches!(cause.downcast_ref(), Some(PipelineError::Detect(_)));
         if is_refused || is_set_up_wrong {

@@ -45,6 +45,12 @@ pub struct ReplayArgs {
 /// Why a replay failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
+    /// The result would replace the detections.
+    #[error("--out {path} is the file of the detections; name another one")]
+    Overwrites {
+        /// The file.
+        path: PathBuf,
+    },
     /// The detections cannot be taken.
     #[error(transparent)]
     Detections(#[from] MotError),
@@ -147,6 +153,11 @@ impl fmt::Display for ReplaySummary {
 /// A file that cannot be read or written, or the first bad row with its line number. The result is
 /// only begun when all detections have been read.
 pub fn run(args: &ReplayArgs) -> Result<ReplaySummary, ReplayError> {
+    if let (Ok(dets), Ok(out)) = (args.dets.canonicalize(), args.out.canonicalize())
+        && dets == out
+    {
+        return Err(ReplayError::Overwrites { path: out });
+    }
     let detections = mot::read_detections(&args.dets)?;
     let info = SeqInfo::beside(&args.dets);
     let (fps, fps_source) = match (args.fps, info.fps()?) {

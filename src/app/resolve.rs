@@ -129,6 +129,7 @@ pub fn camera_from_args(
     let mut options = CameraOptions::new(id, source);
     options.decode = decode(args.decode);
     options.max_frames = max_frames.map(NonZeroU64::get);
+    options.give_up_unseen = true;
     Ok(options)
 }
 

@@ -88,6 +88,8 @@ pub struct Summary<'a> {
     pub not_recorded: u64,
     /// Results that did not reach the text files.
     pub not_written: u64,
+    /// Boxes of the model that were no boxes.
+    pub rejected: u64,
     /// Stage times.
     pub metrics: &'a Metrics,
     /// Wall time of the whole run.
@@ -115,6 +117,10 @@ impl Summary<'_> {
         row("model", self.model.clone());
         row("frames", self.frames());
         row("identities", self.identities());
+        if self.rejected > 0 {
+            let what = "boxes of the model that are none (not finite, no area, off the frame)";
+            row("rejected", format!("{} {what}", self.rejected));
+        }
         row("most at once", self.tally.most_at_once().to_string());
         row("speed", self.speed());
         row("ms per frame", self.stage_times());

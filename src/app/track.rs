@@ -82,7 +82,13 @@ pub fn run(args: &TrackArgs) -> anyhow::Result<()> {
     shared.side_by_side = live.len().max(1);
     for input in files {
         if shared.signals.came() {
-            break;
+            // A closed stderr leaves nobody to tell.
+            drop(writeln!(
+                std::io::stderr(),
+                "gantryd: stopped, not processed: {}",
+                input.text
+            ));
+            continue;
         }
         failed.extend(shared.process(input).err());
     }
@@ -262,6 +268,7 @@ impl Shared<'_> {
             balance: metrics.balance(&camera_id),
             not_recorded,
             not_written,
+            rejected: metrics.rejected_detections(&camera_id),
             metrics: &metrics,
             elapsed: started.elapsed(),
             process_cpu: process_cpu_time().saturating_sub(cpu_before),

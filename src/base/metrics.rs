@@ -355,6 +355,14 @@ impl Metrics {
             .inc_by(count);
     }
 
+    /// Boxes of the model on frames of `camera` that were no boxes.
+    #[must_use]
+    pub fn rejected_detections(&self, camera: &CameraId) -> u64 {
+        self.detections_rejected
+            .get_or_create(&CameraLabel::of(camera))
+            .get()
+    }
+
     /// Counts a result that a sink did not take.
     pub fn result_dropped(&self, camera: &CameraId, stage: Stage, reason: DropReason) {
         self.results_dropped

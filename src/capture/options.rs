@@ -132,6 +132,9 @@ pub struct CameraOptions {
     /// A source that cannot be read is a run that ends, not a camera that does not start: the other
     /// cameras of a daemon go on, and a device is tried again as any live source is.
     pub patient: bool,
+    /// Gives up when a live source fails before its first frame ever: for one-shot commands, whose
+    /// user is there to read why.
+    pub give_up_unseen: bool,
     /// Reads a file again and again, each time as a new run (for benchmarks).
     pub repeat: bool,
 }
@@ -160,6 +163,7 @@ impl CameraOptions {
             raw: None,
             required: true,
             patient: false,
+            give_up_unseen: false,
             repeat: false,
         }
     }

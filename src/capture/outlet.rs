@@ -3,7 +3,7 @@
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use gstreamer as gst;
 use tracing::{debug, warn};
@@ -60,6 +60,8 @@ struct State {
     /// Stream time of the first frame of this connection.
     first_time_ns: Option<u64>,
     last_frame: Option<Instant>,
+    /// Stream time of the last frame, not counted anew in a new run of one connection.
+    last_time: Duration,
     unusable: u64,
 }
 
@@ -87,6 +89,7 @@ impl Outlet {
                 utc: UtcRule::Live,
                 first_time_ns: None,
                 last_frame: None,
+                last_time: Duration::ZERO,
                 unusable: 0,
             }),
         }
@@ -147,6 +150,11 @@ impl Outlet {
         self.lock().last_frame
     }
 
+    /// Stream time of the last frame of this connection.
+    pub fn last_time(&self) -> Duration {
+        self.lock().last_time
+    }
+
     /// Frames delivered over all runs.
     pub fn frames(&self) -> u64 {
         self.lock().sequence.frames()
@@ -181,6 +189,7 @@ impl Outlet {
         }
         let place = state.sequence.place(arrived);
         state.last_frame = Some(decoded.arrived);
+        state.last_time = Duration::from_nanos(decoded.time_ns.unwrap_or(place.pts.0));
         let (utc, utc_source) = state.capture_time(&decoded, place);
         let lossless = state.lossless;
         let last = self.max_frames == Some(state.sequence.frames());

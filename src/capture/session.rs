@@ -25,6 +25,9 @@ const EVENTS: usize = 64;
 /// How long an error may take to reach the bus after a state change failed.
 const ERROR_WAIT: Duration = Duration::from_secs(2);
 
+/// Pictures may end so much before the announced length without a word.
+const CUT_OFF_SLACK: Duration = Duration::from_millis(500);
+
 /// The longest sleep of the watch.
 const TICK: Duration = Duration::from_millis(500);
 
@@ -347,6 +350,7 @@ impl Session<'_> {
     fn at_end_of_stream(&self) -> Ended {
         let had_frames = self.outlet.last_frame().is_some();
         if self.recorded.load(Ordering::Acquire) {
+            self.warn_if_cut_off();
             return match (self.progress.has_video, had_frames) {
                 (_, true) => self.ended(RunEnd::EndOfFile, None),
                 (true, false) => self.failed(
@@ -366,6 +370,23 @@ impl Session<'_> {
                 RunEnd::EndOfStream,
                 "the source ended the stream".to_owned(),
             ),
+        }
+    }
+
+    /// A file that is cut off often ends like a whole one: only its announced length tells.
+    fn warn_if_cut_off(&self) {
+        let (last, announced) = (self.outlet.last_time(), self.status.snapshot().duration);
+        let Some(announced) = announced else {
+            return;
+        };
+        // Sound may go on a little longer than the pictures.
+        if last + CUT_OFF_SLACK < announced.mul_f64(0.95) {
+            warn!(
+                source = %self.options.source,
+                ends_at_secs = last.as_secs_f64(),
+                announced_secs = announced.as_secs_f64(),
+                "pictures end long before the announced length: is the file cut off or damaged?"
+            );
         }
     }
 

@@ -89,6 +89,12 @@ pub enum Source {
     Test(TestSource),
 }
 
+/// `user:password@` without the scheme that should stand before it.
+fn looks_like_credentials(text: &str) -> bool {
+    text.split_once('@')
+        .is_some_and(|(before, _)| before.contains(':'))
+}
+
 impl Source {
     /// A source from what a user writes: a path of a file, folder or `/dev/video…`, `rtsp(s)://`,
     /// `http(s)://`, `file://`, or `test:PATTERN[?size=WxH&fps=N&frames=N&live=1]`.
@@ -104,7 +110,14 @@ impl Source {
             return parse_test(rest).map(Self::Test);
         }
         let Some((scheme, _)) = text.split_once("://") else {
-            return Ok(Self::from_path(Path::new(text)));
+            let path = Path::new(text);
+            if looks_like_credentials(text) && !path.exists() {
+                return Err(SourceError::Uri {
+                    shown: REDACTED.to_owned(),
+                    reason: "no such file, and it looks like a URI with user and password: rtsp://USER:PASSWORD@HOST/PATH".to_owned(),
+                });
+            }
+            return Ok(Self::from_path(path));
         };
         match scheme.to_ascii_lowercase().as_str() {
             "rtsp" | "rtsps" => {
@@ -156,6 +169,10 @@ impl Source {
     pub fn from_path(path: &Path) -> Self {
         match std::fs::metadata(path) {
             Ok(about) if about.file_type().is_char_device() => Self::V4l2(path.to_owned()),
+            // The folder of a MOT sequence holds its pictures in img1.
+            Ok(about) if about.is_dir() && path.join("img1").is_dir() => {
+                Self::Images(path.join("img1"))
+            }
             Ok(about) if about.is_dir() => Self::Images(path.to_owned()),
             Err(_) if names_a_camera(path) => Self::V4l2(path.to_owned()),
             _ => Self::File(path.to_owned()),

@@ -100,7 +100,9 @@ impl Supervisor {
             }
             let is_over =
                 run.enough || run.reason == RunEnd::Stopped || run.reason == RunEnd::EndOfFile;
-            if is_over || self.options.backoff.is_none() {
+            let is_hopeless =
+                self.options.give_up_unseen && run.error.is_some() && self.outlet.frames() == 0;
+            if is_over || is_hopeless || self.options.backoff.is_none() {
                 break run;
             }
             if run.is_back {

@@ -19,7 +19,7 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use crate::base::{CameraId, ClassId, FromCamera, Inbox, Metrics, StopSource, Worker, WorkerEnd};
 use crate::capture::{self, Camera, CameraEnd, CameraOptions, CaptureError, StatusHandle};
 use crate::perception::detect::{
-    DetectError, DetectOptions, Detector, ModelFiles, Provider, ProviderReport,
+    DetectError, DetectOptions, Detector, ModelFiles, Provider, ProviderReport, class_called,
 };
 use crate::perception::track::{TrackOptions, Tracker};
 
@@ -523,29 +523,6 @@ fn class_ids(
     if names.is_empty() {
         return Ok(None);
     }
-    let known = detector.class_names();
-    let id = |name: &String| {
-        let position = known.iter().position(|class| class == name);
-        position
-            .and_then(|index| u16::try_from(index).ok())
-            .map(ClassId)
-            .ok_or_else(|| unknown_class(model, name, known))
-    };
+    let id = |name: &String| class_called(name.trim(), detector.class_names(), &model.id);
     names.iter().map(id).collect::<Result<_, _>>().map(Some)
-}
-
-fn unknown_class(model: &ModelFiles, name: &str, known: &[String]) -> DetectError {
-    let nearest = known
-        .iter()
-        .map(|class| (strsim::jaro_winkler(class, name), class))
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .filter(|(likeness, _)| *likeness > 0.75);
-    DetectError::UnknownClass {
-        model: model.id.clone(),
-        class: name.to_owned(),
-        hint: nearest.map_or_else(String::new, |(_, class)| {
-            format!(", did you mean \"{class}\"?")
-        }),
-        known: known.join(", "),
-    }
 }
