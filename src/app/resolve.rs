@@ -152,9 +152,7 @@ pub fn camera_from_config(camera: &CameraConfig, config: &Config) -> CameraPlan 
             tls_ca_file: None,
             tls_insecure: false,
         }),
-        CameraUri::Device(path) => Source::V4l2(path.clone()),
-        CameraUri::File(path) if path.is_dir() => Source::Images(path.clone()),
-        CameraUri::File(path) => Source::File(path.clone()),
+        CameraUri::Device(path) | CameraUri::File(path) => Source::from_path(path),
     };
     let credentials = camera.credentials.as_ref();
     add_access(

@@ -254,11 +254,8 @@ fn read_uri(section: &mut Section<'_>) -> Option<CameraUri> {
             .map(CameraUri::File);
     };
     let url = Url::parse(&text);
-    let has_user = match &url {
-        Ok(url) => !url.username().is_empty() || url.password().is_some(),
-        // A password with a raw / or : spoils the rest.
-        Err(_) => rest.contains('@'),
-    };
+    // A raw @ is user and password, or a password that spoils the rest; a path has %40 for it.
+    let has_user = rest.contains('@');
     if has_user {
         let shown = quoted(&text);
         let text = format!("{shown}, no credentials in a URI: use user and password_file");
