@@ -72,6 +72,7 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
             .detect
             .workers
             .and_then(|count| NonZeroUsize::try_from(count).ok()),
+        batch: None,
         track: TrackOptions::default(),
     };
     let model = options.model.id.clone();

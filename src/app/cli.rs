@@ -139,10 +139,10 @@ pub struct DetectArgs {
     /// Keep only these classes
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     pub classes: Vec<String>,
-    /// Least confidence of a detection that starts a track [default: the model's]
+    /// Least confidence of a detection that starts a track [default: 0.65, less for models that score low]
     #[arg(long, value_name = "X", value_parser = parse_unit)]
     pub conf: Option<f64>,
-    /// What runs the network; auto takes the fastest that works here
+    /// What runs the network; auto takes CUDA if the model runs on it here, else the CPU
     #[arg(long, value_parser = choice(Provider::ALL), default_value = "auto")]
     pub provider: Provider,
     /// Index of the accelerator
@@ -195,7 +195,7 @@ Examples:
 
 Writes <stem>.mp4 with boxes and ids, <stem>.jsonl with one result per frame, and <stem>.mot.txt.")]
 pub struct TrackArgs {
-    /// Video file, rtsp(s):// or http(s):// stream, /dev/video<n>, or folder of images
+    /// Video file, rtsp(s):// or http(s):// stream, /dev/videoN, or folder of images
     #[arg(required = true, value_name = "INPUT")]
     pub inputs: Vec<String>,
     /// Where the results go

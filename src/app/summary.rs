@@ -86,6 +86,8 @@ pub struct Summary<'a> {
     pub balance: Balance,
     /// Results that did not reach the video.
     pub not_recorded: u64,
+    /// Results that did not reach the text files.
+    pub not_written: u64,
     /// Stage times.
     pub metrics: &'a Metrics,
     /// Wall time of the whole run.
@@ -132,11 +134,17 @@ impl Summary<'_> {
             dropped,
             ..
         } = self.balance;
-        let not_recorded = match self.not_recorded {
-            0 => String::new(),
-            count => format!(", {count} not recorded (encoder too slow)"),
-        };
-        format!("{processed} of {received} processed, {dropped} dropped{not_recorded}")
+        let mut text = format!("{processed} of {received} processed, {dropped} dropped");
+        if self.not_recorded > 0 {
+            text += &format!(
+                ", {} not in the video (encoder too slow)",
+                self.not_recorded
+            );
+        }
+        if self.not_written > 0 {
+            text += &format!(", {} not in the text files", self.not_written);
+        }
+        text
     }
 
     fn identities(&self) -> String {

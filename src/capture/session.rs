@@ -121,7 +121,7 @@ impl Session<'_> {
             UtcRule::Media(self.options.start_utc)
         };
         let run = self.outlet.open(self.options.lossless, utc);
-        let _run = tracing::info_span!("run", number = run.0).entered();
+        let _run = tracing::error_span!("run", number = run.0).entered();
         debug!(source = %self.options.source, "opening");
         let (sender, events) = bounded(EVENTS);
         let pipeline = match self.build(&sender) {

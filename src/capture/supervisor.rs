@@ -77,7 +77,7 @@ struct Supervisor {
 
 impl Supervisor {
     fn live(mut self, ended: &Sender<CameraEnd>) {
-        let _camera = tracing::info_span!("camera", id = %self.options.id).entered();
+        let _camera = tracing::error_span!("camera", id = %self.options.id).entered();
         let mut waits = Waits::new(self.options.backoff.unwrap_or_default());
         let mut is_away = false;
         let last = loop {
