@@ -16,11 +16,14 @@ use super::codecs::{chain_for, codec_of, is_video, is_wanted};
 use super::description::{decode_bin, is_bursty};
 use super::outlet::{Delivery, Outlet};
 use super::session::SessionEvent;
-use super::{CameraOptions, CaptureError, Source, StatusHandle, raw};
+use super::{CameraOptions, CaptureError, Source, StatusHandle, backlog, raw};
 use crate::base::UtcNanos;
 
 /// Threads of a software decoder of a live source: frame threads would each hold a frame back.
 const LIVE_THREADS: u32 = 1;
+
+/// Encoded pictures that may wait for the decoder of a source that waits.
+const QUEUE_FRAMES: u32 = 8;
 
 /// Threads of a software decoder of a file.
 const FILE_THREADS: u32 = 2;
@@ -161,15 +164,26 @@ impl Branch {
             status.decoder = None;
             status.decode = Some(chain.family);
         });
+        // A camera does not wait; all others do, or (V4L2) leave out whole pictures by themselves.
+        let is_bounded = matches!(self.options.source, Source::Rtsp(_)) && !self.options.lossless;
         let bin = decode_bin(
             &chain.depay,
             &chain.decoder,
+            if is_bounded {
+                backlog::QUEUE_FRAMES
+            } else {
+                QUEUE_FRAMES
+            },
             is_bursty(&self.options.source),
         )?;
         let sink = bin
             .by_name("frames")
             .ok_or_else(|| self.fault("no appsink named frames"))?;
         self.take_frames(&sink)?;
+        if let (true, Some(queue)) = (is_bounded, bin.by_name("decode")) {
+            let outlet = Arc::clone(&self.outlet);
+            backlog::bound(&queue, move || outlet.count_left_out());
+        }
         pipeline
             .add(&bin)
             .map_err(|error| self.fault(&error.to_string()))?;

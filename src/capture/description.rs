@@ -58,7 +58,12 @@ pub(super) fn parsed_pipeline(options: &CameraOptions) -> Result<gst::Pipeline, 
 ///
 /// # Errors
 /// As [`source_pipeline`].
-pub(super) fn decode_bin(depay: &str, decoder: &str, sync: bool) -> Result<gst::Bin, CaptureError> {
+pub(super) fn decode_bin(
+    depay: &str,
+    decoder: &str,
+    queue_frames: u32,
+    sync: bool,
+) -> Result<gst::Bin, CaptureError> {
     let text = PipelineText::new(
         "capture-decode.gst",
         include_str!("../../pipelines/capture-decode.gst"),
@@ -66,7 +71,7 @@ pub(super) fn decode_bin(depay: &str, decoder: &str, sync: bool) -> Result<gst::
     .fill(&[
         ("depay", depay),
         ("decoder", decoder),
-        ("queue_frames", "8"),
+        ("queue_frames", &queue_frames.to_string()),
         ("sync", if sync { "true" } else { "false" }),
     ])?;
     let bin = gst::parse::bin_from_description(&text, false)

@@ -10,6 +10,7 @@
 //! `raw:src` writes raw segments; `dns` looks a host name up; a frame-threaded software
 //! decoder adds `av:<codec>:…` for files.
 
+mod backlog;
 mod branch;
 mod check;
 mod codecs;

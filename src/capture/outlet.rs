@@ -63,6 +63,7 @@ struct State {
     /// Stream time of the last frame, not counted anew in a new run of one connection.
     last_time: Duration,
     unusable: u64,
+    left_out: u64,
 }
 
 impl Outlet {
@@ -91,6 +92,7 @@ impl Outlet {
                 last_frame: None,
                 last_time: Duration::ZERO,
                 unusable: 0,
+                left_out: 0,
             }),
         }
     }
@@ -261,6 +263,22 @@ impl Outlet {
             }
             Some(FromCamera::RunEnded { .. }) | None => Delivery::Done,
         }
+    }
+
+    /// A picture of a live stream was not decoded, for the decoder is behind.
+    pub fn count_left_out(&self) {
+        let mut state = self.lock();
+        if !state.open {
+            return;
+        }
+        state.left_out += 1;
+        if state.left_out == 1 {
+            warn!(camera = %self.camera, "the decoder is slower than the camera, pictures are left out; further ones are only counted");
+        }
+        drop(state);
+        self.metrics
+            .frame_received(&self.camera)
+            .dropped(Stage::Capture, DropReason::Replaced);
     }
 
     /// Such a frame was received and dropped; it gets no number, for it has no shape and no time.
