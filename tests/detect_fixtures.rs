@@ -122,6 +122,25 @@ fn yolov10_rows_are_finished() {
 }
 
 #[test]
+fn rtdetr_rows_of_ultralytics_are_parts_of_the_stretched_picture() {
+    let family = "RT-DETR (Ultralytics)";
+    assert_sees("ultralytics_rtdetr", family, STRETCHED, ["car", "person"]);
+}
+
+#[test]
+fn nms_unrolled_for_one_picture_gets_one_picture_at_a_time() {
+    let Some(mut detector) = open("yolov8_nms_dynamic") else {
+        return;
+    };
+    let mut planes = vec![16; 192 * 144];
+    planes.resize(192 * 144 * 3 / 2, 128);
+    let frame = i420(192, 144, &planes);
+    let seen = detector.detect(&[&frame, &frame]).expect("whole frames");
+    let counts: Vec<usize> = seen.iter().map(|s| s.detections.len()).collect();
+    assert_eq!(counts, [2, 2]);
+}
+
+#[test]
 fn detr_outputs_come_in_any_order() {
     let family = "RT-DETR / D-FINE / DEIM (deployed)";
     assert_sees("rtdetr", family, STRETCHED, ["bicycle", "person"]);

@@ -182,6 +182,34 @@ def yolov10(folder):
     g.save(folder, "yolov10")
 
 
+def ultralytics_finished(folder):
+    # RT-DETR, release 8.4: [1, 300, 6] centre and size as parts of the picture, score, class, picked by TopK;
+    # the metadata deny "end2end".
+    g = Graph(shape=["batch", 3, "height", "width"])
+    table = g.table([cxcywh(b, 1 / SIZE) + [p, c] for b, c, p in OBJECTS], 300, 6)
+    score = g.op("Squeeze", [g.op("Slice", [table, g.const([4], I64), g.const([5], I64), g.const([2], I64)]), g.const([2], I64)])
+    _, index = g.op("TopK", [score, g.const([300], I64)], n=2, axis=1)
+    wide = g.op("Expand", [g.op("Unsqueeze", [index, g.const([2], I64)]), g.const([1, 300, 6], I64)])
+    g.output("output0", g.op("GatherElements", [table, wide], axis=1), F32, ["batch", "queries", 6])
+    g.metadata = {"description": "Ultralytics best model", "head": "RTDETRDecoder", "task": "detect", "stride": "32", "batch": "1",
+                  "imgsz": f"[{SIZE}, {SIZE}]", "end2end": "False", "names": "{0: 'person', 1: 'car', 2: 'dog'}"}
+    g.save(folder, "ultralytics_rtdetr", version="2.15.0", opset=18)
+    # nms=True with dynamic=True: NMS is unrolled for the batch of the export (one), so that a second picture
+    # comes back as zeros.
+    g = Graph(shape=["batch", 3, "height", "width"])
+    picked = g.op("NonMaxSuppression", [g.const([[A, B]]), g.const([[[0.9, 0.6]]]), g.const([10], I64)])
+    index = g.op("Squeeze", [g.op("Slice", [picked, g.const([2], I64), g.const([3], I64), g.const([1], I64)]), g.const([1], I64)])
+    first = g.op("Gather", [g.table([[*b, p, c] for b, c, p in OBJECTS], 2, 6, ()), index], axis=0)
+    rest = g.op("Concat", [g.op("Slice", [g.op("Shape", [g.image]), g.const([0], I64), g.const([1], I64)]), g.const([300, 6], I64)], axis=0)
+    zeros = g.op("ConstantOfShape", [rest])
+    at = g.const([[0, 0], [0, 1]], I64)
+    g.output("output0", g.op("ScatterND", [zeros, at, first]), F32, ["batch", 300, 6])
+    g.metadata = {"description": "Ultralytics YOLOv8n model", "head": "Detect", "task": "detect", "stride": "32", "batch": "1",
+                  "imgsz": f"[{SIZE}, {SIZE}]", "end2end": "False", "args": "{'batch': 1, 'nms': True, 'dynamic': True}",
+                  "names": "{0: 'person', 1: 'car', 2: 'dog'}"}
+    g.save(folder, "yolov8_nms_dynamic", version="2.15.0", opset=18)
+
+
 def deployed_detr(folder, name, order, batch):
     # RT-DETR, D-FINE, DEIM: sigmoid, top k over (query, class), boxes times orig_target_sizes (W, H).
     g = Graph(shape=[batch, 3, SIZE, SIZE])
@@ -420,7 +448,7 @@ def not_detectors(folder):
 if __name__ == "__main__":
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "tests/fixtures/models")
     folder.mkdir(parents=True, exist_ok=True)
-    for make in (yolov5, yolov5_dynamic, yolov7_end2end, yolox_decoded, yolov8, yolov10, raw_detr, ssd_tensorflow, paddle,
+    for make in (yolov5, yolov5_dynamic, yolov7_end2end, yolox_decoded, yolov8, yolov10, ultralytics_finished, raw_detr, ssd_tensorflow, paddle,
                  efficient_nms, nanodet_plus, yolov5_raw, dense_pairs, yolov6, mmdet, torchvision, hostile, not_detectors):
         make(folder)
     deployed_detr(folder, "rtdetr", ("labels", "boxes", "scores"), 1)

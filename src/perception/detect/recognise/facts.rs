@@ -77,6 +77,15 @@ impl<'a> Facts<'a> {
         self.signature.metadata.get(key).map(String::as_str)
     }
 
+    /// Whether the metadata are those of an RT-DETR by Ultralytics.
+    pub fn is_ultralytics_detr(&self) -> bool {
+        let is_described = self.metadata("description").is_some_and(|text| {
+            let text = text.to_lowercase();
+            text.contains("rtdetr") || text.contains("rt-detr")
+        });
+        is_described || self.metadata("head") == Some("RTDETRDecoder")
+    }
+
     pub fn has_extra(&self, role: ExtraRole) -> bool {
         self.extra.iter().any(|extra| extra.role == role)
     }

@@ -104,6 +104,41 @@ pub fn seven_columns(facts: &Facts<'_>) -> Option<Match> {
     ))
 }
 
+/// RT-DETR as later Ultralytics releases export it: rows centre, size, score, class, parts of the
+/// stretched picture.
+pub fn ultralytics_detr_rows(facts: &Facts<'_>) -> Option<Match> {
+    let [output] = facts.outputs() else {
+        return None;
+    };
+    let (_, Some(6)) = table(output)? else {
+        return None;
+    };
+    // Two classes make rows of 4 + 2 in the older layout, which has no selection at its end.
+    if !facts.is_ultralytics_detr() || !facts.graph().is_behind(&output.name, "TopK", 8) {
+        return None;
+    }
+    let mut notes = vec!["rows of 6 made by RT-DETR of Ultralytics: centre and size, 0..1".into()];
+    let classes = untold(facts, &mut notes);
+    let layout = HeadLayout::Ready(ReadyRows {
+        output: output.name.clone(),
+        count: None,
+        box_column: 0,
+        score_column: 4,
+        class_column: 5,
+        picture_column: None,
+        boxes: BoxFormat::Cxcywh,
+        normalised: true,
+    });
+    Some(found(
+        facts,
+        "RT-DETR (Ultralytics)",
+        layout,
+        classes,
+        Feed::UNIT,
+        notes,
+    ))
+}
+
 /// `[N, 6 …]`: left, top, right, bottom, score, class (YOLOv10, YOLO26, Ultralytics `nms=True`).
 pub fn six_columns(facts: &Facts<'_>) -> Option<Match> {
     let is_asked = facts.manifest.is_some_and(|m| m.head.is_some());
@@ -156,6 +191,7 @@ pub fn six_columns(facts: &Facts<'_>) -> Option<Match> {
         Feed::YOLO,
         notes,
     );
-    found.is_batched = output.dims.len() >= 3;
+    // Ultralytics unrolls its NMS for the batch of the export: later pictures come back empty.
+    found.is_batched = output.dims.len() >= 3 && !facts.graph().has("NonMaxSuppression");
     Some(found)
 }
