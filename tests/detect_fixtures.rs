@@ -153,6 +153,12 @@ fn detr_outputs_come_in_any_order() {
 }
 
 #[test]
+fn detr_shares_a_softmax_with_no_object_and_gets_its_mask() {
+    let family = "DETR / YOLOS (raw)";
+    assert_sees("detr_of_three", family, STRETCHED, ["class1", "class0"]);
+}
+
+#[test]
 fn raw_detr_gets_its_sigmoid() {
     let family = "RT-DETR / D-FINE / DEIM (raw)";
     assert_sees(

@@ -271,6 +271,25 @@ def raw_detr(folder):
     raw("rfdetr_3_classes", "input", (("dets", "boxes"), ("labels", "logits")), 4, (1, 0))
 
 
+def detr_of_three(folder):
+    # DETR of Hugging Face fine-tuned on three classes: a mask beside the picture, softmax (attention) inside, one value
+    # for "no object" behind the classes, no sigmoid at the end.
+    g = Graph(image="pixel_values", shape=["batch_size", 3, SIZE, SIZE])
+    mask = g.input("pixel_mask", I64, ["batch_size", 64, 64])
+    # 1 if every element of the mask is 1: logits of a masked picture would be 0.
+    whole = g.op("ReduceMin", [g.op("Cast", [mask], to=F32)], keepdims=0)
+    attention = g.op("ReduceMax", [g.op("Softmax", [g.const([[0.0, 0.0]])])], keepdims=0)
+    whole = g.op("Mul", [whole, g.op("Mul", [attention, g.const(2.0)])])
+    boxes = g.table([cxcywh(b, 1 / SIZE) for b, _, _ in OBJECTS], 100, 4)
+    rows = np.full((1, 100, 4), -30.0, np.float32)
+    rows[..., 3] = 0
+    for i, (_, label, p) in enumerate(OBJECTS):
+        rows[0, i, label], rows[0, i, 3] = np.log(p), np.log(1 - p)
+    g.output("logits", g.op("Mul", [g.const(rows), whole]), F32, ["batch_size", 100, 4])
+    g.output("pred_boxes", g.op("Mul", [boxes, whole]), F32, ["batch_size", 100, 4])
+    g.save(folder, "detr_of_three")
+
+
 def ssd_tensorflow(folder):
     # NHWC bytes of any size; t, l, b, r as parts; labels from 1 as floats; outputs end in :0.
     g = Graph(image="image_tensor:0", dtype=U8, shape=["unk__1", "unk__2", "unk__3", 3])
@@ -448,7 +467,7 @@ def not_detectors(folder):
 if __name__ == "__main__":
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "tests/fixtures/models")
     folder.mkdir(parents=True, exist_ok=True)
-    for make in (yolov5, yolov5_dynamic, yolov7_end2end, yolox_decoded, yolov8, yolov10, ultralytics_finished, raw_detr, ssd_tensorflow, paddle,
+    for make in (yolov5, yolov5_dynamic, yolov7_end2end, yolox_decoded, yolov8, yolov10, ultralytics_finished, raw_detr, detr_of_three, ssd_tensorflow, paddle,
                  efficient_nms, nanodet_plus, yolov5_raw, dense_pairs, yolov6, mmdet, torchvision, hostile, not_detectors):
         make(folder)
     deployed_detr(folder, "rtdetr", ("labels", "boxes", "scores"), 1)

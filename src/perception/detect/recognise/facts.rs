@@ -42,11 +42,11 @@ impl<'a> Facts<'a> {
         let mut notes = Vec::new();
         let input = image_input(signature, manifest)?;
         let (image, stated) = read_image(input, signature, manifest)?;
+        let (width, height) = size(stated, signature, manifest, &mut notes)?;
         let mut extra = Vec::new();
         for other in signature.inputs.iter().filter(|i| i.name != input.name) {
-            extra.push(extra_input(other)?);
+            extra.push(extra_input(other, width, height)?);
         }
-        let (width, height) = size(stated, signature, manifest, &mut notes)?;
         let names = names(signature, manifest, &mut notes);
         let file = path
             .file_name()
