@@ -7,7 +7,9 @@ mod detect_common;
 use std::path::PathBuf;
 
 use detect_common::{detector, i420};
-use gantryd::perception::detect::{DetectError, Detector, RecogniseError, Signature, recognise};
+use gantryd::perception::detect::{
+    ChannelOrder, DetectError, Detector, RecogniseError, Signature, recognise,
+};
 
 fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -242,6 +244,25 @@ fn an_objectness_that_is_always_one_is_no_class() {
 #[test]
 fn mmdetection_keeps_the_score_beside_the_box() {
     assert_sees("mmdet", "MMDetection", STRETCHED, ["bicycle", "person"]);
+}
+
+#[test]
+fn rcnn_keeps_the_shape_of_the_picture() {
+    let torchvision = "SSD or R-CNN (torchvision)";
+    let zoo = "R-CNN (ONNX model zoo)";
+    assert_sees(
+        "rcnn_torchvision",
+        torchvision,
+        TOP_LEFT,
+        ["bicycle", "person"],
+    );
+    assert_sees("rcnn_zoo", zoo, TOP_LEFT, ["bicycle", "person"]);
+    let Some(detector) = open("rcnn_zoo") else {
+        return;
+    };
+    let input = &detector.plan().input;
+    assert_eq!(input.order, ChannelOrder::Bgr);
+    assert_eq!((input.mean[0], input.std[0]), (102.9801, 1.0));
 }
 
 #[test]

@@ -420,6 +420,24 @@ def torchvision(folder):
     g.save(folder, "torchvision")
 
 
+def rcnn(folder):
+    # R-CNN by torchvision (mean and deviation inside) and by the ONNX model zoo (nothing inside): RoiAlign marks both.
+    for name, has_mean in (("rcnn_torchvision", True), ("rcnn_zoo", False)):
+        g = Graph(image="image", shape=(3, SIZE, SIZE))
+        g.nodes.clear()
+        x = "image"
+        if has_mean:
+            mean, std = g.const(np.reshape([0.485, 0.456, 0.406], (3, 1, 1))), g.const(np.reshape([0.229, 0.224, 0.225], (3, 1, 1)))
+            x = g.op("Div", [g.op("Sub", [x, mean]), std])
+        x = g.op("Unsqueeze", [x, g.const([0], I64)])
+        part = g.op("RoiAlign", [x, g.const([[0, 0, 8, 8]]), g.const([0], I64)], output_height=1, output_width=1)
+        zero = g.op("Mul", [g.op("ReduceMean", [part], keepdims=0), g.const(0.0)])
+        g.output("6379", g.op("Add", [g.const([A, B]), zero]), F32, ["nbox", 4])
+        g.output("6381", g.const([2, 1], I64), I64, ["nbox"])
+        g.output("6383", g.const([0.9, 0.6]), F32, ["nbox"])
+        g.save(folder, name)
+
+
 def hostile(folder):
     nan, inf = float("nan"), float("inf")
     g = Graph()
@@ -468,7 +486,7 @@ if __name__ == "__main__":
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "tests/fixtures/models")
     folder.mkdir(parents=True, exist_ok=True)
     for make in (yolov5, yolov5_dynamic, yolov7_end2end, yolox_decoded, yolov8, yolov10, ultralytics_finished, raw_detr, detr_of_three, ssd_tensorflow, paddle,
-                 efficient_nms, nanodet_plus, yolov5_raw, dense_pairs, yolov6, mmdet, torchvision, hostile, not_detectors):
+                 efficient_nms, nanodet_plus, yolov5_raw, dense_pairs, yolov6, mmdet, torchvision, rcnn, hostile, not_detectors):
         make(folder)
     deployed_detr(folder, "rtdetr", ("labels", "boxes", "scores"), 1)
     deployed_detr(folder, "dfine", ("scores", "labels", "boxes"), "N")
