@@ -227,6 +227,10 @@ fn maps_without_decoding_get_their_anchors() {
 #[test]
 fn boxes_and_scores_of_every_cell_come_in_either_order() {
     assert_sees("yolo_nas", "YOLO-NAS", CENTRED, ["bicycle", "person"]);
+    if let Some(detector) = open("yolo_nas") {
+        // Its own predict() reads pictures as RGB and does not turn the channels.
+        assert_eq!(detector.plan().input.order, ChannelOrder::Rgb);
+    }
     let family = "PP-YOLOE (without NMS)";
     assert_sees(
         "ppyoloe_plus_no_nms",

@@ -144,12 +144,6 @@ pub fn counted(facts: &Facts<'_>) -> Option<Match> {
     });
     let feed = if facts.file.contains("yolox") {
         Feed::YOLOX
-    } else if plain_name(&count.name) == "num_predictions" {
-        // The exporter of YOLO-NAS puts scaling and colour order into the graph, for bytes in BGR.
-        Feed {
-            order: super::ChannelOrder::Bgr,
-            ..Feed::YOLO
-        }
     } else {
         Feed::YOLO
     };

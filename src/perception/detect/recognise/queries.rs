@@ -5,7 +5,7 @@ use super::super::{ExtraRole, TensorInfo};
 use super::classes::{coco, coco_from_category};
 use super::facts::{Facts, is_integer, known_table, plain_name, table};
 use super::finished::vision_feed;
-use super::{ChannelOrder, Feed, Match};
+use super::{Feed, Match};
 
 /// Values per query of COCO-trained models that keep category numbers.
 const COCO_CATEGORIES: usize = 91;
@@ -194,14 +194,8 @@ fn dense(
     } else if facts.file.contains("damo") {
         ("DAMO-YOLO", Feed::BYTES)
     } else {
-        notes.push("BGR 0..1 in a centred letterbox, as YOLO-NAS takes it".into());
-        (
-            "YOLO-NAS",
-            Feed {
-                order: ChannelOrder::Bgr,
-                ..Feed::YOLO
-            },
-        )
+        notes.push("RGB 0..1 in a centred letterbox, as YOLO-NAS is validated".into());
+        ("YOLO-NAS", Feed::YOLO)
     };
     let makers = facts.graph().makers(&scores.name);
     // Boxes are decoded, so scores will be too, unless they come straight from a convolution.
