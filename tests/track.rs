@@ -212,11 +212,37 @@ fn an_input_is_never_overwritten_by_its_own_output() {
     let output = track(&[], &input, input.parent().unwrap());
     assert_eq!(output.status.code(), Some(1));
     assert!(
-        stderr(&output).contains("would overwrite its own input; name another --out"),
+        stderr(&output).contains("is an input and would be overwritten; name another --out"),
         "{}",
         stderr(&output)
     );
     assert_eq!(std::fs::read(&input).unwrap(), before);
+}
+
+#[test]
+fn inputs_of_one_name_do_not_overwrite_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let good = video(folder.path());
+    let names = ["a/x.mp4", "b/x.mp4", "c/x-2.mp4"].map(|name| folder.path().join(name));
+    for name in &names {
+        std::fs::create_dir_all(name.parent().unwrap()).unwrap();
+        std::fs::copy(&good, name).unwrap();
+    }
+    let out = folder.path().join("out");
+    let output = Command::cargo_bin("gantryd")
+        .unwrap()
+        .arg("track")
+        .args(&names)
+        .args(["--no-video", "--max-frames", "3", "--model"])
+        .arg(fixture("models/shapes.onnx"))
+        .arg("--out")
+        .arg(&out)
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", stderr(&output));
+    for name in ["x.jsonl", "x-2.jsonl", "x-2-2.jsonl"] {
+        assert_eq!(lines(&out.join(name)).len(), 4, "{name}");
+    }
 }
 
 #[test]

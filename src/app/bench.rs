@@ -72,6 +72,7 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
             .detect
             .workers
             .and_then(|count| NonZeroUsize::try_from(count).ok()),
+        batch: None,
         track: TrackOptions::default(),
     };
     let model = options.model.id.clone();
@@ -256,7 +257,7 @@ fn table(setup: &str, measured: &Measured, streams: u32) -> String {
     let per_frame = |time: Duration| time.as_secs_f64() * 1e3 / frames;
     let mut table = Table::new();
     table.load_style(presets::UTF8_BORDERS_ONLY);
-    table.set_header(["stage", "CPU ms per frame"]);
+    table.set_header(["stage", "CPU ms per frame", "wall ms per frame"]);
     let mut ours = Duration::ZERO;
     for (stage, stats) in &measured.stages {
         if stats.count > 0 {
@@ -264,6 +265,7 @@ fn table(setup: &str, measured: &Measured, streams: u32) -> String {
             table.add_row([
                 stage.as_str().to_owned(),
                 format!("{:.3}", per_frame(stats.cpu)),
+                format!("{:.3}", per_frame(stats.wall)),
             ]);
         }
     }
@@ -273,8 +275,10 @@ fn table(setup: &str, measured: &Measured, streams: u32) -> String {
         format!("{:.3}", per_frame(rest)),
     ]);
     table.add_row(["all".to_owned(), format!("{:.3}", per_frame(measured.cpu))]);
-    if let Some(column) = table.column_mut(1) {
-        column.set_cell_alignment(CellAlignment::Right);
+    for number in [1, 2] {
+        if let Some(column) = table.column_mut(number) {
+            column.set_cell_alignment(CellAlignment::Right);
+        }
     }
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get) as f64;
     let fps = measured.frames as f64 / measured.wall.as_secs_f64();

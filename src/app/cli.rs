@@ -195,7 +195,7 @@ Examples:
 
 Writes <stem>.mp4 with boxes and ids, <stem>.jsonl with one result per frame, and <stem>.mot.txt.")]
 pub struct TrackArgs {
-    /// Video file, rtsp(s):// or http(s):// stream, /dev/video<n>, or folder of images
+    /// Video file, rtsp(s):// or http(s):// stream, /dev/videoN, or folder of images
     #[arg(required = true, value_name = "INPUT")]
     pub inputs: Vec<String>,
     /// Where the results go

@@ -1,6 +1,7 @@
 //! Which command does what, and how its failure becomes words and an exit code.
 
 use std::io::Write;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use anyhow::Context;
 
@@ -8,16 +9,22 @@ use super::cli::{CheckArgs, Cli, Command, Exit, LogArgs, ManArgs, ModelsCommand,
 use super::config::{Config, ConfigError, Fault, LogConfig, LogFormat, LogLevel};
 use super::pipeline::{Pipeline, PipelineError};
 use super::{bench, check, doctor, manual, models, replay, run, telemetry, track};
+use crate::capture::{CaptureError, SourceError};
 use crate::perception::detect::DetectError;
 use crate::sinks::http::ListenError;
+use crate::sinks::record::RecordError;
 
 /// Does what the command line asks for. What fails is told on stderr.
 #[must_use]
 pub fn execute(cli: &Cli) -> Exit {
-    let done = match &cli.command {
+    let work = || match &cli.command {
         Command::Run(args) => daemon(args, cli.log),
         Command::Check(args) => check_config(args),
         command => one_shot(command, cli.log),
+    };
+    // The panic hook has told what happened.
+    let Ok(done) = catch_unwind(AssertUnwindSafe(work)) else {
+        return Exit::Bug;
     };
     done.unwrap_or_else(|error| {
         let mut stderr = std::io::stderr();
@@ -123,14 +130,63 @@ fn exit_of(error: &anyhow::Error) -> Exit {
         if let Some(PipelineError::Panic { .. }) = cause.downcast_ref() {
             return Exit::Bug;
         }
-        let refused = cause.is::<ConfigError>()
+        if cause.is::<SourceError>() {
+            return Exit::Usage;
+        }
+        let is_set_up_wrong = matches!(
+            cause.downcast_ref(),
+            Some(
+                CaptureError::Init(_)
+                    | CaptureError::Text(_)
+                    | CaptureError::Pipeline { .. }
+                    | CaptureError::ElementMissing { .. }
+                    | CaptureError::NoDecoder { .. }
+            )
+        );
+        let is_refused = cause.is::<ConfigError>()
             || cause.is::<models::ModelError>()
             || cause.is::<DetectError>()
             || cause.is::<ListenError>()
+            || cause.is::<RecordError>()
             || matches!(cause.downcast_ref(), Some(PipelineError::Detect(_)));
-        if refused {
+        if is_refused || is_set_up_wrong {
             exit = Exit::Config;
         }
     }
     exit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_in_any_depth_has_its_exit_code() {
+        let panic = PipelineError::Panic {
+            thread: "track".to_owned(),
+            message: "oops".to_owned(),
+        };
+        let refused = DetectError::File {
+            model: "m".to_owned(),
+            reason: "no model".to_owned(),
+        };
+        let missing = CaptureError::ElementMissing {
+            element: "x264enc".to_owned(),
+        };
+        let lost = CaptureError::Stream {
+            source_name: "gate".to_owned(),
+            reason: "lost".to_owned(),
+        };
+        let cases = [
+            (anyhow::Error::from(panic).context("processing"), Exit::Bug),
+            (PipelineError::from(refused).into(), Exit::Config),
+            (missing.into(), Exit::Config),
+            (lost.into(), Exit::Runtime),
+            (SourceError::Empty.into(), Exit::Usage),
+            (anyhow::anyhow!("anything else"), Exit::Runtime),
+        ];
+        for (error, exit) in cases {
+            assert_eq!(exit_of(&error), exit, "{error:#}");
+        }
+    }
 }

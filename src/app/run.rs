@@ -1,6 +1,5 @@
 //! `gantryd run`: the daemon.
 
-use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,12 +8,12 @@ use anyhow::{Context, bail};
 use crossbeam_channel::{RecvTimeoutError, bounded};
 
 use super::config::{CameraConfig, Config, Listen};
-use super::pipeline::{Outlet, Pipeline, PipelineOptions, WhenFull};
+use super::pipeline::{Outlet, Pipeline, PipelineError, PipelineOptions, WhenFull};
 use super::signals::Signals;
 use super::writers::{self, DaemonText};
 use super::{resolve, service};
 use crate::base::{CameraId, Metrics, StopSource, Worker, WorkerEnd};
-use crate::capture::{CameraState, StatusHandle};
+use crate::capture::CameraEnd;
 use crate::sinks::annotate::{AnnotateOptions, Annotator};
 use crate::sinks::http::{Endpoint, Listening};
 use crate::sinks::record::Recorder;
@@ -28,7 +27,7 @@ const PICTURE_QUEUE: usize = 4;
 /// How often signals and readiness are looked at.
 const TICK: Duration = Duration::from_millis(100);
 
-/// A connected camera without any progress in the process for this long is a fault.
+/// Frames on their way and nothing finished for this long is a fault.
 const LIVENESS_LIMIT: Duration = Duration::from_secs(20);
 
 /// Runs the daemon until it is told to stop or every camera has ended for good.
@@ -57,21 +56,19 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
     let cameras = Cameras::new(config, &pipeline);
     let services = start_services(listening, &cameras, &metrics, &stop)?;
 
-    watch(config, &signals, &pipeline, &cameras);
+    let failed = watch(config, &signals, &pipeline, &cameras);
 
     service::stopping();
     tracing::info!("stopping");
     stop.stop();
     let deadline = Instant::now() + config.service.shutdown_timeout;
-    let mut late = pipeline.join_until(deadline)?;
+    let path = pipeline.join_until(deadline);
+    // The sinks are waited for even if the path failed: what was published is written.
     sinks.extend(services);
-    for worker in sinks {
-        let name = worker.name().to_owned();
-        match worker.join_until(deadline) {
-            WorkerEnd::Finished => {}
-            WorkerEnd::StillRunning => late.push(name),
-            WorkerEnd::Panicked(message) => bail!("thread {name} panicked: {message}"),
-        }
+    let ended: Vec<_> = sinks.into_iter().map(|sink| join(sink, deadline)).collect();
+    let mut late = path?;
+    for name in ended {
+        late.extend(name?);
     }
     if !late.is_empty() {
         let limit = config.service.shutdown_timeout.as_secs();
@@ -81,7 +78,20 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
         );
     }
     tracing::info!("stopped");
-    Ok(())
+    match failed {
+        Some(error) => Err(error),
+        None => Ok(()),
+    }
+}
+
+/// The name of a thread that did not end in time, if so.
+fn join(worker: Worker, deadline: Instant) -> Result<Option<String>, PipelineError> {
+    let thread = worker.name().to_owned();
+    match worker.join_until(deadline) {
+        WorkerEnd::Finished => Ok(None),
+        WorkerEnd::StillRunning => Ok(Some(thread)),
+        WorkerEnd::Panicked(message) => Err(PipelineError::Panic { thread, message }),
+    }
 }
 
 /// The frame path of a configuration.
@@ -99,6 +109,11 @@ pub fn options(config: &Config) -> anyhow::Result<PipelineOptions> {
         workers: config
             .detect
             .workers
+            .set()
+            .and_then(|count| NonZeroUsize::new(count as usize)),
+        batch: config
+            .detect
+            .max_batch
             .set()
             .and_then(|count| NonZeroUsize::new(count as usize)),
         track: resolve::track_from_config(&config.track),
@@ -175,7 +190,7 @@ fn start_services(
 ) -> anyhow::Result<Vec<Worker>> {
     let expected = cameras.clone();
     let liveness = service::Liveness::new(Arc::clone(metrics), LIVENESS_LIMIT, move || {
-        expected.is_any_connected()
+        expected.is_any_frame_on_its_way()
     });
     let mut workers = Vec::new();
     if let Some(listening) = listening {
@@ -204,31 +219,26 @@ fn spawn(
         .with_context(|| format!("starting thread {name}"))
 }
 
-/// Waits for a signal, a failure in a thread, or the end of every camera.
-fn watch(config: &Config, signals: &Signals, pipeline: &Pipeline, cameras: &Cameras) {
+/// Waits for a signal, a failure in a thread, or the end of every camera. Gives the error of a
+/// camera if every camera has ended for good and one of them with an error.
+fn watch(
+    config: &Config,
+    signals: &Signals,
+    pipeline: &Pipeline,
+    cameras: &Cameras,
+) -> Option<anyhow::Error> {
     let started = Instant::now();
     let stop = pipeline.stop_source().stop_flag();
     let mut is_ready = false;
+    let mut failed = None;
     loop {
         match pipeline.ends().recv_timeout(TICK) {
-            Ok(end) => {
-                let error = end
-                    .error
-                    .as_ref()
-                    .map(|error| error as &dyn std::error::Error);
-                tracing::warn!(
-                    camera = %end.camera,
-                    reason = end.reason.as_str(),
-                    frames = end.frames,
-                    error,
-                    "camera ended for good"
-                );
-            }
+            Ok(end) => failed = tell_end(end).or(failed),
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Disconnected) => return failed,
         }
         if signals.came() || stop.is_stopped() {
-            return;
+            return None;
         }
         let waited_enough = started.elapsed() >= config.service.startup_timeout;
         if !is_ready && (waited_enough || cameras.check_ready().is_ok()) {
@@ -243,10 +253,28 @@ fn watch(config: &Config, signals: &Signals, pipeline: &Pipeline, cameras: &Came
     }
 }
 
+/// Logs that a camera has ended for good; gives its error.
+fn tell_end(end: CameraEnd) -> Option<anyhow::Error> {
+    let error = end
+        .error
+        .as_ref()
+        .map(|error| error as &dyn std::error::Error);
+    tracing::warn!(
+        camera = %end.camera,
+        reason = end.reason.as_str(),
+        frames = end.frames,
+        error,
+        "camera ended for good"
+    );
+    let camera = end.camera;
+    end.error
+        .map(|source| PipelineError::Capture { camera, source }.into())
+}
+
 /// What is known about the cameras, for readiness and the watchdog.
 #[derive(Debug, Clone)]
 struct Cameras {
-    status: Arc<BTreeMap<CameraId, StatusHandle>>,
+    ids: Arc<[CameraId]>,
     required: Arc<[CameraId]>,
     metrics: Arc<Metrics>,
 }
@@ -255,16 +283,21 @@ impl Cameras {
     fn new(config: &Config, pipeline: &Pipeline) -> Self {
         let required = config.cameras.iter().filter(|camera| camera.is_required);
         Self {
-            status: Arc::new(pipeline.cameras().iter().cloned().collect()),
+            ids: pipeline
+                .cameras()
+                .iter()
+                .map(|(id, _)| id.clone())
+                .collect(),
             required: required.map(|camera| camera.id.clone()).collect(),
             metrics: Arc::clone(pipeline.metrics()),
         }
     }
 
-    fn is_any_connected(&self) -> bool {
-        self.status
-            .values()
-            .any(|status| status.snapshot().state == CameraState::Running)
+    /// Frames that are on their way must come out; a camera that sends none is its own matter.
+    fn is_any_frame_on_its_way(&self) -> bool {
+        self.ids
+            .iter()
+            .any(|id| self.metrics.balance(id).in_flight > 0)
     }
 
     /// Ready when a frame of every required camera has passed the detector.

@@ -28,7 +28,7 @@ impl fmt::Debug for Liveness {
 
 impl Liveness {
     /// Alive while [`Metrics::progress`] grows at least once per `limit`, or while `is_expected`
-    /// says that no camera is expected to deliver (all of them waiting to be tried again).
+    /// says that nothing has to move (no frame is on its way).
     pub fn new(
         metrics: Arc<Metrics>,
         limit: Duration,
@@ -60,7 +60,7 @@ impl Liveness {
         }
         let secs = still.as_secs_f64();
         Err(format!(
-            "no frame has moved for {secs:.0} s although a camera is connected"
+            "no frame has come out for {secs:.0} s although some are on their way"
         ))
     }
 }
@@ -139,7 +139,12 @@ mod tests {
         });
         assert_eq!(liveness.check(), Ok(()));
         expected.store(true, Ordering::Relaxed);
-        assert!(liveness.check().unwrap_err().contains("no frame has moved"));
+        assert!(
+            liveness
+                .check()
+                .unwrap_err()
+                .contains("no frame has come out")
+        );
         metrics.run_ended(&CameraId::new("gate"), RunEnd::Stalled);
         assert_eq!(liveness.check(), Ok(()));
         assert!(liveness.check().is_err());

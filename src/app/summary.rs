@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::pipeline::Published;
 use crate::base::{Balance, ClassId, FrameResult, Metrics, Stage, TrackId};
+
+/// Columns of the table where no terminal tells.
+const PLAIN_WIDTH: u16 = 96;
 
 /// Counts identities from published results. Memory grows with living tracks only.
 #[derive(Debug, Default)]
@@ -83,6 +86,8 @@ pub struct Summary<'a> {
     pub balance: Balance,
     /// Results that did not reach the video.
     pub not_recorded: u64,
+    /// Results that did not reach the text files.
+    pub not_written: u64,
     /// Stage times.
     pub metrics: &'a Metrics,
     /// Wall time of the whole run.
@@ -99,6 +104,10 @@ impl Summary<'_> {
     pub fn table(&self) -> String {
         let mut table = Table::new();
         table.load_style(presets::UTF8_BORDERS_ONLY);
+        table.set_content_arrangement(ContentArrangement::Dynamic);
+        if !table.is_tty() {
+            table.set_width(PLAIN_WIDTH);
+        }
         let mut row = |name: &str, value: String| {
             table.add_row([name.to_owned(), value]);
         };
@@ -125,11 +134,17 @@ impl Summary<'_> {
             dropped,
             ..
         } = self.balance;
-        let not_recorded = match self.not_recorded {
-            0 => String::new(),
-            count => format!(", {count} not recorded (encoder too slow)"),
-        };
-        format!("{processed} of {received} processed, {dropped} dropped{not_recorded}")
+        let mut text = format!("{processed} of {received} processed, {dropped} dropped");
+        if self.not_recorded > 0 {
+            text += &format!(
+                ", {} not in the video (encoder too slow)",
+                self.not_recorded
+            );
+        }
+        if self.not_written > 0 {
+            text += &format!(", {} not in the text files", self.not_written);
+        }
+        text
     }
 
     fn identities(&self) -> String {

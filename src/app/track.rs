@@ -1,23 +1,25 @@
 //! `gantryd track`: inputs once through the frame path, into video, JSON lines and MOT text.
 
-use std::collections::HashMap;
+use std::collections::BTreeSet;
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow, bail};
+use anyhow::{Context, bail};
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
 use super::cli::TrackArgs;
-use super::pipeline::{CameraPlan, Outlet, Pipeline, PipelineOptions, Published, WhenFull};
+use super::pipeline::{
+    CameraPlan, Outlet, Pipeline, PipelineError, PipelineOptions, Published, WhenFull,
+};
 use super::progress::Progress;
 use super::resolve;
 use super::signals::Signals;
 use super::summary::{Summary, Tally, process_cpu_time};
 use super::writers::{self, OneShotText};
-use crate::base::{CameraId, DropReason, Metrics, Stage, StopSource, Worker};
+use crate::base::{CameraId, DropReason, Metrics, Stage, StopSource, Worker, WorkerEnd};
 use crate::capture::{CameraEnd, CameraOptions, Source};
 use crate::perception::detect::{DetectOptions, ModelFiles};
 use crate::perception::track::TrackOptions;
@@ -52,6 +54,8 @@ struct Shared<'a> {
     model: ModelFiles,
     detect: DetectOptions,
     signals: Signals,
+    /// Live inputs that share the cores.
+    side_by_side: usize,
 }
 
 /// Runs the command. Files are processed one after the other, live inputs side by side.
@@ -63,17 +67,19 @@ pub fn run(args: &TrackArgs) -> anyhow::Result<()> {
     let inputs = inputs(args)?;
     std::fs::create_dir_all(&args.out)
         .with_context(|| format!("creating the output folder {}", args.out.display()))?;
-    let shared = Shared {
+    let mut shared = Shared {
         args,
         model: resolve::model(args.detect.model.as_ref())?,
         detect: resolve::detect_from_args(&args.detect),
         signals: Signals::listen().context("listening for signals")?,
+        side_by_side: 1,
     };
     let (live, files): (Vec<Input>, Vec<Input>) = inputs
         .into_iter()
         .partition(|input| input.camera.source.is_live());
 
     let mut failed: Vec<anyhow::Error> = Vec::new();
+    shared.side_by_side = live.len().max(1);
     for input in files {
         if shared.signals.came() {
             break;
@@ -88,7 +94,13 @@ pub fn run(args: &TrackArgs) -> anyhow::Result<()> {
         for input in running {
             match input.join() {
                 Ok(result) => failed.extend(result.err()),
-                Err(_) => failed.push(anyhow!("a thread panicked; this is a bug in gantryd")),
+                Err(_) => failed.push(
+                    PipelineError::Panic {
+                        thread: "input".to_owned(),
+                        message: "see the log".to_owned(),
+                    }
+                    .into(),
+                ),
             }
         }
     });
@@ -104,36 +116,66 @@ pub fn run(args: &TrackArgs) -> anyhow::Result<()> {
 
 /// The inputs as cameras; inputs of one name get `-2`, `-3`, … so that no result is overwritten.
 fn inputs(args: &TrackArgs) -> anyhow::Result<Vec<Input>> {
-    let mut seen: HashMap<String, usize> = HashMap::new();
-    args.inputs
+    let mut taken = BTreeSet::new();
+    let mut inputs = Vec::new();
+    for text in &args.inputs {
+        let source = Source::parse(text)?;
+        let stem = source.stem();
+        let mut unused = stem.clone();
+        let mut number = 1;
+        while !taken.insert(unused.clone()) {
+            number += 1;
+            unused = format!("{stem}-{number}");
+        }
+        let shown = source.to_string();
+        let id = CameraId::new(&unused);
+        let camera = resolve::camera_from_args(id, source, &args.source, args.max_frames)
+            .context("reading --password-file")?;
+        inputs.push(Input {
+            text: shown,
+            stem: unused,
+            camera,
+        });
+    }
+    refuse_overwriting(args, &inputs)?;
+    Ok(inputs)
+}
+
+/// An input that is read and written at once would be destroyed.
+fn refuse_overwriting(args: &TrackArgs, inputs: &[Input]) -> anyhow::Result<()> {
+    let files: Vec<PathBuf> = inputs
         .iter()
-        .map(|text| {
-            let source = Source::parse(text)?;
-            let mut stem = source.stem();
-            let count = seen.entry(stem.clone()).or_default();
-            *count += 1;
-            if *count > 1 {
-                stem = format!("{stem}-{count}");
-            }
-            let shown = source.to_string();
-            let id = CameraId::new(&stem);
-            let camera = resolve::camera_from_args(id, source, &args.source, args.max_frames)
-                .context("reading --password-file")?;
-            Ok(Input {
-                text: shown,
-                stem,
-                camera,
-            })
+        .filter_map(|input| match &input.camera.source {
+            Source::File(file) => file.canonicalize().ok(),
+            _ => None,
         })
-        .collect()
+        .collect();
+    for input in inputs {
+        for end in ["mp4", "jsonl", "mot.txt"] {
+            let output = args.out.join(format!("{}.{end}", input.stem));
+            if output
+                .canonicalize()
+                .is_ok_and(|output| files.contains(&output))
+            {
+                bail!(
+                    "{} is an input and would be overwritten; name another --out",
+                    output.display()
+                );
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The threads behind the tracker, and what they will report.
 struct Sinks {
     outlets: Vec<Outlet>,
-    text: Receiver<(Tally, Result<(), PublishError>)>,
-    video: Option<Receiver<Vec<SegmentInfo>>>,
+    text: (Worker, Receiver<TextReport>),
+    video: Option<(Worker, Receiver<Vec<SegmentInfo>>)>,
 }
+
+/// What the text files came to.
+type TextReport = (Tally, Result<(), PublishError>);
 
 /// One input on its way.
 struct Job<'a> {
@@ -144,9 +186,30 @@ struct Job<'a> {
     metrics: &'a Arc<Metrics>,
 }
 
+/// A thread that ends the whole run if it panics.
+fn spawn(
+    name: &str,
+    work: impl FnOnce() + Send + 'static,
+    stop: &StopSource,
+) -> anyhow::Result<Worker> {
+    let stop = stop.clone();
+    Worker::spawn(name, work, move |_| stop.stop())
+        .with_context(|| format!("starting thread {name}"))
+}
+
+/// What a thread reports as its last act, or its panic.
+fn reported<T>((worker, report): (Worker, Receiver<T>)) -> anyhow::Result<T> {
+    let report = report.recv();
+    let thread = worker.name().to_owned();
+    match (report, worker.join_until(Instant::now() + FINISH_WITHIN)) {
+        (_, WorkerEnd::Panicked(message)) => Err(PipelineError::Panic { thread, message }.into()),
+        (Ok(report), _) => Ok(report),
+        (Err(_), _) => bail!("thread {thread} ended without a report"),
+    }
+}
+
 impl Shared<'_> {
     fn process(&self, input: Input) -> anyhow::Result<()> {
-        self.refuse_overwriting(&input)?;
         let started = Instant::now();
         let cpu_before = process_cpu_time();
         let metrics = Metrics::new();
@@ -180,24 +243,25 @@ impl Shared<'_> {
                 late.join(", ")
             );
         }
-        let (tally, text_result) = sinks
-            .text
-            .recv()
-            .context("the thread of the text files is gone")?;
-        let segments = sinks
-            .video
-            .and_then(|video| video.recv().ok())
-            .unwrap_or_default();
+        let (tally, text_result) = reported(sinks.text)?;
+        let segments = sinks.video.map_or_else(|| Ok(Vec::new()), reported)?;
 
-        let encoder_slow =
-            metrics.results_dropped(&camera_id, Stage::Record, DropReason::EncoderSlow);
+        let lost = |stage: Stage, reasons: &[DropReason]| -> u64 {
+            let count = |reason: &DropReason| metrics.results_dropped(&camera_id, stage, *reason);
+            reasons.iter().map(count).sum()
+        };
+        let at_reader = [DropReason::SinkSlow, DropReason::SinkFailed];
+        let at_encoder = [DropReason::EncoderSlow, DropReason::SinkFailed];
+        let not_recorded = lost(Stage::Annotate, &at_reader) + lost(Stage::Record, &at_encoder);
+        let not_written = lost(Stage::Publish, &at_reader);
         let summary = Summary {
             input: &input.text,
             model,
             tally: &tally,
             classes: &classes,
             balance: metrics.balance(&camera_id),
-            not_recorded: encoder_slow,
+            not_recorded,
+            not_written,
             metrics: &metrics,
             elapsed: started.elapsed(),
             process_cpu: process_cpu_time().saturating_sub(cpu_before),
@@ -222,25 +286,6 @@ impl Shared<'_> {
         }
         match end.and_then(|end| end.error) {
             Some(error) => Err(error.into()),
-            None => Ok(()),
-        }
-    }
-
-    /// An input that is read and written at once would be destroyed.
-    fn refuse_overwriting(&self, input: &Input) -> anyhow::Result<()> {
-        let Source::File(file) = &input.camera.source else {
-            return Ok(());
-        };
-        let outputs = ["mp4", "jsonl", "mot.txt"].map(|end| self.output(&input.stem, end));
-        let same = |output: &PathBuf| {
-            let (output, file) = (output.canonicalize(), file.canonicalize());
-            matches!((output, file), (Ok(output), Ok(file)) if output == file)
-        };
-        match outputs.iter().find(|output| same(output)) {
-            Some(output) => bail!(
-                "{} would overwrite its own input; name another --out",
-                output.display()
-            ),
             None => Ok(()),
         }
     }
@@ -286,9 +331,18 @@ impl Shared<'_> {
             detect: self.detect.clone(),
             workers: detect
                 .workers
-                .and_then(|count| NonZeroUsize::try_from(count).ok()),
+                .and_then(|count| NonZeroUsize::try_from(count).ok())
+                .or_else(|| self.share_of_cores()),
+            batch: None,
             track: TrackOptions::default(),
         }
+    }
+
+    /// Sessions of each of several live inputs: together they must not outnumber the cores.
+    fn share_of_cores(&self) -> Option<NonZeroUsize> {
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let share = NonZeroUsize::new(cores / self.side_by_side).unwrap_or(NonZeroUsize::MIN);
+        (self.side_by_side > 1).then_some(share)
     }
 
     fn start_sinks(&self, job: &Job<'_>, stop: &StopSource) -> anyhow::Result<Sinks> {
@@ -308,7 +362,7 @@ impl Shared<'_> {
                     .of(job.camera.clone())
                     .with_pictures(),
             );
-            video = Some(self.start_video(job, results)?);
+            video = Some(self.start_video(job, results, stop)?);
         }
         Ok(Sinks {
             outlets,
@@ -322,10 +376,11 @@ impl Shared<'_> {
         job: &Job<'_>,
         results: Receiver<Published>,
         stop: &StopSource,
-    ) -> anyhow::Result<Receiver<(Tally, Result<(), PublishError>)>> {
+    ) -> anyhow::Result<(Worker, Receiver<TextReport>)> {
         let (report, reported) = bounded(1);
         let text = OneShotText::new(&self.args.out, job.stem);
         let (classes, metrics) = (Arc::clone(job.classes), Arc::clone(job.metrics));
+        let to_stop = stop.clone();
         let stop = stop.clone();
         let write = move || {
             let mut tally = Tally::default();
@@ -336,15 +391,16 @@ impl Shared<'_> {
             // Nobody waits for the report after a failed start.
             drop(report.send((tally, result)));
         };
-        Worker::spawn("publish", write, |_| {}).context("starting thread publish")?;
-        Ok(reported)
+        let worker = spawn("publish", write, &to_stop)?;
+        Ok((worker, reported))
     }
 
     fn start_video(
         &self,
         job: &Job<'_>,
         results: Receiver<Published>,
-    ) -> anyhow::Result<Receiver<Vec<SegmentInfo>>> {
+        stop: &StopSource,
+    ) -> anyhow::Result<(Worker, Receiver<Vec<SegmentInfo>>)> {
         let pace = if job.lossless {
             RecordPace::Lossless
         } else {
@@ -365,8 +421,8 @@ impl Shared<'_> {
         )?;
         let (report, reported) = bounded(1);
         let record = move || drop(report.send(writers::record(recorder, &results)));
-        Worker::spawn("annot-0", record, |_| {}).context("starting thread annot-0")?;
-        Ok(reported)
+        let worker = spawn("annot-0", record, stop)?;
+        Ok((worker, reported))
     }
 
     fn files(&self, stem: &str, segments: &[SegmentInfo], frames: u64) -> Vec<(String, String)> {

@@ -22,6 +22,8 @@ pub struct Inbox<T> {
     state: Mutex<State<T>>,
     filled: Condvar,
     emptied: Condvar,
+    /// Items of one slot that may be taken and not yet done.
+    outstanding: u64,
 }
 
 #[derive(Debug)]
@@ -36,6 +38,7 @@ struct State<T> {
 struct Slot<T> {
     items: VecDeque<(T, Keep)>,
     taken: u64,
+    done: u64,
     aborted: bool,
 }
 
@@ -52,6 +55,7 @@ impl<T> Inbox<T> {
         let slot = |_| Slot {
             items: VecDeque::new(),
             taken: 0,
+            done: 0,
             aborted: false,
         };
         Self {
@@ -62,7 +66,22 @@ impl<T> Inbox<T> {
             }),
             filled: Condvar::new(),
             emptied: Condvar::new(),
+            outstanding: u64::MAX,
         }
+    }
+
+    /// Takes no further item of a slot while `limit` of its items are taken and not yet
+    /// [done](Inbox::done): bounds what waits behind a slow worker or a slow reader.
+    #[must_use]
+    pub fn with_outstanding(mut self, limit: usize) -> Self {
+        self.outstanding = limit as u64;
+        self
+    }
+
+    /// One item taken from `slot` has gone all its way.
+    pub fn done(&self, slot: usize) {
+        self.lock().slots[slot].done += 1;
+        self.filled.notify_all();
     }
 
     /// Puts the newest item of a live source; never waits. Returns what is lost by that: the item
@@ -142,13 +161,13 @@ impl<T> Inbox<T> {
     pub fn take(&self, max: usize) -> Option<Vec<Taken<T>>> {
         let mut state = self.lock();
         loop {
-            let taken = state.take_in_turn(max);
+            let taken = state.take_in_turn(max, self.outstanding);
             if !taken.is_empty() {
                 drop(state);
                 self.emptied.notify_all();
                 return Some(taken);
             }
-            if state.closed {
+            if state.closed && state.slots.iter().all(|slot| slot.items.is_empty()) {
                 return None;
             }
             state = self
@@ -171,7 +190,7 @@ impl<T> Inbox<T> {
 }
 
 impl<T> State<T> {
-    fn take_in_turn(&mut self, max: usize) -> Vec<Taken<T>> {
+    fn take_in_turn(&mut self, max: usize, outstanding: u64) -> Vec<Taken<T>> {
         let count = self.slots.len();
         let mut taken = Vec::new();
         let first = self.next;
@@ -181,6 +200,9 @@ impl<T> State<T> {
             }
             let index = (first + offset) % count;
             let slot = &mut self.slots[index];
+            if slot.taken - slot.done >= outstanding {
+                continue;
+            }
             if let Some((item, _)) = slot.items.pop_front() {
                 taken.push(Taken {
                     slot: index,
@@ -261,6 +283,26 @@ mod tests {
         let end = worker.join_until(Instant::now() + Duration::from_secs(10));
         assert_eq!(end, WorkerEnd::Finished);
         assert_eq!(items(inbox.take(1)), [1]);
+    }
+
+    #[test]
+    fn a_slot_with_too_much_outstanding_is_passed_over_until_something_is_done() {
+        let inbox = Inbox::new(2).with_outstanding(2);
+        for item in 0..4 {
+            inbox.put_waiting(0, item, 4).unwrap();
+        }
+        inbox.put_waiting(1, 10, 4).unwrap();
+        assert_eq!(items(inbox.take(1)), [0]);
+        assert_eq!(items(inbox.take(1)), [10]);
+        assert_eq!(items(inbox.take(1)), [1]);
+        inbox.put_waiting(1, 11, 4).unwrap();
+        assert_eq!(items(inbox.take(9)), [11]);
+        inbox.done(0);
+        assert_eq!(items(inbox.take(9)), [2]);
+        inbox.close();
+        inbox.done(0);
+        assert_eq!(items(inbox.take(9)), [3]);
+        assert_eq!(inbox.take(9), None);
     }
 
     #[test]

@@ -309,7 +309,8 @@ impl Metrics {
         }
     }
 
-    /// Grows whenever any stage does work; the systemd watchdog is fed by it.
+    /// Grows whenever a stage finishes work on a frame or a run ends; the watchdog is fed by it.
+    /// Frames that merely arrive are no progress: nobody may be looking at them.
     #[must_use]
     pub fn progress(&self) -> u64 {
         self.progress.load(Ordering::Relaxed)
@@ -375,7 +376,6 @@ impl Metrics {
         let label = CameraLabel::of(camera);
         self.received.get_or_create(&label).inc();
         self.in_flight.get_or_create(&label).inc();
-        self.progress.fetch_add(1, Ordering::Relaxed);
         Flight {
             metrics: Arc::clone(self),
             camera: camera.clone(),

@@ -114,7 +114,8 @@ impl Session<'_> {
             UtcRule::Media(self.options.start_utc)
         };
         let run = self.outlet.open(self.options.lossless, utc);
-        debug!(camera = %self.options.id, run = run.0, source = %self.options.source, "opening");
+        let _run = tracing::error_span!("run", number = run.0).entered();
+        debug!(source = %self.options.source, "opening");
         let (sender, events) = bounded(EVENTS);
         let pipeline = match self.build(&sender) {
             Ok(pipeline) => pipeline,
@@ -130,7 +131,7 @@ impl Session<'_> {
         self.outlet.close();
         raw::close(&pipeline, &self.options.id);
         if let Err(error) = pipeline.set_state(gst::State::Null) {
-            warn!(camera = %self.options.id, %error, "shutting the pipeline down");
+            warn!(%error, "shutting the pipeline down");
         }
         if let Some(bus) = pipeline.bus() {
             bus.unset_sync_handler();
@@ -237,12 +238,18 @@ impl Session<'_> {
                 if let (RunEnd::Unreachable, Some(door)) = (reason, door) {
                     words = door.words();
                 }
-                debug!(camera = %self.options.id, detail = self.options.source.redact(&report.debug), "GStreamer error");
+                debug!(
+                    detail = self.options.source.redact(&report.debug),
+                    "GStreamer error"
+                );
                 Some(self.failed(reason, words))
             }
             SessionEvent::RawFailed(_) => None,
             SessionEvent::Warning(text) => {
-                debug!(camera = %self.options.id, detail = self.options.source.redact(&text), "GStreamer warning");
+                debug!(
+                    detail = self.options.source.redact(&text),
+                    "GStreamer warning"
+                );
                 self.warning = Some(text);
                 None
             }
@@ -265,7 +272,6 @@ impl Session<'_> {
             SessionEvent::FirstFrame => {
                 let status = self.status.snapshot();
                 info!(
-                    camera = %self.options.id,
                     source = %self.options.source,
                     codec = status.codec,
                     decoder = status.decoder,

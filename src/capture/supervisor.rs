@@ -70,6 +70,7 @@ struct Supervisor {
 
 impl Supervisor {
     fn live(mut self, ended: &Sender<CameraEnd>) {
+        let _camera = tracing::error_span!("camera", id = %self.options.id).entered();
         let mut waits = Waits::new(self.options.backoff.unwrap_or_default());
         let last = loop {
             let run = session::run(&self.options, &self.outlet, &self.status, &self.stop);
@@ -95,7 +96,6 @@ impl Supervisor {
             }
             let wait = waits.after(run.reason, run.had_frames);
             warn!(
-                camera = %self.options.id,
                 reason = run.reason.as_str(),
                 error = text,
                 wait_secs = wait.as_secs_f64(),

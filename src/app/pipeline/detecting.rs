@@ -1,6 +1,7 @@
 //! The `detect-<n>` threads: captured frames in, detections out.
 
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::Sender;
 
@@ -8,6 +9,9 @@ use crate::base::{
     CameraId, Captured, DropReason, FromCamera, Inbox, Metrics, RunEnd, RunId, Stage, Taken,
 };
 use crate::perception::detect::{Detector, FrameDetections};
+
+/// A failing detector is logged this often; every frame it costs is counted.
+const TELL_EVERY: Duration = Duration::from_secs(10);
 
 /// What leaves a detect worker; the tracker puts it back in order by `ticket`.
 #[derive(Debug)]
@@ -37,16 +41,21 @@ pub(super) enum Outcome {
 pub(super) struct DetectWorker {
     pub detector: Detector,
     pub inbox: Arc<Inbox<FromCamera>>,
-    pub detected: Sender<Detected>,
+    /// The tracker of each slot. Its channel has room for everything the inbox gives out.
+    pub trackers: Vec<Sender<Detected>>,
+    /// Pictures per call of the network.
+    pub batch: usize,
+    /// When a failure was logged last.
+    pub told: Option<Instant>,
     pub metrics: Arc<Metrics>,
 }
 
 impl DetectWorker {
     /// Works until the inbox is closed and empty, or the tracker is gone.
     pub fn run(mut self) {
-        while let Some(taken) = self.inbox.take(self.detector.max_batch()) {
+        while let Some(taken) = self.inbox.take(self.batch) {
             for detected in self.look_at(taken) {
-                if self.detected.send(detected).is_err() {
+                if self.trackers[detected.slot].send(detected).is_err() {
                     return;
                 }
             }
@@ -108,8 +117,11 @@ impl DetectWorker {
                 .collect(),
             Err(error) => {
                 let camera = &captured[0].frame.meta.camera;
-                let error: &dyn std::error::Error = &error;
-                tracing::error!(%camera, error, frames = captured.len(), "detection failed");
+                if self.told.is_none_or(|at| at.elapsed() >= TELL_EVERY) {
+                    self.told = Some(Instant::now());
+                    let error: &dyn std::error::Error = &error;
+                    tracing::error!(%camera, error, "detection failed, frames are dropped");
+                }
                 captured
                     .into_iter()
                     .map(|captured| {

@@ -14,7 +14,7 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::base::{CameraId, ClassId, FromCamera, Inbox, Metrics, StopSource, Worker, WorkerEnd};
 use crate::capture::{self, Camera, CameraEnd, CameraOptions, CaptureError, StatusHandle};
@@ -23,11 +23,13 @@ use crate::perception::detect::{
 };
 use crate::perception::track::{TrackOptions, Tracker};
 
+use detecting::Detected;
 pub use outlet::{Outlet, Published, WhenFull};
 use tracking::{CameraTracking, Tracking};
 
-/// Detected frames that may wait for the tracker.
-const DETECTED_QUEUE: usize = 4;
+/// Frames of one camera, beyond one per detect worker, that may be between inbox and outlets: what
+/// keeps the workers busy while one result is being handed over.
+const OUTSTANDING_MARGIN: usize = 2;
 
 /// Results that may wait for the reader of [`Pipeline::results`].
 const RESULTS_QUEUE: usize = 256;
@@ -67,6 +69,9 @@ pub struct PipelineOptions {
     /// Sessions of the model that work side by side; by default one per core on the CPU and one
     /// on an accelerator.
     pub workers: Option<NonZeroUsize>,
+    /// Pictures of different cameras per call of the network, where the model allows it; by default
+    /// 1 on the CPU, where a batch only adds waiting, and what the model takes on an accelerator.
+    pub batch: Option<NonZeroUsize>,
     /// How objects are followed.
     pub track: TrackOptions,
 }
@@ -80,6 +85,7 @@ impl PipelineOptions {
             model,
             detect: DetectOptions::default(),
             workers: None,
+            batch: None,
             track: TrackOptions::default(),
         }
     }
@@ -169,6 +175,7 @@ pub struct Prepared {
     cameras: Vec<CameraPlan>,
     trackings: Vec<CameraTracking>,
     detectors: Vec<Detector>,
+    batch: usize,
 }
 
 impl Prepared {
@@ -200,8 +207,9 @@ impl Prepared {
         metrics: Arc<Metrics>,
         stop: StopSource,
     ) -> Result<Pipeline, PipelineError> {
-        let inbox = Arc::new(Inbox::<FromCamera>::new(self.cameras.len()));
-        let (detected_sender, detected) = bounded(DETECTED_QUEUE);
+        let outstanding = self.detectors.len() + OUTSTANDING_MARGIN;
+        let inbox = Inbox::<FromCamera>::new(self.cameras.len()).with_outstanding(outstanding);
+        let inbox = Arc::new(inbox);
         let mut pipeline = Pipeline {
             metrics: Arc::clone(&metrics),
             stop,
@@ -213,18 +221,25 @@ impl Prepared {
             failure: Failure::default(),
         };
 
-        let tracking = Tracking::new(self.trackings, outlets, Arc::clone(&metrics));
-        pipeline.spawn("track".to_owned(), move || tracking.run(&detected))?;
+        let is_lossless: Vec<bool> = self
+            .cameras
+            .iter()
+            .map(|plan| plan.capture.lossless)
+            .collect();
+        let trackers =
+            pipeline.start_trackers(self.trackings, outlets, &is_lossless, outstanding, &inbox)?;
         for (number, detector) in self.detectors.into_iter().enumerate() {
             let work = detecting::DetectWorker {
                 detector,
                 inbox: Arc::clone(&inbox),
-                detected: detected_sender.clone(),
+                trackers: trackers.clone(),
+                batch: self.batch,
+                told: None,
                 metrics: Arc::clone(&metrics),
             };
             pipeline.spawn(format!("detect-{number}"), move || work.run())?;
         }
-        drop(detected_sender);
+        drop(trackers);
 
         match pipeline.start_cameras(self.cameras, &inbox) {
             Ok(ended) => pipeline.start_conductor(ended, inbox)?,
@@ -245,8 +260,15 @@ impl Pipeline {
     /// [`PipelineError`] if the model cannot be used or has no such class.
     pub fn prepare(options: PipelineOptions) -> Result<Prepared, PipelineError> {
         let detectors = open_detectors(&options)?;
+        let first = &detectors[0];
+        let batch = match (options.batch, first.report().used) {
+            (Some(batch), _) => batch.get().min(first.max_batch()),
+            (None, Provider::Cpu) => 1,
+            (None, _) => first.max_batch(),
+        };
         Ok(Prepared {
-            trackings: camera_trackings(&options, &detectors[0])?,
+            trackings: camera_trackings(&options, first)?,
+            batch,
             detectors,
             cameras: options.cameras,
         })
@@ -264,6 +286,59 @@ impl Pipeline {
         let mut pipeline = prepared.start(vec![outlet], Metrics::new(), StopSource::default())?;
         pipeline.results = Some(results);
         Ok(pipeline)
+    }
+
+    /// One `track` thread for the live cameras, whose readers never hold it up, and one for the
+    /// lossless ones, which wait for theirs. Gives the channel of each camera's thread.
+    fn start_trackers(
+        &mut self,
+        trackings: Vec<CameraTracking>,
+        outlets: Vec<Outlet>,
+        is_lossless: &[bool],
+        outstanding: usize,
+        inbox: &Arc<Inbox<FromCamera>>,
+    ) -> Result<Vec<Sender<Detected>>, PipelineError> {
+        let capacity = is_lossless.len() * outstanding;
+        let kinds = [(false, "track"), (true, "track-file")];
+        let mut outlets: Vec<Option<Outlet>> = outlets.into_iter().map(Some).collect();
+        let mut trackings: Vec<Option<CameraTracking>> = trackings.into_iter().map(Some).collect();
+        let mut senders = vec![None; is_lossless.len()];
+        for (kind, name) in kinds {
+            let slots = || {
+                is_lossless
+                    .iter()
+                    .enumerate()
+                    .filter(move |(_, is)| **is == kind)
+            };
+            if slots().next().is_none() {
+                continue;
+            }
+            let (sender, detected) = bounded(capacity);
+            let mut cameras: Vec<Option<CameraTracking>> =
+                is_lossless.iter().map(|_| None).collect();
+            for (slot, _) in slots() {
+                cameras[slot] = trackings[slot].take();
+                senders[slot] = Some(sender.clone());
+            }
+            let is_last = kind || is_lossless.iter().all(|is| !is);
+            let tracking = Tracking {
+                cameras,
+                outlets: outlets
+                    .iter_mut()
+                    .filter_map(|outlet| {
+                        if is_last {
+                            outlet.take()
+                        } else {
+                            outlet.clone()
+                        }
+                    })
+                    .collect(),
+                inbox: Arc::clone(inbox),
+                metrics: Arc::clone(&self.metrics),
+            };
+            self.spawn(name.to_owned(), move || tracking.run(&detected))?;
+        }
+        Ok(senders.into_iter().flatten().collect())
     }
 
     fn start_cameras(
@@ -367,9 +442,9 @@ impl Pipeline {
     ///
     /// # Errors
     /// The first thing that went wrong in any thread.
-    pub fn join_until(self, deadline: Instant) -> Result<Vec<String>, PipelineError> {
+    pub fn join_until(mut self, deadline: Instant) -> Result<Vec<String>, PipelineError> {
         let mut late = Vec::new();
-        for worker in self.workers {
+        for worker in std::mem::take(&mut self.workers) {
             let name = worker.name().to_owned();
             if worker.join_until(deadline) == WorkerEnd::StillRunning {
                 tracing::error!(thread = name, "did not end in time");
@@ -377,6 +452,15 @@ impl Pipeline {
             }
         }
         self.failure.take().map_or(Ok(late), Err)
+    }
+}
+
+impl Drop for Pipeline {
+    /// A pipeline that is let go stops; its threads end by themselves.
+    fn drop(&mut self) {
+        if !self.workers.is_empty() {
+            self.stop.stop();
+        }
     }
 }
 

@@ -1,10 +1,18 @@
 //! Where results leave the tracker: one bounded channel per reader, each with its own policy.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossbeam_channel::{SendError, Sender, TrySendError};
 
 use crate::base::{CameraId, DropReason, EndedTrack, FrameResult, Metrics, RunEnd, RunId, Stage};
+
+/// Ends of runs that are kept for a reader whose channel is full.
+const MAX_KEPT: usize = 64;
+
+/// How long a reader may take for each kept end of a run when everything is over.
+const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// What readers get, in order per camera.
 #[derive(Debug, Clone)]
@@ -45,13 +53,15 @@ pub enum WhenFull {
 }
 
 /// One reader of results.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Outlet {
     sender: Sender<Published>,
     when_full: WhenFull,
     camera: Option<CameraId>,
     with_frame: bool,
     stage: Stage,
+    /// Ends of runs that wait for a place in the channel.
+    kept: VecDeque<Published>,
 }
 
 impl Outlet {
@@ -64,6 +74,7 @@ impl Outlet {
             camera: None,
             with_frame: false,
             stage: Stage::Publish,
+            kept: VecDeque::new(),
         }
     }
 
@@ -97,26 +108,61 @@ impl Outlet {
     }
 
     /// Hands `item` to the reader if it is about a camera of its; a lost result is counted.
-    pub(super) fn send(&self, item: &Published, metrics: &Metrics) {
+    ///
+    /// The end of a run is rare and not lost to a full channel: with [`WhenFull::Drop`] it is kept
+    /// and handed over before the next item, so that a slow reader holds up nobody.
+    pub(super) fn send(&mut self, item: &Published, metrics: &Metrics) {
         if !self.wants(item.camera()) {
             return;
         }
-        let lost = match (self.when_full, item) {
-            // A run's end is rare and must not be lost: it is always waited for.
-            (WhenFull::Wait, _) | (_, Published::RunEnded { .. }) => {
-                match self.sender.send(item.clone()) {
-                    Ok(()) => None,
-                    Err(SendError(_)) => Some(DropReason::SinkFailed),
+        if self.when_full == WhenFull::Wait {
+            if let Err(SendError(lost)) = self.sender.send(item.clone()) {
+                self.count(&lost, DropReason::SinkFailed, metrics);
+            }
+            return;
+        }
+        self.send_kept(metrics);
+        let tried = if self.kept.is_empty() {
+            self.sender.try_send(item.clone())
+        } else {
+            Err(TrySendError::Full(item.clone()))
+        };
+        match tried {
+            Ok(()) => {}
+            Err(TrySendError::Full(end @ Published::RunEnded { .. }))
+                if self.kept.len() < MAX_KEPT =>
+            {
+                self.kept.push_back(end);
+            }
+            Err(TrySendError::Full(lost)) => self.count(&lost, DropReason::SinkSlow, metrics),
+            Err(TrySendError::Disconnected(lost)) => {
+                self.count(&lost, DropReason::SinkFailed, metrics);
+            }
+        }
+    }
+
+    fn send_kept(&mut self, metrics: &Metrics) {
+        while let Some(end) = self.kept.pop_front() {
+            match self.sender.try_send(end) {
+                Ok(()) => {}
+                Err(TrySendError::Full(end)) => return self.kept.push_front(end),
+                Err(TrySendError::Disconnected(lost)) => {
+                    self.count(&lost, DropReason::SinkFailed, metrics);
                 }
             }
-            (WhenFull::Drop, Published::Frame(_)) => match self.sender.try_send(item.clone()) {
-                Ok(()) => None,
-                Err(TrySendError::Full(_)) => Some(DropReason::SinkSlow),
-                Err(TrySendError::Disconnected(_)) => Some(DropReason::SinkFailed),
-            },
-        };
-        if let Some(reason) = lost {
-            metrics.result_dropped(item.camera(), self.stage, reason);
         }
+    }
+
+    /// Hands over what was kept, waiting a moment for the reader, at the end of everything.
+    pub(super) fn finish(mut self, metrics: &Metrics) {
+        while let Some(end) = self.kept.pop_front() {
+            if let Err(error) = self.sender.send_timeout(end, LAST_WAIT) {
+                self.count(&error.into_inner(), DropReason::SinkSlow, metrics);
+            }
+        }
+    }
+
+    fn count(&self, lost: &Published, reason: DropReason, metrics: &Metrics) {
+        metrics.result_dropped(lost.camera(), self.stage, reason);
     }
 }

@@ -8,8 +8,8 @@ use crossbeam_channel::Receiver;
 use super::detecting::{Detected, Outcome};
 use super::outlet::{Outlet, Published};
 use crate::base::{
-    CameraId, Captured, ClassId, Detection, FrameResult, Metrics, RunEnd, RunId, Stage, StageTimer,
-    Timings,
+    CameraId, Captured, ClassId, Detection, DropReason, FrameResult, FromCamera, Inbox, Metrics,
+    RunEnd, RunId, Stage, StageTimer, Timings,
 };
 use crate::perception::detect::FrameDetections;
 use crate::perception::track::Tracker;
@@ -21,7 +21,8 @@ pub(super) struct CameraTracking {
     /// Classes to track; `None` tracks all.
     classes: Option<Vec<ClassId>>,
     next_ticket: u64,
-    /// What came before its turn: at most one batch per detect worker.
+    /// What came before its turn; bounded by the inbox, which gives out no more than it is told
+    /// done.
     early: BTreeMap<u64, Outcome>,
 }
 
@@ -52,23 +53,17 @@ impl CameraTracking {
     }
 }
 
-/// Everything the `track` thread owns.
+/// Everything a `track` thread owns.
 #[derive(Debug)]
 pub(super) struct Tracking {
-    cameras: Vec<CameraTracking>,
-    outlets: Vec<Outlet>,
-    metrics: Arc<Metrics>,
+    /// By slot; `None` for the cameras of another thread.
+    pub cameras: Vec<Option<CameraTracking>>,
+    pub outlets: Vec<Outlet>,
+    pub inbox: Arc<Inbox<FromCamera>>,
+    pub metrics: Arc<Metrics>,
 }
 
 impl Tracking {
-    pub fn new(cameras: Vec<CameraTracking>, outlets: Vec<Outlet>, metrics: Arc<Metrics>) -> Self {
-        Self {
-            cameras,
-            outlets,
-            metrics,
-        }
-    }
-
     /// Works until every detect worker is gone.
     pub fn run(mut self, detected: &Receiver<Detected>) {
         for Detected {
@@ -77,8 +72,11 @@ impl Tracking {
             outcome,
         } in detected
         {
-            self.cameras[slot].early.insert(ticket, outcome);
-            while let Some(outcome) = self.cameras[slot].next_in_order() {
+            let Some(camera) = &mut self.cameras[slot] else {
+                continue;
+            };
+            camera.early.insert(ticket, outcome);
+            while let Some(outcome) = self.next_in_order(slot) {
                 match outcome {
                     Outcome::Frame(captured, seen) => self.track(slot, captured, &seen),
                     Outcome::Dropped => {}
@@ -88,14 +86,24 @@ impl Tracking {
                         reason,
                     } => self.end_run(slot, camera, run, reason),
                 }
+                self.inbox.done(slot);
             }
         }
+        for outlet in self.outlets {
+            outlet.finish(&self.metrics);
+        }
+    }
+
+    fn next_in_order(&mut self, slot: usize) -> Option<Outcome> {
+        self.cameras[slot].as_mut()?.next_in_order()
     }
 
     fn track(&mut self, slot: usize, captured: Captured, seen: &FrameDetections) {
         let mut timer = StageTimer::start();
         let Captured { frame, flight } = captured;
-        let camera = &mut self.cameras[slot];
+        let Some(camera) = &mut self.cameras[slot] else {
+            return flight.dropped(Stage::Track, DropReason::Unaccounted);
+        };
         let detections = camera.wanted(&seen.detections);
         let step = camera.tracker.step(&detections, frame.meta.pts);
         let (wall, cpu) = timer.lap();
@@ -128,7 +136,7 @@ impl Tracking {
                 })
             });
         self.metrics.frame_age(camera, age);
-        for outlet in &self.outlets {
+        for outlet in &mut self.outlets {
             let result = match &with_frame {
                 Some(result) if outlet.takes_frames() => result,
                 _ => &plain,
@@ -142,7 +150,10 @@ impl Tracking {
     }
 
     fn end_run(&mut self, slot: usize, camera: CameraId, run: RunId, reason: RunEnd) {
-        let ended = self.cameras[slot].tracker.end_run();
+        let Some(tracking) = &mut self.cameras[slot] else {
+            return;
+        };
+        let ended = tracking.tracker.end_run();
         tracing::debug!(%camera, run = run.0, reason = reason.as_str(), tracks = ended.len(), "run ended");
         self.metrics.event("run_ended");
         let published = Published::RunEnded {
@@ -151,7 +162,7 @@ impl Tracking {
             reason,
             ended,
         };
-        for outlet in &self.outlets {
+        for outlet in &mut self.outlets {
             outlet.send(&published, &self.metrics);
         }
     }

@@ -17,6 +17,9 @@ use super::{
 /// Model inputs beyond this are refused before memory is asked for, px per side.
 const MAX_SIDE: usize = 8192;
 
+/// Models with a larger fixed batch are refused: every call would compute that many pictures.
+const MAX_FIXED_BATCH: usize = 64;
+
 /// Time spent on one frame in one stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct StageTime {
@@ -268,6 +271,17 @@ fn check_threshold(option: &'static str, value: f32) -> Result<(), DetectError> 
 }
 
 fn check_input(model: &ModelFiles, input: &InputPlan) -> Result<(), DetectError> {
+    if let BatchAxis::Fixed(count) = input.batch
+        && count > MAX_FIXED_BATCH
+    {
+        return Err(DetectError::File {
+            model: model.id.clone(),
+            reason: format!(
+                "input \"{}\" takes exactly {count} pictures at once, allowed are 1 to {MAX_FIXED_BATCH}; export it with a batch of 1 or a dynamic one",
+                input.name
+            ),
+        });
+    }
     let sides = 1..=MAX_SIDE;
     if sides.contains(&input.width) && sides.contains(&input.height) {
         return Ok(());
