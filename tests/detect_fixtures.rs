@@ -4,7 +4,7 @@
 
 mod detect_common;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use detect_common::{detector, i420};
 use gantryd::perception::detect::{
@@ -247,7 +247,26 @@ fn an_objectness_that_is_always_one_is_no_class() {
 
 #[test]
 fn mmdetection_keeps_the_score_beside_the_box() {
-    assert_sees("mmdet", "MMDetection", STRETCHED, ["bicycle", "person"]);
+    assert_sees("mmdet", "MMDetection", TOP_LEFT, ["bicycle", "person"]);
+}
+
+#[test]
+fn mmdetection_files_tell_their_colours_by_name() {
+    let signature = Signature::read(&fixture("mmdet")).expect("a graph");
+    let input = |name: &str| {
+        recognise(Path::new(name), &signature, None)
+            .expect(name)
+            .input
+    };
+    // The configurations of the models: RTMDet BGR with ImageNet mean, YOLOX BGR as it is, others RGB.
+    let (rtmdet, yolox, other) = (
+        input("rtmdet_s.onnx"),
+        input("yolox_s.onnx"),
+        input("end2end.onnx"),
+    );
+    assert_eq!((rtmdet.order, rtmdet.mean[0]), (ChannelOrder::Bgr, 103.53));
+    assert_eq!((yolox.order, yolox.mean[0]), (ChannelOrder::Bgr, 0.0));
+    assert_eq!((other.order, other.mean[0]), (ChannelOrder::Rgb, 123.675));
 }
 
 #[test]

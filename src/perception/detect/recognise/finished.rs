@@ -342,9 +342,8 @@ pub fn mmdet(facts: &Facts<'_>) -> Option<Match> {
     if dets.dims.last().copied().flatten().is_some_and(|d| d != 5) {
         return None;
     }
-    let mut notes = vec![
-        "dets of 5 columns and whole-number labels: MMDetection; mean and std are taken as ImageNet, state others in a manifest".into(),
-    ];
+    let mut notes = vec!["dets of 5 columns and whole-number labels: MMDetection".into()];
+    let feed = mmdet_feed(facts, &mut notes);
     let classes = untold(facts, &mut notes);
     let layout = HeadLayout::Separate(Separate {
         boxes_output: dets.name.clone(),
@@ -355,7 +354,36 @@ pub fn mmdet(facts: &Facts<'_>) -> Option<Match> {
         normalised: false,
         first_label: 0,
     });
-    let mut found = found(facts, "MMDetection", layout, classes, Feed::IMAGENET, notes);
+    let mut found = found(facts, "MMDetection", layout, classes, feed, notes);
     found.is_batched = dets.dims.len() >= 3;
     Some(found)
+}
+
+/// Nearly every configuration keeps the shape of the picture and pads right and below.
+fn mmdet_feed(facts: &Facts<'_>, notes: &mut Vec<String>) -> Feed {
+    let (like, feed) = if facts.file.contains("yolox") {
+        ("YOLOX", Feed::YOLOX)
+    } else if facts.file.contains("rtmdet") {
+        let resize = TOP_LEFT;
+        (
+            "RTMDet",
+            Feed {
+                resize,
+                ..Feed::NANODET
+            },
+        )
+    } else {
+        let resize = TOP_LEFT;
+        (
+            "ImageNet",
+            Feed {
+                resize,
+                ..Feed::IMAGENET
+            },
+        )
+    };
+    notes.push(format!(
+        "mean, std and colours of {like} by the name of the file; state others in a manifest"
+    ));
+    feed
 }
