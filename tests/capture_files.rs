@@ -11,10 +11,11 @@ mod camera_run;
 
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
-use camera_run::{CameraRun, made_by, options, read_all, video};
+use camera_run::{CameraRun, made_by, options, read_all, read_all_paced, video};
 use gantryd::base::{FrameSeq, Pts, RunEnd, RunId, Size, UtcSource};
-use gantryd::capture::Source;
+use gantryd::capture::{self, Backoff, Source};
 
 /// Presentation times of the frames of a file in seconds, by ffprobe.
 fn probed_times(path: &Path) -> Vec<f64> {
@@ -215,6 +216,58 @@ fn files_that_are_no_video_are_refused_in_clear_words() {
 }
 
 #[test]
+fn a_patient_camera_starts_without_its_source_and_names_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let empty = folder.path().join("empty.mp4");
+    std::fs::write(&empty, b"").unwrap();
+    let patient = |source: Source| {
+        let mut options = options(source);
+        options.patient = true;
+        options
+    };
+    // A file ends for good.
+    for (path, reason, words) in [
+        (
+            folder.path().join("missing.mp4"),
+            RunEnd::NotFound,
+            "no such file",
+        ),
+        (empty, RunEnd::Undecodable, "the file is empty"),
+    ] {
+        let options = patient(Source::File(path));
+        assert!(capture::check(&options).is_err());
+        let (log, end, _) = read_all(options);
+        assert_eq!(log.ends, [(RunId(1), reason)]);
+        let text = end.error.unwrap().to_string();
+        assert!(text.contains(words), "{text}");
+    }
+    // A device is tried again.
+    let mut device = patient(Source::V4l2(folder.path().join("video0")));
+    device.backoff = Some(Backoff {
+        first: Duration::from_millis(10),
+        longest: Duration::from_millis(10),
+    });
+    let run = CameraRun::start(device).unwrap();
+    run.wait_until("a second try", camera_run::PATIENCE, |log| {
+        log.ends.len() >= 2
+    });
+    let status = run.status.snapshot();
+    let (log, _) = run.finish();
+    assert_eq!(log.ends[1], (RunId(2), RunEnd::Unreachable));
+    assert!(
+        status.last_error.unwrap().contains("no such device"),
+        "{:?}",
+        log.ends
+    );
+    // Patience does not hide a text that no waiting mends.
+    let text = folder.path().join("mine.gst");
+    std::fs::write(&text, "filesrc name=source ! nosuchthing name=streams").unwrap();
+    let mut broken = patient(Source::File("missing.mp4".into()));
+    broken.pipeline = Some(text);
+    assert!(CameraRun::start(broken).is_err());
+}
+
+#[test]
 fn a_file_cut_in_the_middle_gives_what_it_holds_and_a_named_end() {
     let folder = tempfile::tempdir().unwrap();
     let folder = folder.path();
@@ -243,6 +296,91 @@ fn a_file_cut_in_the_middle_gives_what_it_holds_and_a_named_end() {
             "{end:?}"
         );
         assert_eq!(end.error.is_some(), end.reason == RunEnd::Undecodable);
+    }
+}
+
+#[test]
+fn a_damaged_file_gives_the_same_frames_however_fast_they_are_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let slow = Duration::from_millis(8);
+    for (name, args) in [
+        (
+            "front.mp4",
+            ["-c:v", "libx264", "-movflags", "+faststart"].as_slice(),
+        ),
+        ("cut.mkv", &["-c:v", "libx264"]),
+        ("cut.ts", &["-c:v", "libx264"]),
+        ("cut.avi", &["-c:v", "mpeg4"]),
+    ] {
+        let Some(path) = video(folder, name, "testsrc2=s=160x90:r=25:d=4", args) else {
+            return;
+        };
+        let bytes = std::fs::read(&path).unwrap();
+        // Cut in the header, in the first pictures, and in the middle; overwritten from there on.
+        for (percent, is_cut) in [5, 20, 57]
+            .into_iter()
+            .flat_map(|p| [(p, true), (p, false)])
+        {
+            let mut damaged = bytes.clone();
+            let intact = bytes.len() * percent / 100;
+            if is_cut {
+                damaged.truncate(intact);
+            } else {
+                damaged[intact..].fill(0xff);
+            }
+            std::fs::write(&path, damaged).unwrap();
+            let read = |pace| {
+                let (log, end, _) = read_all_paced(options(Source::File(path.clone())), pace);
+                let frames: Vec<_> = log
+                    .frames
+                    .into_iter()
+                    .map(|frame| (frame.meta, frame.checksum))
+                    .collect();
+                (frames, end.reason, end.error.map(|error| error.to_string()))
+            };
+            let fast = read(Duration::ZERO);
+            let what = format!(
+                "{name} {percent} %, {}",
+                if is_cut { "cut" } else { "overwritten" }
+            );
+            eprintln!("{what}: {} frames, {:?}", fast.0.len(), fast.2);
+            for pace in [slow, Duration::ZERO, slow] {
+                let again = read(pace);
+                assert_eq!(again.0.len(), fast.0.len(), "{what}, {pace:?}");
+                assert_eq!(again, fast, "{what}, {pace:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn what_was_read_before_an_error_is_delivered_however_slowly_it_is_taken() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let coding = ["-c:v", "libx264", "-bf", "0"];
+    let Some(path) = video(folder, "a.mkv", "testsrc2=s=160x90:r=25:d=4", &coding) else {
+        return;
+    };
+    let broken = |text: &str, pace: Duration| {
+        let pipeline = folder.join("broken.gst");
+        std::fs::write(&pipeline, text).unwrap();
+        let mut options = options(Source::File(path.clone()));
+        options.pipeline = Some(pipeline);
+        let (log, end, _) = read_all_paced(options, pace);
+        assert_eq!(end.reason, RunEnd::Undecodable, "{end:?}");
+        let text = end.error.unwrap().to_string();
+        assert!(text.contains("damaged"), "{text}");
+        log.frames.len()
+    };
+    for pace in [0, 20, 0, 20].map(Duration::from_millis) {
+        // The demuxer fails at picture 40: it ends the stream behind the others.
+        let text =
+            "filesrc name=source ! matroskademux ! identity error-after=40 ! parsebin name=streams";
+        assert_eq!(broken(text, pace), 39, "{pace:?}");
+        // The same behind the demuxer's own threads: nobody ends the stream.
+        let text = "filesrc name=source ! matroskademux ! queue ! identity error-after=40 ! queue ! parsebin name=streams";
+        assert_eq!(broken(text, pace), 39, "{pace:?}");
     }
 }
 

@@ -12,7 +12,7 @@ mod camera_process;
 #[path = "support/camera_run.rs"]
 mod camera_run;
 
-use std::net::TcpListener;
+use std::net::{TcpListener, TcpStream};
 use std::time::{Duration, Instant};
 
 use camera_process::CameraProcess;
@@ -177,6 +177,49 @@ fn a_host_that_never_answers_is_given_up_in_time() {
     let (reason, text, took) = first_end(options);
     assert_eq!(reason, RunEnd::NoAnswer, "{text}");
     assert!(took < Duration::from_secs(4), "{took:?}");
+}
+
+#[test]
+fn a_host_that_was_dark_is_back_within_three_seconds() {
+    let dark = DarkHost::start();
+    let port_text = dark.port.to_string();
+    let mut options = from(&format!("rtsp://localhost:{port_text}/cam"), |_| {});
+    options.connect_secs = 3.0;
+    let run = CameraRun::start(options).unwrap();
+    // The second wait and the third connection are begun while nothing answers.
+    run.wait_until("two ends", PATIENCE, |log| log.ends.len() >= 2);
+    let known = run.status.clone();
+    run.wait_until("the third try", PATIENCE, |_| {
+        known.snapshot().state == CameraState::Waiting
+    });
+    drop(dark);
+    let _camera = CameraProcess::start(&["--port", &port_text]);
+    let back = Instant::now();
+    run.wait_until("the return", PATIENCE, |log| !log.frames.is_empty());
+    let took = back.elapsed();
+    let (log, _) = run.finish();
+    eprintln!("back after {took:?}, {:?}", log.ends);
+    assert_eq!(log.ends[0].1, RunEnd::NoAnswer, "{:?}", log.ends);
+    assert!(took < Duration::from_secs(3), "{took:?}");
+}
+
+/// A port that swallows every request for a connection, as a host that is switched off does.
+struct DarkHost {
+    port: u16,
+    _full: TcpListener,
+}
+
+impl DarkHost {
+    /// Linux drops requests once the queue of those not yet accepted is full.
+    fn start() -> Self {
+        let full = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = full.local_addr().unwrap();
+        while TcpStream::connect_timeout(&address, Duration::from_millis(300)).is_ok() {}
+        Self {
+            port: address.port(),
+            _full: full,
+        }
+    }
 }
 
 #[test]

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use gantryd::app::config::{CameraConfig, CameraUri, Config};
 use gantryd::base::CameraId;
+use gantryd::perception::track::TrackOptions;
 use proptest::prelude::*;
 
 const EXAMPLE: &str = include_str!("../config/example.toml");
@@ -89,11 +90,40 @@ fn the_keys_that_are_commented_out_work_once_they_are_not() {
 }
 
 #[test]
-fn the_minimal_file_is_valid_next_to_its_video() {
+fn the_minimal_file_is_valid_next_to_its_video_and_model() {
     let folder = tempfile::tempdir().unwrap();
-    std::fs::write(folder.path().join("demo.mp4"), "not looked into").unwrap();
+    for name in ["demo.mp4", "model.onnx"] {
+        std::fs::write(folder.path().join(name), "not looked into").unwrap();
+    }
     let config = Config::from_text(MINIMAL, &folder.path().join("minimal.toml")).unwrap();
     assert!(config.cameras[0].lossless, "a file is read without loss");
+}
+
+#[test]
+fn the_minimal_file_alone_says_what_is_missing() {
+    assert_eq!(
+        faults(MINIMAL, &[]),
+        "site.toml: detect.model: model.onnx: no such file, allowed is a file that can be read\n\
+         site.toml: cameras[0].uri: demo.mp4: no such file, allowed is a file that can be read"
+    );
+}
+
+#[test]
+fn the_values_that_the_example_gives_for_auto_are_those_of_the_tracker() {
+    let options = TrackOptions::default();
+    let said = |text: String| assert!(EXAMPLE.contains(&text), "{text}");
+    said(format!(
+        "\"auto\" ({}) or 0 to 600",
+        options.memory.as_secs()
+    ));
+    said(format!("\"auto\" ({}) or 1 to 100", options.confirm_hits));
+    said(format!("auto: {}, and down to", options.high_score));
+    said(format!("\"auto\" ({}) or 0 to 1", options.low_score));
+    // Lowered by four tenths at the most: 0.5 → 0.3, 0.65 → 0.39.
+    said(format!(
+        "\"auto\" ({}, down to 0.39)",
+        options.new_track_score
+    ));
 }
 
 #[test]
@@ -171,6 +201,39 @@ fn each_bad_value_is_told_with_what_is_allowed() {
             format!("site.toml: {expected}"),
             "{text}"
         );
+    }
+}
+
+#[test]
+fn a_threshold_that_a_confidence_would_override_is_refused() {
+    let told = faults(
+        &(camera("confidence = 0.4\n")
+            + "[[cameras]]\nid = \"yard\"\nuri = \"rtsp://10.0.0.6/live\"\n\
+               [detect]\nconfidence = 0.3\n[track]\nhigh = 0.4\nlow = 0.35\n"),
+        &[],
+    );
+    let why = "say different things, keep one: confidence is what an object needs to be tracked";
+    assert_eq!(
+        told,
+        format!(
+            "site.toml: track.high: 0.4 and detect.confidence = 0.3 {why}\n\
+             site.toml: track.low: 0.35 and detect.confidence = 0.3 {why}"
+        )
+    );
+    let told = faults(
+        &(camera("confidence = 0.4\n") + "[track]\nnew = 0.7\n"),
+        &[],
+    );
+    assert_eq!(
+        told,
+        format!("site.toml: track.new: 0.7 and cameras[0].confidence = 0.4 {why}")
+    );
+    // Saying the same twice, or only one of them, is no fault.
+    for rest in [
+        "confidence = 0.4\n[track]\nhigh = 0.4\nnew = 0.4\nlow = 0.1\n",
+        "[track]\nhigh = 0.6\nnew = 0.7\n",
+    ] {
+        Config::from_text(&camera(rest), Path::new("site.toml")).unwrap();
     }
 }
 

@@ -172,23 +172,3 @@ fn a_batch_sees_what_single_frames_see_whatever_their_sizes() {
         }
     }
 }
-
-#[test]
-fn only_the_classes_asked_for_are_seen() {
-    let (Some(images), Some(model)) = (
-        shared("images"),
-        shared("models/yolox_nano_416_kazuhito.onnx"),
-    ) else {
-        return;
-    };
-    let picture = picture(&images.join("intel-person-f300.png"));
-    let options = DetectOptions {
-        classes: vec!["Person".into()],
-        min_confidence: 0.01,
-        ..DetectOptions::default()
-    };
-    let mut detector = open(&model, &options);
-    let answer = detector.detect(&[&picture]).unwrap().remove(0);
-    assert!(!answer.detections.is_empty());
-    assert!(answer.detections.iter().all(|one| one.class.0 == 0));
-}

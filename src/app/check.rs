@@ -1,5 +1,7 @@
 //! `gantryd check`: everything that can be known to be wrong before a start.
 
+mod deeper;
+
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
@@ -10,6 +12,8 @@ use comfy_table::{Table, presets};
 use super::cli::Exit;
 use super::config::{CameraConfig, Config, ConfigError, Fault, Listen};
 use crate::sinks::http::{GREETING, Listening};
+
+pub use deeper::deeper_faults;
 
 /// How long a stranger at our port may take to say who it is.
 const GREETING_WAIT: Duration = Duration::from_millis(500);
@@ -58,7 +62,7 @@ pub fn told(error: &ConfigError) -> String {
     }
 }
 
-/// Faults of what a valid configuration names: folders, ports, pipeline texts.
+/// Faults of the places that a valid configuration names: the folder and the port.
 #[must_use]
 pub fn surroundings(config: &Config) -> Vec<Fault> {
     let mut faults = Vec::new();
@@ -71,13 +75,6 @@ pub fn surroundings(config: &Config) -> Vec<Fault> {
         && !(error.is_in_use() && is_gantryd(address))
     {
         note("metrics.listen".to_owned(), error.to_string());
-    }
-    for (index, camera) in config.cameras.iter().enumerate() {
-        if let Some(pipeline) = &camera.pipeline
-            && let Err(text) = pipeline_text(pipeline)
-        {
-            note(format!("cameras[{index}].pipeline"), text);
-        }
     }
     faults
 }
@@ -124,28 +121,6 @@ fn is_gantryd(address: SocketAddr) -> bool {
         Ok(answer)
     };
     greeting().is_ok_and(|answer| answer.ends_with(GREETING))
-}
-
-/// Does the text look like a pipeline that gives frames?
-fn pipeline_text(file: &Path) -> Result<(), String> {
-    let shown = file.display();
-    let text = std::fs::read_to_string(file).map_err(|error| format!("{shown}: {error}"))?;
-    let lines = text
-        .lines()
-        .filter(|line| !line.trim_start().starts_with('#'));
-    let body: String = lines.collect::<Vec<_>>().join(" ");
-    if body.trim().is_empty() {
-        return Err(format!("{shown}: no pipeline in it, only comments"));
-    }
-    if body.matches('{').count() != body.matches('}').count() {
-        return Err(format!("{shown}: a {{placeholder}} is not closed"));
-    }
-    if !body.contains("appsink") || !body.contains("name=frames") {
-        return Err(format!(
-            "{shown}: no \"appsink name=frames\" in it, frames are taken from there"
-        ));
-    }
-    Ok(())
 }
 
 /// What a configuration means, in a few lines.
@@ -248,25 +223,19 @@ mod tests {
     #[test]
     fn faults_of_the_surroundings_are_told_together() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(
-            folder.path().join("own.gst"),
-            "# nothing\nvideotestsrc ! fakesink",
-        )
-        .unwrap();
         std::fs::write(folder.path().join("taken"), "a file").unwrap();
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap();
         let text = format!(
-            "{CAMERA}pipeline = \"own.gst\"\n[output]\nfolder = \"taken/out\"\n\
+            "{CAMERA}[output]\nfolder = \"taken/out\"\n\
              [metrics]\nlisten = \"{address}\"\n"
         );
         let (exit, out) = checked(folder.path(), &text);
         assert_eq!(exit, Exit::Config);
         let lines: Vec<&str> = out.lines().collect();
-        assert_eq!(lines.len(), 3, "{out}");
+        assert_eq!(lines.len(), 2, "{out}");
         assert!(lines[0].contains("site.toml: output.folder: ") && lines[0].contains("is a file"));
         assert!(lines[1].contains(": metrics.listen: ") && lines[1].contains("another program"));
-        assert!(lines[2].contains(": cameras[0].pipeline: ") && lines[2].contains("appsink"));
     }
 
     #[test]

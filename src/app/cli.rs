@@ -139,10 +139,10 @@ pub struct DetectArgs {
     /// Keep only these classes
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     pub classes: Vec<String>,
-    /// Least confidence of a detection that starts a track [default: the model's]
+    /// Least confidence of a detection that starts a track [default: 0.65, less for models that score low]
     #[arg(long, value_name = "X", value_parser = parse_unit)]
     pub conf: Option<f64>,
-    /// What runs the network; auto takes the fastest that works here
+    /// What runs the network; auto takes CUDA if the model runs on it here, else the CPU
     #[arg(long, value_parser = choice(Provider::ALL), default_value = "auto")]
     pub provider: Provider,
     /// Index of the accelerator

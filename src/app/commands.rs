@@ -6,8 +6,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use anyhow::Context;
 
 use super::cli::{CheckArgs, Cli, Command, Exit, LogArgs, ManArgs, ModelsCommand, RunArgs};
-use super::config::{Config, ConfigError, Fault, LogConfig, LogFormat, LogLevel};
-use super::pipeline::{Pipeline, PipelineError};
+use super::config::{Config, ConfigError, LogConfig, LogFormat, LogLevel};
+use super::pipeline::PipelineError;
 use super::{bench, check, doctor, manual, models, replay, run, telemetry, track};
 use crate::capture::{CaptureError, SourceError};
 use crate::perception::detect::DetectError;
@@ -72,7 +72,7 @@ fn daemon(args: &RunArgs, log: LogArgs) -> anyhow::Result<Exit> {
 fn check_config(args: &CheckArgs) -> anyhow::Result<Exit> {
     Ok(check::check(
         &args.config,
-        deeper_faults,
+        check::deeper_faults,
         &mut std::io::stdout(),
     )?)
 }
@@ -96,18 +96,6 @@ fn models_command(command: &ModelsCommand) -> anyhow::Result<Exit> {
         }
     }
     Ok(Exit::Done)
-}
-
-/// What only GStreamer, the model and the runtime can tell about a valid configuration.
-fn deeper_faults(config: &Config) -> Vec<Fault> {
-    let fault = |key: &str, error: anyhow::Error| Fault {
-        key: key.to_owned(),
-        text: format!("{error:#}"),
-    };
-    match run::options(config).and_then(|options| Ok(Pipeline::prepare(options)?)) {
-        Ok(_) => Vec::new(),
-        Err(error) => vec![fault("detect.model", error)],
-    }
 }
 
 fn man(args: &ManArgs) -> anyhow::Result<()> {

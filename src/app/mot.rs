@@ -1,15 +1,14 @@
-//! The MOTChallenge text format: detections in, results out.
+//! Detections in the MOTChallenge text format (results: `sinks::publish`).
 //!
 //! A row is `frame,id,left,top,width,height,score[,class…]`, comma separated, frames counted from 1.
 //! Positions are continuous pixels and are taken and given as they stand: the benchmarks' own files
 //! differ in whether the first pixel is 0 or 1, and a tracker that shifted them would score less.
 
-use std::fmt;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Read};
 use std::path::{Path, PathBuf};
 
-use crate::base::{BBox, ClassId, Detection, TrackSnapshot};
+use crate::base::{BBox, ClassId, Detection};
 
 /// Frames a file may count to: 38 days at 30 fps. A larger number is a fault in the file.
 const MAX_FRAME: u64 = 100_000_000;
@@ -227,42 +226,6 @@ fn number(name: &'static str, text: &str) -> Result<f32, RowFault> {
             name,
             text: text.chars().take(40).collect(),
         })
-}
-
-/// A row of a result file, without the end of the line; made by [`mot_row`].
-#[derive(Debug, Clone, Copy)]
-pub struct MotRow<'t> {
-    frame: u64,
-    track: &'t TrackSnapshot,
-}
-
-/// A track as a row of a result file; `frame` is counted from 1.
-///
-/// Pixels have two digits, the score four. The last three fields are the format's `-1,-1,-1`.
-#[must_use]
-pub fn mot_row(frame: u64, track: &TrackSnapshot) -> MotRow<'_> {
-    MotRow { frame, track }
-}
-
-impl fmt::Display for MotRow<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let TrackSnapshot {
-            id,
-            bbox,
-            confidence,
-            ..
-        } = self.track;
-        write!(
-            f,
-            "{},{},{:.2},{:.2},{:.2},{:.2},{confidence:.4},-1,-1,-1",
-            self.frame,
-            id.0,
-            bbox.left(),
-            bbox.top(),
-            bbox.width(),
-            bbox.height(),
-        )
-    }
 }
 
 #[cfg(test)]

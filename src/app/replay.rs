@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use super::mot::{self, MotDetections, MotError, MotFrame};
 use crate::base::{Pts, Size, TrackState};
 use crate::perception::track::{TrackOptions, Tracker};
+use crate::sinks::publish;
 
 /// Frame rate assumed where neither `--fps` nor a `seqinfo.ini` gives one.
 const DEFAULT_FPS: f64 = 30.0;
@@ -226,7 +227,7 @@ impl Replay {
                     .is_some()
             });
             if track.state == TrackState::Confirmed && is_inside {
-                writeln!(out, "{}", mot::mot_row(frame.number, track))?;
+                writeln!(out, "{}", publish::mot_row(frame.number, track))?;
                 self.rows += 1;
             }
         }

@@ -172,6 +172,7 @@ pub fn camera_from_config(camera: &CameraConfig, config: &Config) -> CameraPlan 
     capture.connect_secs = camera.connect.as_secs_f64();
     capture.lossless = camera.lossless;
     capture.required = camera.is_required;
+    capture.patient = true;
     let folder = config.output.folder.join(camera.id.as_str());
     capture.raw = (camera.raw && config.record.enabled).then(|| RawRecord {
         folder,

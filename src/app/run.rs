@@ -10,7 +10,7 @@ use crossbeam_channel::{RecvTimeoutError, bounded};
 use super::config::{CameraConfig, Config, Listen};
 use super::pipeline::{Outlet, Pipeline, PipelineError, PipelineOptions, WhenFull};
 use super::signals::Signals;
-use super::writers::{self, DaemonText};
+use super::writers::{self, DaemonFormats, DaemonText};
 use super::{resolve, service};
 use crate::base::{CameraId, Metrics, StopSource, Worker, WorkerEnd};
 use crate::capture::CameraEnd;
@@ -129,14 +129,18 @@ fn start_sinks(
 ) -> anyhow::Result<(Vec<Outlet>, Vec<Worker>)> {
     let mut outlets = Vec::new();
     let mut workers = Vec::new();
-    if config.output.jsonl {
+    if config.output.jsonl || config.output.mot {
         let ids: Vec<CameraId> = config
             .cameras
             .iter()
             .map(|camera| camera.id.clone())
             .collect();
-        let max_bytes = u64::from(config.output.rotate_mib) * 1024 * 1024;
-        let text = DaemonText::new(&config.output.folder, &ids, max_bytes);
+        let formats = DaemonFormats {
+            jsonl: config.output.jsonl,
+            mot: config.output.mot,
+            max_bytes: u64::from(config.output.rotate_mib) * 1024 * 1024,
+        };
+        let text = DaemonText::new(&config.output.folder, &ids, formats);
         let (sender, results) = bounded(TEXT_QUEUE);
         for camera in &config.cameras {
             outlets.push(Outlet::new(sender.clone(), when_full(camera)).of(camera.id.clone()));

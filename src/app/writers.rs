@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use super::pipeline::Published;
 use super::summary::Tally;
 use crate::base::{CameraId, DropReason, Metrics, Stage, StageTimer};
-use crate::sinks::publish::{self, JsonlFile, MotFile, PublishError};
+use crate::sinks::publish::{self, LineFile, PublishError};
 use crate::sinks::record::{Recorder, SegmentInfo};
 
 /// A file that failed is tried again after this time.
@@ -25,7 +25,7 @@ const IDLE_FLUSH: Duration = Duration::from_millis(500);
 pub struct OneShotText {
     jsonl_path: PathBuf,
     mot_path: PathBuf,
-    files: Option<(JsonlFile, MotFile)>,
+    files: Option<(LineFile, LineFile)>,
 }
 
 impl OneShotText {
@@ -70,48 +70,67 @@ impl OneShotText {
             // No frame ever came: there is nothing to report on.
             (None, Published::RunEnded { .. }) => return Ok(()),
             (empty, Published::Frame(_)) => empty.insert((
-                JsonlFile::create(&self.jsonl_path)?,
-                MotFile::create(&self.mot_path)?,
+                LineFile::create(&self.jsonl_path)?,
+                LineFile::create(&self.mot_path)?,
             )),
         };
-        jsonl.write_line(&line(item, classes))?;
-        match item {
-            Published::Frame(result) => mot.write(result),
-            Published::RunEnded { .. } => Ok(()),
-        }
+        jsonl.write(&line(item, classes))?;
+        rows(item).map_or(Ok(()), |rows| mot.write(&rows))
     }
 }
 
+/// Which text files a daemon writes, and how large one becomes.
+#[derive(Debug, Clone, Copy)]
+pub struct DaemonFormats {
+    /// `results.jsonl`.
+    pub jsonl: bool,
+    /// `results.mot.txt`.
+    pub mot: bool,
+    /// A file is closed at this size and the next begun.
+    pub max_bytes: u64,
+}
+
 /// The result files of a daemon's cameras: appended to, rotated by size, tried again after a
-/// failure.
+/// failure. What cannot be written is counted, once for each file it is missing from.
 #[derive(Debug)]
 pub struct DaemonText {
-    files: BTreeMap<CameraId, DaemonFile>,
-    max_bytes: u64,
+    cameras: BTreeMap<CameraId, CameraFiles>,
+}
+
+#[derive(Debug)]
+struct CameraFiles {
+    jsonl: Option<DaemonFile>,
+    mot: Option<DaemonFile>,
 }
 
 #[derive(Debug)]
 struct DaemonFile {
     path: PathBuf,
-    file: Option<JsonlFile>,
+    max_bytes: u64,
+    file: Option<LineFile>,
     failed: Option<Instant>,
 }
 
 impl DaemonText {
-    /// Will write `<folder>/<camera>/results.jsonl` for each camera.
+    /// Will write `results.jsonl` and `results.mot.txt`, as far as they are wanted, into
+    /// `<folder>/<camera>` for each camera.
     #[must_use]
-    pub fn new(folder: &Path, cameras: &[CameraId], max_bytes: u64) -> Self {
-        let file = |camera: &CameraId| DaemonFile {
-            path: folder.join(camera.as_str()).join("results.jsonl"),
-            file: None,
-            failed: None,
+    pub fn new(folder: &Path, cameras: &[CameraId], formats: DaemonFormats) -> Self {
+        let files = |camera: &CameraId| {
+            let folder = folder.join(camera.as_str());
+            let file = |is_wanted: bool, name: &str| {
+                is_wanted.then(|| DaemonFile::new(folder.join(name), formats.max_bytes))
+            };
+            CameraFiles {
+                jsonl: file(formats.jsonl, "results.jsonl"),
+                mot: file(formats.mot, "results.mot.txt"),
+            }
         };
+        let cameras = cameras.iter();
         Self {
-            files: cameras
-                .iter()
-                .map(|camera| (camera.clone(), file(camera)))
+            cameras: cameras
+                .map(|camera| (camera.clone(), files(camera)))
                 .collect(),
-            max_bytes,
         }
     }
 
@@ -125,76 +144,117 @@ impl DaemonText {
                     let (wall, cpu) = timer.lap();
                     metrics.stage(Stage::Publish, wall, cpu);
                 }
-                Err(RecvTimeoutError::Timeout) => self.flush(),
-                Err(RecvTimeoutError::Disconnected) => return self.flush(),
+                Err(RecvTimeoutError::Timeout) => self.flush(metrics),
+                Err(RecvTimeoutError::Disconnected) => return self.flush(metrics),
             }
         }
     }
 
     fn write(&mut self, item: &Published, classes: &[String], metrics: &Metrics) {
         let camera = item.camera();
-        let Some(target) = self.files.get_mut(camera) else {
+        let Some(files) = self.cameras.get_mut(camera) else {
             return;
         };
-        if !target.write(&line(item, classes), self.max_bytes, camera) {
-            metrics.result_dropped(camera, Stage::Publish, DropReason::SinkFailed);
+        if let Some(file) = &mut files.jsonl {
+            count_lost(file.write(&line(item, classes), camera), camera, metrics);
+        }
+        if let Some(file) = &mut files.mot
+            && let Some(rows) = rows(item)
+        {
+            count_lost(file.write(&rows, camera), camera, metrics);
         }
     }
 
-    fn flush(&mut self) {
-        for (camera, target) in &mut self.files {
-            let flushed = target.file.as_mut().map(JsonlFile::flush);
-            if let Some(Err(error)) = flushed {
-                target.fail(&error, camera);
+    fn flush(&mut self, metrics: &Metrics) {
+        for (camera, files) in &mut self.cameras {
+            for file in [&mut files.jsonl, &mut files.mot].into_iter().flatten() {
+                count_lost(file.flush(camera), camera, metrics);
             }
         }
     }
 }
 
+fn count_lost(lost: u64, camera: &CameraId, metrics: &Metrics) {
+    for _ in 0..lost {
+        metrics.result_dropped(camera, Stage::Publish, DropReason::SinkFailed);
+    }
+}
+
 impl DaemonFile {
-    /// True if the line was taken.
-    fn write(&mut self, line: &str, max_bytes: u64, camera: &CameraId) -> bool {
-        if self
-            .failed
-            .is_some_and(|since| since.elapsed() < REOPEN_AFTER)
-        {
-            return false;
-        }
-        let written = self.open(max_bytes).and_then(|file| file.write_line(line));
-        match written {
-            Ok(()) => {
-                if self.failed.take().is_some() {
-                    tracing::warn!(%camera, path = %self.path.display(), "results are written again");
-                }
-                true
-            }
-            Err(error) => {
-                self.fail(&error, camera);
-                false
-            }
+    fn new(path: PathBuf, max_bytes: u64) -> Self {
+        Self {
+            path,
+            max_bytes,
+            file: None,
+            failed: None,
         }
     }
 
-    fn open(&mut self, max_bytes: u64) -> Result<&mut JsonlFile, PublishError> {
+    /// How many entries are lost: this one, or those before it that had only been taken.
+    fn write(&mut self, entry: &str, camera: &CameraId) -> u64 {
+        let is_pausing = |since: Instant| since.elapsed() < REOPEN_AFTER;
+        if self.failed.is_some_and(is_pausing) {
+            return 1;
+        }
+        let is_trial = self.failed.is_some();
+        let written = match self.open() {
+            // After a failure only the system's answer tells that it works again.
+            Ok(file) if is_trial => file.write(entry).and_then(|()| file.flush()),
+            Ok(file) => file.write(entry),
+            Err(error) => Err(PublishError { lost: 1, ..error }),
+        };
+        self.outcome(written, camera)
+    }
+
+    fn flush(&mut self, camera: &CameraId) -> u64 {
+        match &mut self.file {
+            Some(file) => {
+                let flushed = file.flush();
+                self.outcome(flushed, camera)
+            }
+            None => 0,
+        }
+    }
+
+    /// A failure is told once, until the file takes lines again.
+    fn outcome(&mut self, result: Result<(), PublishError>, camera: &CameraId) -> u64 {
+        let path = self.path.display();
+        let Err(error) = result else {
+            if self.failed.take().is_some() {
+                tracing::warn!(%camera, %path, "results are written again");
+            }
+            return 0;
+        };
+        let lost = error.lost;
+        if self.failed.is_none() {
+            let error: &dyn std::error::Error = &error;
+            tracing::error!(%camera, error, lost, "results are lost until the file can be written again");
+        }
+        self.file = None;
+        self.failed = Some(Instant::now());
+        lost
+    }
+
+    fn open(&mut self) -> Result<&mut LineFile, PublishError> {
         if self.file.is_none() {
             if let Some(folder) = self.path.parent() {
                 std::fs::create_dir_all(folder).map_err(|source| PublishError {
                     path: folder.to_owned(),
+                    lost: 0,
                     source,
                 })?;
             }
-            self.file = Some(JsonlFile::append(&self.path, max_bytes)?);
+            self.file = Some(LineFile::append(&self.path, self.max_bytes)?);
         }
         Ok(self.file.as_mut().expect("it was opened just now"))
     }
+}
 
-    fn fail(&mut self, error: &PublishError, camera: &CameraId) {
-        if self.failed.is_none() {
-            let error: &dyn std::error::Error = error;
-            tracing::error!(%camera, error, "results are lost until the file can be written again");
-        }
-        self.file = None;
-        self.failed = Some(Instant::now());
+/// The MOT rows of a result, where it has any.
+fn rows(item: &Published) -> Option<String> {
+    match item {
+        Published::Frame(result) => publish::mot_rows(result),
+        Published::RunEnded { .. } => None,
     }
 }
 
@@ -226,4 +286,123 @@ pub fn record(mut recorder: Recorder, results: &Receiver<Published>) -> Vec<Segm
 #[must_use]
 pub fn sidecar_line(classes: Arc<[String]>) -> crate::sinks::record::LineWriter {
     Box::new(move |result| publish::frame_line(result, &classes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{
+        BBox, ClassId, FrameMeta, FrameResult, FrameSeq, Pts, RunId, Size, Timings, TrackId,
+        TrackSnapshot, TrackState, UtcSource,
+    };
+
+    fn frame(seq: u64) -> Published {
+        let track = |id, state| TrackSnapshot {
+            id: TrackId(id),
+            class: ClassId(0),
+            confidence: 0.5,
+            bbox: BBox::from_ltrb(10.0, 20.0, 40.5, 60.0).unwrap(),
+            velocity: [0.0, 0.0],
+            state,
+            first_seen: Pts(0),
+            last_seen: Pts(0),
+        };
+        Published::Frame(Arc::new(FrameResult {
+            meta: FrameMeta {
+                camera: CameraId::new("gate"),
+                run: RunId(1),
+                seq: FrameSeq(seq),
+                pts: Pts(seq * 40_000_000),
+                utc: None,
+                utc_source: UtcSource::Unknown,
+                size: Size {
+                    width: 640,
+                    height: 360,
+                },
+            },
+            detections: 3,
+            tracks: vec![
+                track(1, TrackState::Confirmed),
+                track(2, TrackState::Coasting),
+                track(3, TrackState::Confirmed),
+            ],
+            ended: Vec::new(),
+            timings: Timings::default(),
+            frame: None,
+        }))
+    }
+
+    /// Runs the daemon's text for `frames` frames into `folder` and gives how many were counted as
+    /// lost.
+    fn written(folder: &Path, frames: u64, formats: DaemonFormats) -> u64 {
+        let camera = CameraId::new("gate");
+        let metrics = Metrics::new();
+        let text = DaemonText::new(folder, std::slice::from_ref(&camera), formats);
+        let (sender, results) = crossbeam_channel::bounded(1000);
+        for seq in 0..frames {
+            sender.send(frame(seq)).unwrap();
+        }
+        drop(sender);
+        text.run(&results, &["car".to_owned()], &metrics);
+        metrics.results_dropped(&camera, Stage::Publish, DropReason::SinkFailed)
+    }
+
+    const BOTH: DaemonFormats = DaemonFormats {
+        jsonl: true,
+        mot: true,
+        max_bytes: 1 << 20,
+    };
+
+    #[test]
+    fn mot_text_is_written_beside_the_json_lines_if_wanted() {
+        let folder = tempfile::tempdir().unwrap();
+        assert_eq!(written(folder.path(), 2, BOTH), 0);
+        let read = |name| std::fs::read_to_string(folder.path().join("gate").join(name));
+        assert_eq!(read("results.jsonl").unwrap().lines().count(), 2);
+        assert_eq!(
+            read("results.mot.txt").unwrap(),
+            "1,1,10.00,20.00,30.50,40.00,0.5000,-1,-1,-1\n\
+             1,3,10.00,20.00,30.50,40.00,0.5000,-1,-1,-1\n\
+             2,1,10.00,20.00,30.50,40.00,0.5000,-1,-1,-1\n\
+             2,3,10.00,20.00,30.50,40.00,0.5000,-1,-1,-1\n"
+        );
+    }
+
+    #[test]
+    fn only_the_wanted_files_are_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let formats = DaemonFormats {
+            jsonl: false,
+            ..BOTH
+        };
+        written(folder.path(), 1, formats);
+        assert!(folder.path().join("gate/results.mot.txt").exists());
+        assert!(!folder.path().join("gate/results.jsonl").exists());
+    }
+
+    #[test]
+    fn on_a_full_disk_every_result_is_in_the_file_or_counted_as_lost() {
+        let folder = tempfile::tempdir().unwrap();
+        let mounted = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=64k", "tmpfs"])
+            .arg(folder.path())
+            .status();
+        if !mounted.is_ok_and(|status| status.success()) {
+            eprintln!("SKIPPED: a full disk needs the right to mount a tmpfs");
+            return;
+        }
+        let formats = DaemonFormats { mot: false, ..BOTH };
+        let lost = written(folder.path(), 1000, formats);
+        let text = std::fs::read_to_string(folder.path().join("gate/results.jsonl"));
+        drop(
+            std::process::Command::new("umount")
+                .arg(folder.path())
+                .status(),
+        );
+        let text = text.unwrap();
+        // What is half in the file has no line end, and counts as lost.
+        let whole = text.matches('\n').count() as u64;
+        assert!(whole > 10 && lost > 10, "{whole} written, {lost} lost");
+        assert_eq!(whole + lost, 1000);
+    }
 }

@@ -28,6 +28,8 @@ pub use pipelines::{PipelineText, PipelineTextError};
 pub use result::{
     Detection, EndReason, EndedTrack, FrameResult, Timings, TrackSnapshot, TrackState,
 };
-pub use secret::{REDACTED, Secret, redact_text, redact_uri};
+pub use secret::{
+    REDACTED, Secret, UriError, UriParts, hidden_words, redact_text, redact_uri, split_credentials,
+};
 pub use stop::{Stop, StopSource};
 pub use worker::{Worker, WorkerEnd};

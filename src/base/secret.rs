@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use url::Url;
+
 /// What is printed in place of a secret.
 pub const REDACTED: &str = "***";
 
@@ -32,6 +34,91 @@ impl fmt::Display for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(REDACTED)
     }
+}
+
+/// A network address and, apart from it, what it held for logging in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UriParts {
+    /// Without user and password; a token in path or query is still in it.
+    pub uri: Url,
+    /// User, percent-decoded.
+    pub user: Option<String>,
+    /// Password, percent-decoded.
+    pub password: Option<Secret>,
+}
+
+/// A text that is no address of a host. Prints without credentials.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{shown}: {reason}")]
+pub struct UriError {
+    /// The text, credentials hidden.
+    pub shown: String,
+    /// What is wrong with it and what to write instead.
+    pub reason: String,
+}
+
+/// Takes user and password out of a URI.
+///
+/// # Errors
+/// [`UriError`] if it does not parse or has no host, and if a `#`, or an `@` behind the host, shows
+/// that a password with an unescaped character was cut in two: its rest would pass for the host or
+/// the path, and be shown.
+pub fn split_credentials(text: &str) -> Result<UriParts, UriError> {
+    let fault = |reason: &str| UriError {
+        shown: redact_uri(text),
+        reason: reason.to_owned(),
+    };
+    let mut uri = Url::parse(text)
+        .map_err(|error| fault(&format!("{error}; a special character in the password is written as %XX (@ is %40, / is %2F, # is %23, ? is %3F)")))?;
+    if uri.host_str().is_none_or(str::is_empty) {
+        return Err(fault("there is no host in it"));
+    }
+    let behind_host = [Some(uri.path()), uri.query(), uri.fragment()];
+    if behind_host
+        .into_iter()
+        .flatten()
+        .any(|part| part.contains('@'))
+    {
+        return Err(fault(
+            "there is an @ behind the host; a special character in the password is written as %XX (@ is %40, / is %2F, # is %23, ? is %3F)",
+        ));
+    }
+    if uri.fragment().is_some() {
+        return Err(fault("a # in the password is written as %23"));
+    }
+    let user = (!uri.username().is_empty()).then(|| percent_decoded(uri.username()));
+    let password = uri
+        .password()
+        .map(|word| Secret::new(percent_decoded(word)));
+    if uri.set_username("").is_err() || uri.set_password(None).is_err() {
+        return Err(fault("user and password cannot be taken from it"));
+    }
+    Ok(UriParts {
+        uri,
+        user,
+        password,
+    })
+}
+
+fn percent_decoded(text: &str) -> String {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        let hex = tail
+            .get(..2)
+            .and_then(|pair| std::str::from_utf8(pair).ok());
+        match hex.and_then(|pair| u8::from_str_radix(pair, 16).ok()) {
+            Some(byte) if first == b'%' => {
+                bytes.push(byte);
+                rest = &tail[2..];
+            }
+            _ => {
+                bytes.push(first);
+                rest = tail;
+            }
+        }
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 /// Keys of cameras' URIs whose values are harmless and help to tell one stream from another.
@@ -81,6 +168,23 @@ pub fn redact_uri(uri: &str) -> String {
     }
     shown.push_str(redact_piece(&place[piece_start..], in_query));
     shown
+}
+
+/// What [`redact_uri`] hides behind the host of `uri`: the parts and their values, also decoded.
+#[must_use]
+pub fn hidden_words(uri: &Url) -> Vec<String> {
+    let mut words = Vec::new();
+    let query = uri.query().map(|query| (query, true));
+    for (part, in_query) in [Some((uri.path(), false)), query].into_iter().flatten() {
+        for piece in part.split(['/', '?', '&', ';']) {
+            if redact_piece(piece, in_query) != REDACTED {
+                continue;
+            }
+            let value = piece.split_once('=').map_or(piece, |(_, value)| value);
+            words.extend([piece.to_owned(), value.to_owned(), percent_decoded(value)]);
+        }
+    }
+    words
 }
 
 fn redact_piece(piece: &str, in_query: bool) -> &str {
@@ -150,6 +254,31 @@ mod tests {
             ("/srv/video/gate.mp4", "/srv/video/gate.mp4"),
         ] {
             assert_eq!(redact_uri(uri), shown);
+        }
+    }
+
+    #[test]
+    fn user_and_password_leave_the_uri() {
+        let parts = split_credentials("rtsp://op:s%40cret@10.0.0.5:554/ch1?subtype=1").unwrap();
+        assert_eq!(parts.uri.as_str(), "rtsp://10.0.0.5:554/ch1?subtype=1");
+        assert_eq!(parts.user.as_deref(), Some("op"));
+        assert_eq!(parts.password.as_ref().map(Secret::expose), Some("s@cret"));
+    }
+
+    #[test]
+    fn a_password_cut_in_two_is_refused_and_shown_to_nobody() {
+        for uri in [
+            "rtsp://admin:hunter2?x@10.0.0.5/live",
+            "rtsp://admin:12345?6@10.0.0.5/live",
+            "rtsp://admin:12345/6@10.0.0.5/live",
+            "rtsp://admin:12345#6@10.0.0.5/live",
+            "http://admin:123\\6@10.0.0.5/live",
+        ] {
+            let error = split_credentials(uri).unwrap_err().to_string();
+            assert!(error.contains("%23"), "{error}");
+            for word in ["hunter2", "x@", "123", "6@"] {
+                assert!(!error.contains(word), "{error}");
+            }
         }
     }
 

@@ -24,10 +24,22 @@ const RECORDED_ENDINGS: [&str; 9] = [
 /// # Errors
 /// [`CaptureError`] for a text that cannot be used and for a missing element.
 pub(super) fn source_pipeline(options: &CameraOptions) -> Result<gst::Pipeline, CaptureError> {
+    let pipeline = parsed_pipeline(options)?;
+    if let Some(source) = pipeline.by_name("source") {
+        set_source(&source, &options.source)?;
+    }
+    Ok(pipeline)
+}
+
+/// [`source_pipeline`] of no source in particular.
+///
+/// # Errors
+/// As [`source_pipeline`], of the text alone.
+pub(super) fn parsed_pipeline(options: &CameraOptions) -> Result<gst::Pipeline, CaptureError> {
     let (name, text) = source_text(options)?;
     let element = gst::parse::launch(&text).map_err(|error| parse_fault(&name, &error))?;
-    let pipeline = match element.downcast::<gst::Pipeline>() {
-        Ok(pipeline) => pipeline,
+    match element.downcast::<gst::Pipeline>() {
+        Ok(pipeline) => Ok(pipeline),
         // A text of one element is parsed as that element.
         Err(element) => {
             let pipeline = gst::Pipeline::new();
@@ -37,13 +49,9 @@ pub(super) fn source_pipeline(options: &CameraOptions) -> Result<gst::Pipeline, 
                     name: name.clone(),
                     reason: error.to_string(),
                 })?;
-            pipeline
+            Ok(pipeline)
         }
-    };
-    if let Some(source) = pipeline.by_name("source") {
-        set_source(&source, &options.source)?;
     }
-    Ok(pipeline)
 }
 
 /// The part between one stream of the source and the frames.
@@ -83,56 +91,6 @@ pub(super) fn add_entry(bin: &gst::Bin, name: &str) -> Option<gst::GhostPad> {
         .build();
     bin.add_pad(&ghost).ok()?;
     Some(ghost)
-}
-
-/// Checks a source as far as that is possible without opening a stream.
-///
-/// # Errors
-/// [`CaptureError::Unreadable`] for a file, folder or device that is missing, empty or closed to
-/// us; [`CaptureError`] for the user's own pipeline if it cannot be used.
-pub(super) fn check(options: &CameraOptions) -> Result<(), CaptureError> {
-    gst::init().map_err(CaptureError::Init)?;
-    match &options.source {
-        Source::File(path) => check_file(path)?,
-        Source::V4l2(path) if !path.exists() => {
-            return Err(CaptureError::Unreadable {
-                path: path.clone(),
-                reason: "no such device".to_owned(),
-            });
-        }
-        Source::Images(path) => {
-            ImageList::of_folder(path)?;
-        }
-        Source::V4l2(_) | Source::Rtsp(_) | Source::Http(_) | Source::Test(_) => {}
-    }
-    let pipeline = source_pipeline(options)?;
-    let usable = ["frames", "streams", "source"]
-        .iter()
-        .any(|name| pipeline.by_name(name).is_some());
-    if usable {
-        Ok(())
-    } else {
-        Err(CaptureError::Pipeline {
-            name: options
-                .pipeline
-                .as_deref()
-                .map_or_else(String::new, |path| path.display().to_string()),
-            reason: "it needs an appsink with name=frames, or an element with name=streams whose pads are encoded streams".to_owned(),
-        })
-    }
-}
-
-fn check_file(path: &Path) -> Result<(), CaptureError> {
-    let fault = |reason: String| CaptureError::Unreadable {
-        path: path.to_owned(),
-        reason,
-    };
-    let about = std::fs::metadata(path).map_err(|error| fault(describe(&error)))?;
-    std::fs::File::open(path).map_err(|error| fault(describe(&error)))?;
-    if about.is_file() && about.len() == 0 {
-        return Err(fault("the file is empty (0 bytes)".to_owned()));
-    }
-    Ok(())
 }
 
 /// Turns a fault of the parser into our words.

@@ -1,8 +1,11 @@
 //! Why a run ended, from what GStreamer says about it.
 
+use crossbeam_channel::Sender;
 use gstreamer as gst;
 use gstreamer::glib;
 
+use super::raw;
+use super::session::SessionEvent;
 use crate::base::RunEnd;
 
 /// An error that GStreamer reported, with what was known at that time.
@@ -130,6 +133,24 @@ impl Report {
 
 /// Said of a source that has streams, none of them pictures.
 pub(super) const NO_VIDEO: &str = "no video stream in it";
+
+/// Hands a message of the bus on; runs on whatever thread posted it.
+pub(super) fn forward(message: &gst::Message, events: &Sender<SessionEvent>) {
+    let event = match message.view() {
+        gst::MessageView::Error(error) if raw::is_from_raw(message) => {
+            SessionEvent::RawFailed(error.error().message().to_owned())
+        }
+        gst::MessageView::Error(error) => SessionEvent::Error(Report::from_message(error)),
+        gst::MessageView::Warning(warning) => {
+            let error = warning.error();
+            SessionEvent::Warning(error.message().trim_end_matches('.').to_owned())
+        }
+        gst::MessageView::Eos(_) => SessionEvent::EndOfStream,
+        _ => return,
+    };
+    // When full, what decides the end is in it already.
+    drop(events.try_send(event));
+}
 
 #[cfg(test)]
 mod tests {

@@ -7,11 +7,14 @@
 //!
 //! Threads a camera adds, by the names Linux shows: `cap-<n>`, which sleeps; GStreamer's own,
 //! named `<element>:<pad>`, of which `decode:src` decodes and puts frames into the inbox and
-//! `raw:src` writes raw segments; a frame-threaded software decoder adds `av:<codec>:…` for files.
+//! `raw:src` writes raw segments; `dns` looks a host name up; a frame-threaded software
+//! decoder adds `av:<codec>:…` for files.
 
 mod branch;
+mod check;
 mod codecs;
 mod description;
+mod drain;
 mod ending;
 mod error;
 mod frames;
@@ -26,6 +29,7 @@ mod source;
 mod status;
 mod supervisor;
 
+pub use check::check;
 pub use codecs::decoders;
 pub use error::{CaptureError, SourceError};
 pub use options::{Backoff, CameraOptions, Codec, Decode, RawRecord};

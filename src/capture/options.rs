@@ -51,7 +51,7 @@ pub enum Codec {
 }
 
 impl Codec {
-    /// The name used in configuration, `pipelines/decoders.txt` and messages.
+    /// The name used in configuration, `pipelines/codecs.txt` and messages.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -68,7 +68,7 @@ impl Codec {
 pub struct Backoff {
     /// After the first failure, and after every run that was healthy.
     pub first: Duration,
-    /// Never longer than this; also the wait after a refused password or an unknown stream.
+    /// Never longer than this; also the wait after a refused password.
     pub longest: Duration,
 }
 
@@ -104,7 +104,10 @@ pub struct CameraOptions {
     pub codec: Codec,
     /// Threads of a software decoder; default 1 for live (more add latency), 2 for files.
     pub decode_threads: Option<u32>,
-    /// The user's own pipeline, which must hold `appsink name=frames`.
+    /// The user's own pipeline. It holds either `appsink name=frames`, which gets decoded I420 or
+    /// NV12 pictures, or an element `name=streams` (else `name=source`) whose pads are encoded
+    /// streams, of which the first video is decoded. An element `name=source` gets the location,
+    /// user and password of the source.
     pub pipeline: Option<PathBuf>,
     /// Jitter buffer of a network source, ms.
     pub latency_ms: u32,
@@ -126,6 +129,9 @@ pub struct CameraOptions {
     pub raw: Option<RawRecord>,
     /// The daemon is ready only when this camera delivers.
     pub required: bool,
+    /// A source that cannot be read is a run that ends, not a camera that does not start: the other
+    /// cameras of a daemon go on, and a device is tried again as any live source is.
+    pub patient: bool,
     /// Reads a file again and again, each time as a new run (for benchmarks).
     pub repeat: bool,
 }
@@ -153,6 +159,7 @@ impl CameraOptions {
             backoff: live.then(Backoff::default),
             raw: None,
             required: true,
+            patient: false,
             repeat: false,
         }
     }

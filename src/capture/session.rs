@@ -10,10 +10,12 @@ use gstreamer::prelude::*;
 use tracing::{debug, info, warn};
 
 use super::branch::Branch;
+use super::check::{check_medium, reason_of};
 use super::description::source_pipeline;
-use super::ending::{NO_VIDEO, Progress, Report};
+use super::drain::{self, Drain, is_read};
+use super::ending::{NO_VIDEO, Progress, Report, forward};
 use super::outlet::{Outlet, UtcRule};
-use super::reach::Door;
+use super::reach::{Door, SeenDoor};
 use super::{CameraOptions, CaptureError, StatusHandle, raw};
 use crate::base::{RunEnd, Stop};
 
@@ -65,11 +67,14 @@ pub(super) struct Ended {
     pub had_frames: bool,
     /// As many frames as wanted came.
     pub enough: bool,
+    /// The host answers again, but this connection was begun before and would notice late.
+    pub is_back: bool,
 }
 
 /// Everything one connection works with.
 pub(super) struct Session<'a> {
     options: &'a CameraOptions,
+    door: SeenDoor<'a>,
     outlet: &'a Arc<Outlet>,
     status: &'a StatusHandle,
     stop: &'a Stop,
@@ -84,6 +89,7 @@ pub(super) struct Session<'a> {
 /// Runs one connection until it ends.
 pub(super) fn run(
     options: &CameraOptions,
+    door: SeenDoor<'_>,
     outlet: &Arc<Outlet>,
     status: &StatusHandle,
     stop: &Stop,
@@ -91,6 +97,7 @@ pub(super) fn run(
     let live = options.source.is_live();
     let session = Session {
         options,
+        door,
         outlet,
         status,
         stop,
@@ -121,7 +128,8 @@ impl Session<'_> {
             Ok(pipeline) => pipeline,
             Err(error) => {
                 self.outlet.close();
-                return self.ended(RunEnd::Undecodable, Some(error));
+                let reason = reason_of(&error, &self.options.source);
+                return self.ended(reason, Some(error));
             }
         };
         let mut ended = match pipeline.set_state(gst::State::Playing) {
@@ -141,6 +149,7 @@ impl Session<'_> {
     }
 
     fn build(&self, events: &Sender<SessionEvent>) -> Result<gst::Pipeline, CaptureError> {
+        check_medium(&self.options.source)?;
         let pipeline = source_pipeline(self.options)?;
         let bus = pipeline.bus().ok_or_else(|| CaptureError::Pipeline {
             name: self.options.id.to_string(),
@@ -185,9 +194,17 @@ impl Session<'_> {
                 Ok(left) => left.min(TICK),
                 Err(ended) => return *ended,
             };
+            if !self.progress.has_stream && self.door.is_missed() {
+                let mut ended = self.failed(RunEnd::NoAnswer, "it was away and is back".to_owned());
+                ended.is_back = true;
+                return ended;
+            }
             select! {
                 recv(events) -> event => match event {
                     Ok(SessionEvent::RawFailed(reason)) => raw::detach(pipeline, &self.options.id, &reason),
+                    Ok(SessionEvent::Error(report)) if self.recorded.load(Ordering::Acquire) => {
+                        return self.drain(report, events, pipeline);
+                    }
                     Ok(event) => if let Some(ended) = self.handle(event) {
                         return ended;
                     },
@@ -202,6 +219,34 @@ impl Session<'_> {
                 }
             }
         }
+    }
+
+    /// Lets what was read before an error become frames, then names that error.
+    fn drain(
+        &mut self,
+        report: Report,
+        events: &Receiver<SessionEvent>,
+        pipeline: &gst::Pipeline,
+    ) -> Ended {
+        let mut drain = Drain::new();
+        loop {
+            select! {
+                recv(events) -> event => match event {
+                    // The first error is the cause of all others.
+                    Ok(SessionEvent::Error(_)) | Err(_) => {}
+                    Ok(SessionEvent::EndOfStream | SessionEvent::NoVideo) => break,
+                    Ok(SessionEvent::RawFailed(reason)) => raw::detach(pipeline, &self.options.id, &reason),
+                    Ok(event) => if let Some(ended) = self.handle(event) {
+                        return ended;
+                    },
+                },
+                recv(self.stop.channel()) -> _ => return self.ended(RunEnd::Stopped, None),
+                default(drain::TICK) => if drain.is_dry(pipeline, self.outlet) {
+                    break;
+                }
+            }
+        }
+        self.after_error(&report)
     }
 
     /// Time left until the source counts as silent, or the end if it is.
@@ -231,19 +276,7 @@ impl Session<'_> {
     /// Acts on one event; gives the end if it is one.
     fn handle(&mut self, event: SessionEvent) -> Option<Ended> {
         match event {
-            SessionEvent::Error(report) => {
-                self.progress.has_frame = self.outlet.last_frame().is_some();
-                let (reason, mut words) = report.classify(self.progress);
-                let door = Door::of(&self.options.source);
-                if let (RunEnd::Unreachable, Some(door)) = (reason, door) {
-                    words = door.words();
-                }
-                debug!(
-                    detail = self.options.source.redact(&report.debug),
-                    "GStreamer error"
-                );
-                Some(self.failed(reason, words))
-            }
+            SessionEvent::Error(report) => Some(self.after_error(&report)),
             SessionEvent::RawFailed(_) => None,
             SessionEvent::Warning(text) => {
                 debug!(
@@ -287,6 +320,19 @@ impl Session<'_> {
                 Some(ended)
             }
         }
+    }
+
+    fn after_error(&mut self, report: &Report) -> Ended {
+        self.progress.has_frame = self.outlet.last_frame().is_some();
+        let (reason, mut words) = report.classify(self.progress);
+        if reason == RunEnd::Unreachable {
+            words = self.door.door().and_then(Door::words).unwrap_or(words);
+        }
+        debug!(
+            detail = self.options.source.redact(&report.debug),
+            "GStreamer error"
+        );
+        self.failed(reason, words)
     }
 
     fn gone_quiet(&self) -> Ended {
@@ -337,34 +383,7 @@ impl Session<'_> {
             error,
             had_frames: false,
             enough: false,
+            is_back: false,
         }
     }
-}
-
-/// True while any thread of the pipeline works.
-fn is_read(pipeline: &gst::Pipeline) -> bool {
-    pipeline
-        .iterate_recurse()
-        .into_iter()
-        .flatten()
-        .flat_map(|element| element.pads())
-        .any(|pad| pad.task_state() == gst::TaskState::Started)
-}
-
-/// Hands a message of the bus on; runs on whatever thread posted it.
-fn forward(message: &gst::Message, events: &Sender<SessionEvent>) {
-    let event = match message.view() {
-        gst::MessageView::Error(error) if raw::is_from_raw(message) => {
-            SessionEvent::RawFailed(error.error().message().to_owned())
-        }
-        gst::MessageView::Error(error) => SessionEvent::Error(Report::from_message(error)),
-        gst::MessageView::Warning(warning) => {
-            let error = warning.error();
-            SessionEvent::Warning(error.message().trim_end_matches('.').to_owned())
-        }
-        gst::MessageView::Eos(_) => SessionEvent::EndOfStream,
-        _ => return,
-    };
-    // When full, what decides the end is in it already.
-    drop(events.try_send(event));
 }

@@ -2,12 +2,16 @@
 
 use std::fmt;
 use std::num::NonZeroU32;
+use std::os::unix::fs::FileTypeExt as _;
 use std::path::{Path, PathBuf};
 
 use url::Url;
 
 use super::SourceError;
-use crate::base::{Secret, Size};
+use crate::base::{
+    REDACTED, Secret, Size, UriError, UriParts, hidden_words, redact_text, redact_uri,
+    split_credentials,
+};
 
 /// How RTP packets travel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -104,7 +108,11 @@ impl Source {
         };
         match scheme.to_ascii_lowercase().as_str() {
             "rtsp" | "rtsps" => {
-                let (uri, user, password) = split_credentials(text)?;
+                let UriParts {
+                    uri,
+                    user,
+                    password,
+                } = split_credentials(text)?;
                 Ok(Self::Rtsp(RtspSource {
                     uri,
                     user,
@@ -115,7 +123,11 @@ impl Source {
                 }))
             }
             "http" | "https" => {
-                let (uri, user, password) = split_credentials(text)?;
+                let UriParts {
+                    uri,
+                    user,
+                    password,
+                } = split_credentials(text)?;
                 Ok(Self::Http(HttpSource {
                     uri,
                     user,
@@ -138,14 +150,15 @@ impl Source {
         }
     }
 
-    /// What a path means: `/dev/video…` is a camera, a folder holds pictures, all else is a file.
-    fn from_path(path: &Path) -> Self {
-        if path.starts_with("/dev") {
-            Self::V4l2(path.to_owned())
-        } else if path.is_dir() {
-            Self::Images(path.to_owned())
-        } else {
-            Self::File(path.to_owned())
+    /// What a path means: a character device is a camera, a folder holds pictures, all else is a
+    /// file. A path that is not there is a camera if it is where cameras appear.
+    #[must_use]
+    pub fn from_path(path: &Path) -> Self {
+        match std::fs::metadata(path) {
+            Ok(about) if about.file_type().is_char_device() => Self::V4l2(path.to_owned()),
+            Ok(about) if about.is_dir() => Self::Images(path.to_owned()),
+            Err(_) if names_a_camera(path) => Self::V4l2(path.to_owned()),
+            _ => Self::File(path.to_owned()),
         }
     }
 
@@ -177,12 +190,17 @@ impl Source {
                 _ => of_path(path),
             },
             Self::Rtsp(RtspSource { uri, .. }) | Self::Http(HttpSource { uri, .. }) => {
-                let tail = uri.path().trim_matches('/').replace('/', "_");
+                let path = uri.path();
+                let shown = redact_uri(&format!("path://{path}"));
+                let names = shown
+                    .trim_start_matches("path://")
+                    .split(['/', '&', ';'])
+                    .filter(|name| !name.is_empty() && !name.contains(REDACTED));
                 let host = uri.host_str().unwrap_or("camera");
-                match tail.as_str() {
-                    "" => host.to_owned(),
-                    tail => format!("{host}_{tail}"),
-                }
+                std::iter::once(host)
+                    .chain(names)
+                    .collect::<Vec<_>>()
+                    .join("_")
             }
             Self::Test(test) => format!("test_{}", test.pattern),
         };
@@ -196,16 +214,14 @@ impl Source {
         name.chars().map(kept).collect()
     }
 
-    /// Words that must not appear in any text: passwords and the values of a URI's query.
+    /// Words that must not appear in any text: the password, and tokens in the URI.
     pub(super) fn secrets(&self) -> Vec<String> {
         let (uri, password) = match self {
             Self::Rtsp(RtspSource { uri, password, .. })
             | Self::Http(HttpSource { uri, password, .. }) => (uri, password),
             _ => return Vec::new(),
         };
-        let mut words: Vec<String> = Vec::new();
-        words.extend(uri.query().map(str::to_owned));
-        words.extend(uri.query_pairs().map(|(_, value)| value.into_owned()));
+        let mut words = hidden_words(uri);
         words.extend(password.iter().map(|p| p.expose().to_owned()));
         words.retain(|word| word.len() > 2);
         // Longer ones first, so that a part is not replaced inside the whole.
@@ -216,19 +232,20 @@ impl Source {
     /// `text` without any secret of this source.
     #[must_use]
     pub fn redact(&self, text: &str) -> String {
-        self.secrets()
+        let text = self
+            .secrets()
             .iter()
-            .fold(text.to_owned(), |text, word| text.replace(word, "***"))
+            .fold(text.to_owned(), |text, word| text.replace(word, REDACTED));
+        redact_text(&text)
     }
 }
 
-/// The URI without credentials, the query hidden (cameras take passwords there).
-fn shown(uri: &Url) -> String {
-    let mut uri = uri.clone();
-    if uri.query().is_some() {
-        uri.set_query(Some("***"));
-    }
-    uri.to_string()
+/// True for `/dev/video…` and the links that udev makes under `/dev/v4l`.
+fn names_a_camera(path: &Path) -> bool {
+    path.strip_prefix("/dev").is_ok_and(|rest| {
+        let name = rest.to_string_lossy();
+        name.starts_with("video") || rest.starts_with("v4l")
+    })
 }
 
 impl fmt::Display for Source {
@@ -238,7 +255,7 @@ impl fmt::Display for Source {
                 write!(f, "{}", path.display())
             }
             Self::Rtsp(RtspSource { uri, .. }) | Self::Http(HttpSource { uri, .. }) => {
-                f.write_str(&shown(uri))
+                f.write_str(&redact_uri(uri.as_str()))
             }
             Self::Test(test) => write!(f, "test:{}", test.pattern),
         }
@@ -253,71 +270,25 @@ impl fmt::Debug for Source {
 
 impl fmt::Debug for RtspSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "RtspSource({}, {:?})", shown(&self.uri), self.transport)
+        write!(
+            f,
+            "RtspSource({}, {:?})",
+            redact_uri(self.uri.as_str()),
+            self.transport
+        )
     }
 }
 
 impl fmt::Debug for HttpSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "HttpSource({})", shown(&self.uri))
+        write!(f, "HttpSource({})", redact_uri(self.uri.as_str()))
     }
 }
 
-type Credentials = (Url, Option<String>, Option<Secret>);
-
-/// The URI without user and password, and these, percent-decoded.
-fn split_credentials(text: &str) -> Result<Credentials, SourceError> {
-    let fault = |reason: &str| SourceError::Uri {
-        shown: without_credentials(text),
-        reason: reason.to_owned(),
-    };
-    let mut uri = Url::parse(text).map_err(|error| fault(&format!("{error}; a special character in the password is written as %XX (@ is %40, / is %2F, # is %23)")))?;
-    if uri.host_str().is_none_or(str::is_empty) {
-        return Err(fault("there is no host in it"));
+impl From<UriError> for SourceError {
+    fn from(UriError { shown, reason }: UriError) -> Self {
+        Self::Uri { shown, reason }
     }
-    if uri.fragment().is_some() {
-        return Err(fault("a # in the password is written as %23"));
-    }
-    let user = (!uri.username().is_empty()).then(|| percent_decoded(uri.username()));
-    let password = uri
-        .password()
-        .map(|word| Secret::new(percent_decoded(word)));
-    let stripped = uri.set_username("").is_ok() && uri.set_password(None).is_ok();
-    if !stripped {
-        return Err(fault("user and password cannot be taken from it"));
-    }
-    Ok((uri, user, password))
-}
-
-/// `text` with everything between `://` and the last `@` hidden, for errors about a URI that does
-/// not parse.
-fn without_credentials(text: &str) -> String {
-    let text = text.split('?').next().unwrap_or(text);
-    match (text.split_once("://"), text.rsplit_once('@')) {
-        (Some((scheme, _)), Some((_, rest))) => format!("{scheme}://***@{rest}"),
-        _ => text.to_owned(),
-    }
-}
-
-fn percent_decoded(text: &str) -> String {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        let hex = tail
-            .get(..2)
-            .and_then(|pair| std::str::from_utf8(pair).ok());
-        match hex.and_then(|pair| u8::from_str_radix(pair, 16).ok()) {
-            Some(byte) if first == b'%' => {
-                bytes.push(byte);
-                rest = &tail[2..];
-            }
-            _ => {
-                bytes.push(first);
-                rest = tail;
-            }
-        }
-    }
-    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn parse_test(rest: &str) -> Result<TestSource, SourceError> {
@@ -394,7 +365,11 @@ mod tests {
 
     #[test]
     fn a_password_that_breaks_the_uri_is_explained_without_showing_it() {
-        for text in ["rtsp://admin:pa#ss@cam/1", "rtsp://admin:pa/ss@cam/1"] {
+        for text in [
+            "rtsp://admin:pa#ss@cam/1",
+            "rtsp://admin:pa/ss@cam/1",
+            "rtsp://admin:12345?6ss@cam/1",
+        ] {
             match Source::parse(text) {
                 Err(error) => {
                     let text = error.to_string();
@@ -403,6 +378,26 @@ mod tests {
                 Ok(source) => panic!("{source}"),
             }
         }
+    }
+
+    #[test]
+    fn a_password_in_the_path_is_shown_nowhere() {
+        let text = "rtsp://10.0.0.5:554/user=admin&password=hunter2&channel=1&stream=0.sdp?";
+        let source = Source::parse(text).unwrap();
+        let message = "no /user=admin&password=hunter2&channel=1&stream=0.sdp at 10.0.0.5";
+        for shown in [
+            source.to_string(),
+            format!("{source:?}"),
+            source.stem(),
+            source.redact(message),
+            source.redact("hunter2"),
+        ] {
+            assert!(
+                !shown.contains("hunter2") && !shown.contains("admin"),
+                "{shown}"
+            );
+        }
+        assert_eq!(source.stem(), "10.0.0.5_channel_1_stream_0.sdp");
     }
 
     #[test]
@@ -415,6 +410,13 @@ mod tests {
         );
         assert!(matches!(Source::parse("/dev/video0"), Ok(Source::V4l2(_))));
         assert!(matches!(Source::parse(folder), Ok(Source::Images(_))));
+        // Absent cameras stay cameras; a file in a memory file system is a file.
+        for device in ["/dev/video987", "/dev/v4l/by-id/usb-cam", "/dev/null"] {
+            let source = Source::parse(device);
+            assert!(matches!(source, Ok(Source::V4l2(_))), "{source:?}");
+        }
+        let file = Source::parse("/dev/shm/x.mp4");
+        assert!(matches!(file, Ok(Source::File(_))), "{file:?}");
         assert!(matches!(
             Source::parse("RTSPS://cam/1"),
             Ok(Source::Rtsp(_))

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
-use tracing::warn;
+use tracing::{debug, warn};
 
-use super::description::check;
+use super::check::{check, check_installation};
 use super::outlet::Outlet;
-use super::reach::Door;
+use super::reach::{Door, SeenDoor};
 use super::session;
 use super::{Backoff, CameraEnd, CameraOptions, CameraState, CaptureError, Decode, StatusHandle};
 use crate::base::{FromCamera, Inbox, Metrics, RunEnd, Stop, Worker};
@@ -31,8 +31,9 @@ pub struct Camera {
 /// Starts a camera: its frames and the ends of its runs go to `slot` of `inbox`.
 ///
 /// # Errors
-/// [`CaptureError`] for what is wrong before anything runs: GStreamer missing, a file that does
-/// not exist, a pipeline text that cannot be used.
+/// [`CaptureError`] for what is wrong before anything runs: GStreamer or an element missing, a
+/// pipeline text that cannot be used; unless the camera is patient also a file or device that
+/// cannot be read.
 pub fn start(
     options: CameraOptions,
     inbox: Arc<Inbox<FromCamera>>,
@@ -41,12 +42,17 @@ pub fn start(
     stop: Stop,
     on_panic: impl FnOnce(&str) + Send + 'static,
 ) -> Result<Camera, CaptureError> {
-    check(&options)?;
+    if options.patient {
+        check_installation(&options)?;
+    } else {
+        check(&options)?;
+    }
     let status = StatusHandle::default();
     status.update(|status| status.source = options.source.to_string());
     let (sender, ended) = bounded(1);
     let supervisor = Supervisor {
         outlet: Arc::new(Outlet::new(&options, inbox, slot, metrics, status.clone())),
+        door: Door::of(&options.source),
         options,
         status: status.clone(),
         stop,
@@ -63,6 +69,7 @@ pub fn start(
 
 struct Supervisor {
     options: CameraOptions,
+    door: Option<Door>,
     outlet: Arc<Outlet>,
     status: StatusHandle,
     stop: Stop,
@@ -72,8 +79,10 @@ impl Supervisor {
     fn live(mut self, ended: &Sender<CameraEnd>) {
         let _camera = tracing::error_span!("camera", id = %self.options.id).entered();
         let mut waits = Waits::new(self.options.backoff.unwrap_or_default());
+        let mut is_away = false;
         let last = loop {
-            let run = session::run(&self.options, &self.outlet, &self.status, &self.stop);
+            let door = SeenDoor::new(self.door.as_ref(), is_away);
+            let run = session::run(&self.options, door, &self.outlet, &self.status, &self.stop);
             let text = run.error.as_ref().map(ToString::to_string);
             self.status.update(|status| {
                 if text.is_some() {
@@ -94,6 +103,11 @@ impl Supervisor {
             if is_over || self.options.backoff.is_none() {
                 break run;
             }
+            if run.is_back {
+                debug!("the host is back, connecting anew");
+                is_away = false;
+                continue;
+            }
             let wait = waits.after(run.reason, run.had_frames);
             warn!(
                 reason = run.reason.as_str(),
@@ -101,13 +115,17 @@ impl Supervisor {
                 wait_secs = wait.as_secs_f64(),
                 "run ended, reconnecting"
             );
-            if self.wait(wait, run.reason) {
-                break session::Ended {
-                    reason: RunEnd::Stopped,
-                    error: None,
-                    ..run
-                };
-            }
+            is_away = match self.wait(wait, run.reason) {
+                Waited::Stopped => {
+                    break session::Ended {
+                        reason: RunEnd::Stopped,
+                        error: None,
+                        ..run
+                    };
+                }
+                Waited::Away => true,
+                Waited::Over => false,
+            };
         };
         self.status
             .update(|status| status.state = CameraState::Ended);
@@ -132,30 +150,57 @@ impl Supervisor {
             && taken.is_some_and(|family| family != Decode::Software)
     }
 
-    /// Waits `wait` or until the stop, then true. A host that refused is knocked at meanwhile, so
-    /// that frames are back at once when it is, however long it was away.
-    fn wait(&self, wait: Duration, reason: RunEnd) -> bool {
+    /// Waits `wait` or until the stop. A source that is away is knocked at meanwhile, so that
+    /// frames are back at once when it is, however long it was away.
+    fn wait(&self, wait: Duration, reason: RunEnd) -> Waited {
         self.status
             .update(|status| status.state = CameraState::Waiting);
         // An open door that lets nobody in is not knocked at: that is no matter of being away.
-        let door = (reason == RunEnd::Unreachable)
-            .then(|| Door::of(&self.options.source))
+        let door = (is_loss(reason))
+            .then_some(self.door.as_ref())
             .flatten()
-            .filter(|door| door.knock().is_err());
+            .filter(|door| !door.is_open());
         let deadline = Instant::now() + wait;
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             if self.stop.wait(left.min(KNOCK_EVERY)) {
-                return true;
+                return Waited::Stopped;
+            }
+            if door.is_some_and(Door::is_open) {
+                return Waited::Over;
             }
             if Instant::now() >= deadline {
-                return false;
-            }
-            if door.is_some_and(|door| door.knock().is_ok()) {
-                return false;
+                return if door.is_some() {
+                    Waited::Away
+                } else {
+                    Waited::Over
+                };
             }
         }
     }
+}
+
+/// How a wait ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waited {
+    /// A stop was asked for.
+    Stopped,
+    /// The time is over, or the source is back.
+    Over,
+    /// The time is over and the source does not answer a knock.
+    Away,
+}
+
+/// True for ends of a source that may be away; the others are answers of one that is there.
+fn is_loss(reason: RunEnd) -> bool {
+    matches!(
+        reason,
+        RunEnd::Unreachable
+            | RunEnd::NoAnswer
+            | RunEnd::ConnectionLost
+            | RunEnd::EndOfStream
+            | RunEnd::Stalled
+    )
 }
 
 /// The waits between runs: doubling, with jitter, anew after a run with frames.
@@ -174,8 +219,9 @@ impl Waits {
 
     fn after(&mut self, reason: RunEnd, had_frames: bool) -> Duration {
         let wait = match reason {
-            // Trying again soon does not help and may lock the account.
-            RunEnd::Unauthorized | RunEnd::NotFound => self.limits.longest,
+            // Trying again soon does not help and may lock the account. An unknown stream is
+            // another matter: a media server says so until its publisher is back.
+            RunEnd::Unauthorized => self.limits.longest,
             _ if had_frames => {
                 self.next = self.limits.first;
                 self.next
@@ -210,6 +256,12 @@ mod tests {
     fn a_refused_password_is_not_tried_again_soon() {
         let mut waits = Waits::new(Backoff::default());
         assert!(within(waits.after(RunEnd::Unauthorized, false), 30.0));
-        assert!(within(waits.after(RunEnd::NotFound, false), 30.0));
+    }
+
+    #[test]
+    fn an_unknown_stream_is_asked_for_again_as_soon_as_a_lost_one() {
+        let mut waits = Waits::new(Backoff::default());
+        assert!(within(waits.after(RunEnd::NotFound, false), 1.0));
+        assert!(within(waits.after(RunEnd::NotFound, false), 2.0));
     }
 }

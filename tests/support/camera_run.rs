@@ -58,6 +58,11 @@ pub fn options(source: Source) -> CameraOptions {
 
 impl CameraRun {
     pub fn start(options: CameraOptions) -> Result<Self, CaptureError> {
+        Self::start_paced(options, Duration::ZERO)
+    }
+
+    /// As [`Self::start`], with a detector that takes `pace` for each frame.
+    pub fn start_paced(options: CameraOptions, pace: Duration) -> Result<Self, CaptureError> {
         let metrics = Metrics::new();
         let inbox = Arc::new(Inbox::new(1));
         let stop = StopSource::default();
@@ -72,7 +77,7 @@ impl CameraRun {
             |text| panic!("camera panicked: {text}"),
         )?;
         let (taking, seen) = (Arc::clone(&inbox), Arc::clone(&log));
-        let taker = Worker::spawn("taker", move || take_all(&taking, &seen), |_| {}).unwrap();
+        let taker = Worker::spawn("taker", move || take_all(&taking, &seen, pace), |_| {}).unwrap();
         Ok(Self {
             log,
             metrics,
@@ -135,12 +140,15 @@ impl Drop for CameraRun {
     }
 }
 
-fn take_all(inbox: &Inbox<FromCamera>, log: &Mutex<Log>) {
+fn take_all(inbox: &Inbox<FromCamera>, log: &Mutex<Log>, pace: Duration) {
     while let Some(taken) = inbox.take(1) {
         for item in taken {
             match item.item {
                 FromCamera::Frame(captured) => {
                     let seen = see(&captured.frame);
+                    if !pace.is_zero() {
+                        std::thread::park_timeout(pace);
+                    }
                     captured.flight.processed();
                     log.lock().unwrap().frames.push(seen);
                 }
@@ -205,7 +213,12 @@ fn halves(pixels: &Pixels, width: usize, height: usize) -> [f64; 2] {
 
 /// Reads a source to its end, as `gantryd track` does.
 pub fn read_all(options: CameraOptions) -> (Log, CameraEnd, Balance) {
-    let run = CameraRun::start(options).unwrap();
+    read_all_paced(options, Duration::ZERO)
+}
+
+/// As [`read_all`], with a detector that takes `pace` for each frame.
+pub fn read_all_paced(options: CameraOptions, pace: Duration) -> (Log, CameraEnd, Balance) {
+    let run = CameraRun::start_paced(options, pace).unwrap();
     let end = run
         .ended
         .recv_timeout(PATIENCE)

@@ -221,9 +221,47 @@ impl Config {
             service: ServiceConfig::read(root.child("service")),
             detect,
         };
+        for (key, text) in contradictions(&config) {
+            root.fault(key, text);
+        }
         root.finish();
         config
     }
+}
+
+/// Thresholds of `[track]` that a `confidence` would override: a confidence of the operator's is
+/// what an object needs to be tracked.
+fn contradictions(config: &Config) -> Vec<(&'static str, String)> {
+    let general = config.detect.confidence.set();
+    let mut confidences: Vec<(String, f64)> = general
+        .map(|value| ("detect.confidence".to_owned(), value))
+        .into_iter()
+        .collect();
+    for (index, camera) in config.cameras.iter().enumerate() {
+        if camera.confidence != config.detect.confidence
+            && let Some(value) = camera.confidence.set()
+        {
+            confidences.push((format!("cameras[{index}].confidence"), value));
+        }
+    }
+    let track = &config.track;
+    let mut faults = Vec::new();
+    for (name, value) in &confidences {
+        let differs = |mine: &f64| mine.total_cmp(value).is_ne();
+        let is_above = |mine: &f64| mine > value;
+        for (key, mine) in [
+            ("track.high", track.high.set().filter(differs)),
+            ("track.new", track.new.set().filter(differs)),
+            ("track.low", track.low.set().filter(is_above)),
+        ] {
+            let Some(mine) = mine else { continue };
+            let text = format!(
+                "{mine} and {name} = {value} say different things, keep one: confidence is what an object needs to be tracked"
+            );
+            faults.push((key, text));
+        }
+    }
+    faults
 }
 
 fn syntax_error(text: &str, file: &Path, error: &toml::de::Error) -> ConfigError {

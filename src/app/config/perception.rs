@@ -9,7 +9,7 @@ use super::reader::Section;
 choices! {
     /// What runs the network.
     Provider {
-        /// The fastest one that works here; the log says which and why.
+        /// CUDA where the model really runs on it, else the processor; the log says which and why.
         Auto = "auto",
         /// The processor.
         Cpu = "cpu",
@@ -67,7 +67,7 @@ pub struct DetectConfig {
     pub intra_threads: u32,
     /// Most pictures in one call of the network.
     pub max_batch: Auto<u32>,
-    /// Least confidence of a detection that starts a track; auto asks the model's manifest.
+    /// Least confidence of a detection that starts a track; auto leaves it to `[track]`.
     pub confidence: Auto<f64>,
     /// Least confidence of a detection that is kept at all: it can go on with a track.
     pub min_confidence: f64,
@@ -142,12 +142,12 @@ fn read_library(section: &mut Section<'_>) -> Auto<PathBuf> {
     }
 }
 
-/// `[track]`; what is auto follows from the model and the frame rate.
+/// `[track]`; what is auto is the tracker's own default.
 #[derive(Debug, Clone, PartialEq, Default)]
 pub struct TrackConfig {
     /// How long a hidden object is remembered, s.
     pub memory_secs: Auto<f64>,
-    /// Detections until a track is believed.
+    /// Detections in a row until a track is believed.
     pub confirm_hits: Auto<u32>,
     /// Detections at least this confident are matched first.
     pub high: Auto<f64>,

@@ -16,8 +16,8 @@ pub(super) struct Keep {
     pub(super) nms_iou: Option<f32>,
     /// Whether the model gives boxes in frame pixels.
     pub(super) in_frame_pixels: bool,
-    /// Which classes are wanted, by index; a class beyond the end does not exist.
-    pub(super) wanted: Vec<bool>,
+    /// How many classes there are; one beyond does not exist.
+    pub(super) classes: usize,
     /// Detections per frame.
     pub(super) max_detections: usize,
 }
@@ -34,7 +34,7 @@ impl Keep {
     ) -> (Vec<Detection>, u64) {
         let before = boxes.len();
         boxes.retain_mut(|one| {
-            let is_known = usize::from(one.class) < self.wanted.len();
+            let is_known = usize::from(one.class) < self.classes;
             let is_score = (0.0..=1.0 + SCORE_SLACK).contains(&one.confidence);
             one.confidence = one.confidence.min(1.0);
             if !self.in_frame_pixels {
@@ -43,9 +43,7 @@ impl Keep {
             is_known && is_score && is_plausible(one.ltrb, placement.frame)
         });
         let mut rejected = (before - boxes.len()) as u64;
-        boxes.retain(|one| {
-            self.wanted[usize::from(one.class)] && one.confidence >= self.min_confidence
-        });
+        boxes.retain(|one| one.confidence >= self.min_confidence);
         rejected += match self.nms_iou {
             Some(iou) => suppressor.suppress(boxes, iou, self.max_detections),
             None => suppressor.best_first(boxes, self.max_detections),
@@ -106,7 +104,7 @@ mod tests {
             min_confidence: 0.1,
             nms_iou: None,
             in_frame_pixels: false,
-            wanted: vec![true, true, false],
+            classes: 3,
             max_detections: 300,
         }
     }
@@ -163,9 +161,9 @@ mod tests {
     }
 
     #[test]
-    fn unwanted_classes_and_weak_boxes_go_without_being_counted() {
+    fn weak_boxes_go_without_being_counted() {
         let good = [10.0, 10.0, 20.0, 20.0];
-        let (found, rejected) = detect(&[raw(good, 2, 0.9), raw(good, 0, 0.05)]);
+        let (found, rejected) = detect(&[raw(good, 0, 0.05)]);
         assert_eq!((found.len(), rejected), (0, 0));
     }
 

@@ -108,13 +108,12 @@ impl Detector {
         let plan = plan.complete(&seen)?;
         let mut inputs = Inputs::new(&plan.input, &signature);
         inputs.reserve(1);
-        let wanted = wanted(model, &plan.classes, &options.classes)?;
 
         let keep = Keep {
             min_confidence: options.min_confidence.min(confidence),
             nms_iou: (plan.head.needs_nms()).then(|| options.nms_iou.unwrap_or(plan.nms_iou)),
             in_frame_pixels: plan.head.boxes_in_frame_pixels(),
-            wanted,
+            classes: plan.classes.len(),
             max_detections: options.max_detections,
         };
         let mut detector = Self {
@@ -295,74 +294,13 @@ fn check_input(model: &ModelFiles, input: &InputPlan) -> Result<(), DetectError>
     })
 }
 
-/// Which classes are wanted, by index; all if none is named.
-fn wanted(
-    model: &ModelFiles,
-    known: &[String],
-    named: &[String],
-) -> Result<Vec<bool>, DetectError> {
-    let mut wanted = vec![named.is_empty(); known.len()];
-    for name in named {
-        let index = known.iter().position(|class| class == name).or_else(|| {
-            known
-                .iter()
-                .position(|class| class.eq_ignore_ascii_case(name))
-        });
-        let Some(index) = index else {
-            let near = known
-                .iter()
-                .min_by_key(|class| strsim::levenshtein(class, name));
-            let hint = near
-                .filter(|class| strsim::levenshtein(class, name) <= 1 + name.len() / 3)
-                .map_or_else(String::new, |class| format!(", did you mean \"{class}\"?"));
-            return Err(DetectError::UnknownClass {
-                model: model.id.clone(),
-                class: name.clone(),
-                hint,
-                known: known.join(", "),
-            });
-        };
-        wanted[index] = true;
-    }
-    Ok(wanted)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn files() -> ModelFiles {
-        ModelFiles {
-            id: "m".into(),
-            onnx: "m.onnx".into(),
-            manifest: None,
-        }
-    }
-
-    fn names(names: &[&str]) -> Vec<String> {
-        names.iter().map(ToString::to_string).collect()
-    }
 
     #[test]
     fn a_detector_can_be_given_to_a_thread() {
         fn is_send<T: Send>() {}
         is_send::<Detector>();
-    }
-
-    #[test]
-    fn classes_are_chosen_by_name_and_all_without_one() {
-        let known = names(&["car", "Person", "person"]);
-        let wanted = |named: &[&str]| wanted(&files(), &known, &names(named)).unwrap();
-        assert_eq!(wanted(&[]), [true, true, true]);
-        assert_eq!(wanted(&["person", "CAR"]), [true, false, true]);
-    }
-
-    #[test]
-    fn a_class_like_no_other_gets_no_hint() {
-        let error = wanted(&files(), &names(&["car", "dog"]), &names(&["zeppelin"]));
-        assert_eq!(
-            error.unwrap_err().to_string(),
-            "model m: no class \"zeppelin\"; known: car, dog"
-        );
     }
 }

@@ -6,6 +6,7 @@
 //! Belongs here: everything that knows ONNX Runtime or model pixels. Does not belong here: threads,
 //! queues, and what becomes of the detections.
 
+mod classes;
 mod colour;
 mod detections;
 mod detector;
@@ -27,6 +28,7 @@ mod taps;
 mod tensors;
 mod wire;
 
+pub use classes::class_called;
 pub use detector::{Detector, FrameDetections, StageTime};
 pub use error::DetectError;
 pub use graph::{Graph, Node, Preamble};

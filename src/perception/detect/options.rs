@@ -102,8 +102,6 @@ pub struct DetectOptions {
     pub min_confidence: f32,
     /// IoU from which two boxes of one class are one object, 0..=1; `None` takes the family's own.
     pub nms_iou: Option<f32>,
-    /// Names of the classes to keep; empty keeps all.
-    pub classes: Vec<String>,
     /// Detections kept per frame, best first.
     pub max_detections: usize,
     /// Pictures per call, where the batch axis of the model is dynamic.
@@ -120,7 +118,6 @@ impl Default for DetectOptions {
             confidence: None,
             min_confidence: DEFAULT_MIN_CONFIDENCE,
             nms_iou: None,
-            classes: Vec::new(),
             max_detections: DEFAULT_MAX_DETECTIONS,
             max_batch: NonZeroUsize::new(DEFAULT_MAX_BATCH).expect("the constant is not 0"),
         }

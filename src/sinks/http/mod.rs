@@ -24,6 +24,10 @@ const EXPOSITION_TYPE: &str = "application/openmetrics-text; version=1.0.0; char
 /// Open connections beyond this wait to be accepted.
 const CONNECTIONS: usize = 64;
 
+/// A peer has this long for a whole request, and for taking a piece of the answer; then its place is
+/// given to another.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 /// A stop waits this long for answers that are on their way.
 const GRACE: Duration = Duration::from_secs(1);
 
@@ -159,8 +163,11 @@ impl Listening {
             while !stop.wait(WAKE) {}
             drop(sender);
         });
-        let server = axum::serve(Limited::new(listener, CONNECTIONS), router(endpoint))
-            .with_graceful_shutdown(closed(stopped.clone()));
+        let server = axum::serve(
+            Limited::new(listener, CONNECTIONS, PATIENCE),
+            router(endpoint),
+        )
+        .with_graceful_shutdown(closed(stopped.clone()));
         tokio::select! {
             result = server.into_future() => result,
             () = async { closed(stopped).await; tokio::time::sleep(GRACE).await } => Ok(()),

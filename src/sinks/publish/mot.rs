@@ -1,53 +1,58 @@
 //! Results in the text format of the MOT Challenge, for scoring.
 
-use std::path::Path;
+use std::fmt;
 
-use super::{JsonlFile, PublishError};
-use crate::base::{FrameResult, TrackState};
+use crate::base::{FrameResult, TrackSnapshot, TrackState};
 
-/// A file of MOT rows: `frame,id,left,top,width,height,confidence,-1,-1,-1`, frames from 1, one
-/// row per confirmed track that was seen in the frame.
+/// A row of a result file, without the end of the line; made by [`mot_row`].
+#[derive(Debug, Clone, Copy)]
+pub struct MotRow<'t> {
+    frame: u64,
+    track: &'t TrackSnapshot,
+}
+
+/// A track as a row, `frame,id,left,top,width,height,confidence,-1,-1,-1`; `frame` is counted
+/// from 1.
+///
+/// Pixels have two digits, the confidence four.
 ///
 /// Source: MOT16 benchmark paper (Milan et al., 2016), section 3.3.
-#[derive(Debug)]
-pub struct MotFile(JsonlFile);
+#[must_use]
+pub fn mot_row(frame: u64, track: &TrackSnapshot) -> MotRow<'_> {
+    MotRow { frame, track }
+}
 
-impl MotFile {
-    /// A new file; one that is there already is replaced.
-    ///
-    /// # Errors
-    /// If the file cannot be made.
-    pub fn create(path: &Path) -> Result<Self, PublishError> {
-        JsonlFile::create(path).map(Self)
+impl fmt::Display for MotRow<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let TrackSnapshot {
+            id,
+            bbox,
+            confidence,
+            ..
+        } = self.track;
+        write!(
+            f,
+            "{},{},{:.2},{:.2},{:.2},{:.2},{confidence:.4},-1,-1,-1",
+            self.frame,
+            id.0,
+            bbox.left(),
+            bbox.top(),
+            bbox.width(),
+            bbox.height(),
+        )
     }
+}
 
-    /// Appends the rows of one frame.
-    ///
-    /// # Errors
-    /// If the system refuses to take them.
-    pub fn write(&mut self, result: &FrameResult) -> Result<(), PublishError> {
-        let frame = result.meta.seq.0 + 1;
-        let seen = |track: &&crate::base::TrackSnapshot| track.state == TrackState::Confirmed;
-        for track in result.tracks.iter().filter(seen) {
-            let b = &track.bbox;
-            self.0.write_line(&format!(
-                "{frame},{},{:.2},{:.2},{:.2},{:.2},{:.4},-1,-1,-1",
-                track.id.0,
-                b.left(),
-                b.top(),
-                b.width(),
-                b.height(),
-                track.confidence
-            ))?;
-        }
-        Ok(())
-    }
-
-    /// Hands everything written so far to the system.
-    ///
-    /// # Errors
-    /// If the system refuses to take it.
-    pub fn flush(&mut self) -> Result<(), PublishError> {
-        self.0.flush()
-    }
+/// The rows of one frame: one per confirmed track that was seen in it, the last without a line
+/// break; `None` if there is none.
+#[must_use]
+pub fn mot_rows(result: &FrameResult) -> Option<String> {
+    let frame = result.meta.seq.0 + 1;
+    let rows: Vec<String> = result
+        .tracks
+        .iter()
+        .filter(|track| track.state == TrackState::Confirmed)
+        .map(|track| mot_row(frame, track).to_string())
+        .collect();
+    (!rows.is_empty()).then(|| rows.join("\n"))
 }
