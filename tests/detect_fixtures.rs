@@ -4,10 +4,12 @@
 
 mod detect_common;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use detect_common::{detector, i420};
-use gantryd::perception::detect::{DetectError, Detector, RecogniseError, Signature, recognise};
+use gantryd::perception::detect::{
+    ChannelOrder, DetectError, Detector, RecogniseError, Signature, recognise,
+};
 
 fn fixture(name: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
@@ -122,6 +124,25 @@ fn yolov10_rows_are_finished() {
 }
 
 #[test]
+fn rtdetr_rows_of_ultralytics_are_parts_of_the_stretched_picture() {
+    let family = "RT-DETR (Ultralytics)";
+    assert_sees("ultralytics_rtdetr", family, STRETCHED, ["car", "person"]);
+}
+
+#[test]
+fn nms_unrolled_for_one_picture_gets_one_picture_at_a_time() {
+    let Some(mut detector) = open("yolov8_nms_dynamic") else {
+        return;
+    };
+    let mut planes = vec![16; 192 * 144];
+    planes.resize(192 * 144 * 3 / 2, 128);
+    let frame = i420(192, 144, &planes);
+    let seen = detector.detect(&[&frame, &frame]).expect("whole frames");
+    let counts: Vec<usize> = seen.iter().map(|s| s.detections.len()).collect();
+    assert_eq!(counts, [2, 2]);
+}
+
+#[test]
 fn detr_outputs_come_in_any_order() {
     let family = "RT-DETR / D-FINE / DEIM (deployed)";
     assert_sees("rtdetr", family, STRETCHED, ["bicycle", "person"]);
@@ -131,6 +152,12 @@ fn detr_outputs_come_in_any_order() {
         STRETCHED,
         ["bicycle", "person"],
     );
+}
+
+#[test]
+fn detr_shares_a_softmax_with_no_object_and_gets_its_mask() {
+    let family = "DETR / YOLOS (raw)";
+    assert_sees("detr_of_three", family, STRETCHED, ["class1", "class0"]);
 }
 
 #[test]
@@ -200,6 +227,10 @@ fn maps_without_decoding_get_their_anchors() {
 #[test]
 fn boxes_and_scores_of_every_cell_come_in_either_order() {
     assert_sees("yolo_nas", "YOLO-NAS", CENTRED, ["bicycle", "person"]);
+    if let Some(detector) = open("yolo_nas") {
+        // Its own predict() reads pictures as RGB and does not turn the channels.
+        assert_eq!(detector.plan().input.order, ChannelOrder::Rgb);
+    }
     let family = "PP-YOLOE (without NMS)";
     assert_sees(
         "ppyoloe_plus_no_nms",
@@ -216,7 +247,45 @@ fn an_objectness_that_is_always_one_is_no_class() {
 
 #[test]
 fn mmdetection_keeps_the_score_beside_the_box() {
-    assert_sees("mmdet", "MMDetection", STRETCHED, ["bicycle", "person"]);
+    assert_sees("mmdet", "MMDetection", TOP_LEFT, ["bicycle", "person"]);
+}
+
+#[test]
+fn mmdetection_files_tell_their_colours_by_name() {
+    let signature = Signature::read(&fixture("mmdet")).expect("a graph");
+    let input = |name: &str| {
+        recognise(Path::new(name), &signature, None)
+            .expect(name)
+            .input
+    };
+    // The configurations of the models: RTMDet BGR with ImageNet mean, YOLOX BGR as it is, others RGB.
+    let (rtmdet, yolox, other) = (
+        input("rtmdet_s.onnx"),
+        input("yolox_s.onnx"),
+        input("end2end.onnx"),
+    );
+    assert_eq!((rtmdet.order, rtmdet.mean[0]), (ChannelOrder::Bgr, 103.53));
+    assert_eq!((yolox.order, yolox.mean[0]), (ChannelOrder::Bgr, 0.0));
+    assert_eq!((other.order, other.mean[0]), (ChannelOrder::Rgb, 123.675));
+}
+
+#[test]
+fn rcnn_keeps_the_shape_of_the_picture() {
+    let torchvision = "SSD or R-CNN (torchvision)";
+    let zoo = "R-CNN (ONNX model zoo)";
+    assert_sees(
+        "rcnn_torchvision",
+        torchvision,
+        TOP_LEFT,
+        ["bicycle", "person"],
+    );
+    assert_sees("rcnn_zoo", zoo, TOP_LEFT, ["bicycle", "person"]);
+    let Some(detector) = open("rcnn_zoo") else {
+        return;
+    };
+    let input = &detector.plan().input;
+    assert_eq!(input.order, ChannelOrder::Bgr);
+    assert_eq!((input.mean[0], input.std[0]), (102.9801, 1.0));
 }
 
 #[test]

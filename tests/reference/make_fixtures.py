@@ -182,6 +182,34 @@ def yolov10(folder):
     g.save(folder, "yolov10")
 
 
+def ultralytics_finished(folder):
+    # RT-DETR, release 8.4: [1, 300, 6] centre and size as parts of the picture, score, class, picked by TopK;
+    # the metadata deny "end2end".
+    g = Graph(shape=["batch", 3, "height", "width"])
+    table = g.table([cxcywh(b, 1 / SIZE) + [p, c] for b, c, p in OBJECTS], 300, 6)
+    score = g.op("Squeeze", [g.op("Slice", [table, g.const([4], I64), g.const([5], I64), g.const([2], I64)]), g.const([2], I64)])
+    _, index = g.op("TopK", [score, g.const([300], I64)], n=2, axis=1)
+    wide = g.op("Expand", [g.op("Unsqueeze", [index, g.const([2], I64)]), g.const([1, 300, 6], I64)])
+    g.output("output0", g.op("GatherElements", [table, wide], axis=1), F32, ["batch", "queries", 6])
+    g.metadata = {"description": "Ultralytics best model", "head": "RTDETRDecoder", "task": "detect", "stride": "32", "batch": "1",
+                  "imgsz": f"[{SIZE}, {SIZE}]", "end2end": "False", "names": "{0: 'person', 1: 'car', 2: 'dog'}"}
+    g.save(folder, "ultralytics_rtdetr", version="2.15.0", opset=18)
+    # nms=True with dynamic=True: NMS is unrolled for the batch of the export (one), so that a second picture
+    # comes back as zeros.
+    g = Graph(shape=["batch", 3, "height", "width"])
+    picked = g.op("NonMaxSuppression", [g.const([[A, B]]), g.const([[[0.9, 0.6]]]), g.const([10], I64)])
+    index = g.op("Squeeze", [g.op("Slice", [picked, g.const([2], I64), g.const([3], I64), g.const([1], I64)]), g.const([1], I64)])
+    first = g.op("Gather", [g.table([[*b, p, c] for b, c, p in OBJECTS], 2, 6, ()), index], axis=0)
+    rest = g.op("Concat", [g.op("Slice", [g.op("Shape", [g.image]), g.const([0], I64), g.const([1], I64)]), g.const([300, 6], I64)], axis=0)
+    zeros = g.op("ConstantOfShape", [rest])
+    at = g.const([[0, 0], [0, 1]], I64)
+    g.output("output0", g.op("ScatterND", [zeros, at, first]), F32, ["batch", 300, 6])
+    g.metadata = {"description": "Ultralytics YOLOv8n model", "head": "Detect", "task": "detect", "stride": "32", "batch": "1",
+                  "imgsz": f"[{SIZE}, {SIZE}]", "end2end": "False", "args": "{'batch': 1, 'nms': True, 'dynamic': True}",
+                  "names": "{0: 'person', 1: 'car', 2: 'dog'}"}
+    g.save(folder, "yolov8_nms_dynamic", version="2.15.0", opset=18)
+
+
 def deployed_detr(folder, name, order, batch):
     # RT-DETR, D-FINE, DEIM: sigmoid, top k over (query, class), boxes times orig_target_sizes (W, H).
     g = Graph(shape=[batch, 3, SIZE, SIZE])
@@ -241,6 +269,25 @@ def raw_detr(folder):
     raw("detr_logits_pred_boxes", "pixel_values", (("logits", "logits"), ("pred_boxes", "boxes")), 80, (1, 0), "batch_size")
     # RF-DETR trained on three classes: as many logits as box numbers.
     raw("rfdetr_3_classes", "input", (("dets", "boxes"), ("labels", "logits")), 4, (1, 0))
+
+
+def detr_of_three(folder):
+    # DETR of Hugging Face fine-tuned on three classes: a mask beside the picture, softmax (attention) inside, one value
+    # for "no object" behind the classes, no sigmoid at the end.
+    g = Graph(image="pixel_values", shape=["batch_size", 3, SIZE, SIZE])
+    mask = g.input("pixel_mask", I64, ["batch_size", 64, 64])
+    # 1 if every element of the mask is 1: logits of a masked picture would be 0.
+    whole = g.op("ReduceMin", [g.op("Cast", [mask], to=F32)], keepdims=0)
+    attention = g.op("ReduceMax", [g.op("Softmax", [g.const([[0.0, 0.0]])])], keepdims=0)
+    whole = g.op("Mul", [whole, g.op("Mul", [attention, g.const(2.0)])])
+    boxes = g.table([cxcywh(b, 1 / SIZE) for b, _, _ in OBJECTS], 100, 4)
+    rows = np.full((1, 100, 4), -30.0, np.float32)
+    rows[..., 3] = 0
+    for i, (_, label, p) in enumerate(OBJECTS):
+        rows[0, i, label], rows[0, i, 3] = np.log(p), np.log(1 - p)
+    g.output("logits", g.op("Mul", [g.const(rows), whole]), F32, ["batch_size", 100, 4])
+    g.output("pred_boxes", g.op("Mul", [boxes, whole]), F32, ["batch_size", 100, 4])
+    g.save(folder, "detr_of_three")
 
 
 def ssd_tensorflow(folder):
@@ -373,6 +420,24 @@ def torchvision(folder):
     g.save(folder, "torchvision")
 
 
+def rcnn(folder):
+    # R-CNN by torchvision (mean and deviation inside) and by the ONNX model zoo (nothing inside): RoiAlign marks both.
+    for name, has_mean in (("rcnn_torchvision", True), ("rcnn_zoo", False)):
+        g = Graph(image="image", shape=(3, SIZE, SIZE))
+        g.nodes.clear()
+        x = "image"
+        if has_mean:
+            mean, std = g.const(np.reshape([0.485, 0.456, 0.406], (3, 1, 1))), g.const(np.reshape([0.229, 0.224, 0.225], (3, 1, 1)))
+            x = g.op("Div", [g.op("Sub", [x, mean]), std])
+        x = g.op("Unsqueeze", [x, g.const([0], I64)])
+        part = g.op("RoiAlign", [x, g.const([[0, 0, 8, 8]]), g.const([0], I64)], output_height=1, output_width=1)
+        zero = g.op("Mul", [g.op("ReduceMean", [part], keepdims=0), g.const(0.0)])
+        g.output("6379", g.op("Add", [g.const([A, B]), zero]), F32, ["nbox", 4])
+        g.output("6381", g.const([2, 1], I64), I64, ["nbox"])
+        g.output("6383", g.const([0.9, 0.6]), F32, ["nbox"])
+        g.save(folder, name)
+
+
 def hostile(folder):
     nan, inf = float("nan"), float("inf")
     g = Graph()
@@ -420,8 +485,8 @@ def not_detectors(folder):
 if __name__ == "__main__":
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "tests/fixtures/models")
     folder.mkdir(parents=True, exist_ok=True)
-    for make in (yolov5, yolov5_dynamic, yolov7_end2end, yolox_decoded, yolov8, yolov10, raw_detr, ssd_tensorflow, paddle,
-                 efficient_nms, nanodet_plus, yolov5_raw, dense_pairs, yolov6, mmdet, torchvision, hostile, not_detectors):
+    for make in (yolov5, yolov5_dynamic, yolov7_end2end, yolox_decoded, yolov8, yolov10, ultralytics_finished, raw_detr, detr_of_three, ssd_tensorflow, paddle,
+                 efficient_nms, nanodet_plus, yolov5_raw, dense_pairs, yolov6, mmdet, torchvision, rcnn, hostile, not_detectors):
         make(folder)
     deployed_detr(folder, "rtdetr", ("labels", "boxes", "scores"), 1)
     deployed_detr(folder, "dfine", ("scores", "labels", "boxes"), "N")

@@ -75,7 +75,7 @@ pub struct ExtraInput {
     pub is_int64: bool,
 }
 
-/// What an input besides the image wants, one row per picture.
+/// What an input besides the image wants, one row or map per picture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ExtraRole {
     /// Size of the frame as (width, height): boxes come back in frame pixels.
@@ -86,6 +86,13 @@ pub enum ExtraRole {
     ModelSizeHw,
     /// Model size / frame size as (y, x) (PaddleDetection `scale_factor`).
     ScaleYx,
+    /// A map that is 1 where there is a picture: everywhere, as it is stretched (DETR `pixel_mask`).
+    PixelMask {
+        /// Columns.
+        width: usize,
+        /// Rows.
+        height: usize,
+    },
 }
 
 /// How to turn a frame into the image tensor: `(value − mean[c]) / std[c]`, value in 0..=255.

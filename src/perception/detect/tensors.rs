@@ -21,11 +21,11 @@ enum Image {
     U8(Vec<u8>),
 }
 
-/// An input besides the image, two values per picture.
+/// An input besides the image: two values per picture, or a map.
 #[derive(Debug)]
 struct Extra {
     input: ExtraInput,
-    /// Whether the graph wants `[2]` instead of `[pictures, 2]`.
+    /// Whether the graph wants no axis of pictures: `[2]` instead of `[pictures, 2]`.
     is_flat: bool,
     floats: Vec<f32>,
     integers: Vec<i64>,
@@ -51,9 +51,13 @@ impl Inputs {
         let (width, height) = (plan.width as i64, plan.height as i64);
         let extras = plan.extra.iter().map(|input| {
             let stated = signature.inputs.iter().find(|one| one.name == input.name);
+            let own = match input.role {
+                ExtraRole::PixelMask { .. } => 2,
+                _ => 1,
+            };
             Extra {
                 input: input.clone(),
-                is_flat: stated.is_some_and(|one| one.has_shape && one.dims.len() == 1),
+                is_flat: stated.is_some_and(|one| one.has_shape && one.dims.len() == own),
                 floats: Vec::new(),
                 integers: Vec::new(),
             }
@@ -113,8 +117,10 @@ impl Inputs {
         let first_new = self.placements.len();
         self.placements.resize(slots, None);
         for extra in &mut self.extras {
-            extra.floats.resize(2 * slots, 0.0);
-            extra.integers.resize(2 * slots, 0);
+            let elements = extra.own_shape().iter().product::<usize>() * slots;
+            // A map is 1 everywhere, and stays so.
+            extra.floats.resize(elements, 1.0);
+            extra.integers.resize(elements, 1);
             for slot in first_new..slots {
                 extra.set(slot, &whole, self.model);
             }
@@ -171,6 +177,14 @@ impl Inputs {
 }
 
 impl Extra {
+    /// Dimensions per picture.
+    fn own_shape(&self) -> Vec<usize> {
+        match self.input.role {
+            ExtraRole::PixelMask { width, height } => vec![height, width],
+            _ => vec![2],
+        }
+    }
+
     fn set(&mut self, slot: usize, placement: &Placement, model: Size) {
         let frame = placement.frame;
         let (scale_x, scale_y) = placement.scale();
@@ -179,6 +193,7 @@ impl Extra {
             ExtraRole::FrameSizeHw => [f64::from(frame.height), f64::from(frame.width)],
             ExtraRole::ModelSizeHw => [f64::from(model.height), f64::from(model.width)],
             ExtraRole::ScaleYx => [scale_y, scale_x],
+            ExtraRole::PixelMask { .. } => return,
         };
         let range = 2 * slot..2 * slot + 2;
         self.floats[range.clone()].copy_from_slice(&pair.map(|value| value as f32));
@@ -186,11 +201,11 @@ impl Extra {
     }
 
     fn value(&self, slots: usize) -> ort::Result<SessionInputValue<'_>> {
-        let (shape, elements) = if self.is_flat {
-            (vec![2], 2)
-        } else {
-            (vec![slots as i64, 2], 2 * slots)
-        };
+        let mut shape = self.own_shape();
+        if !self.is_flat {
+            shape.insert(0, slots);
+        }
+        let elements: usize = shape.iter().product();
         Ok(if self.input.is_int64 {
             TensorRef::from_array_view((shape, &self.integers[..elements]))?.into()
         } else {

@@ -42,11 +42,11 @@ impl<'a> Facts<'a> {
         let mut notes = Vec::new();
         let input = image_input(signature, manifest)?;
         let (image, stated) = read_image(input, signature, manifest)?;
+        let (width, height) = size(stated, signature, manifest, &mut notes)?;
         let mut extra = Vec::new();
         for other in signature.inputs.iter().filter(|i| i.name != input.name) {
-            extra.push(extra_input(other)?);
+            extra.push(extra_input(other, width, height)?);
         }
-        let (width, height) = size(stated, signature, manifest, &mut notes)?;
         let names = names(signature, manifest, &mut notes);
         let file = path
             .file_name()
@@ -75,6 +75,15 @@ impl<'a> Facts<'a> {
 
     pub fn metadata(&self, key: &str) -> Option<&str> {
         self.signature.metadata.get(key).map(String::as_str)
+    }
+
+    /// Whether the metadata are those of an RT-DETR by Ultralytics.
+    pub fn is_ultralytics_detr(&self) -> bool {
+        let is_described = self.metadata("description").is_some_and(|text| {
+            let text = text.to_lowercase();
+            text.contains("rtdetr") || text.contains("rt-detr")
+        });
+        is_described || self.metadata("head") == Some("RTDETRDecoder")
     }
 
     pub fn has_extra(&self, role: ExtraRole) -> bool {

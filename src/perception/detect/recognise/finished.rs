@@ -4,7 +4,7 @@ use super::super::heads::{BoxFormat, Classes, HeadLayout, Separate};
 use super::super::{ExtraRole, TensorInfo};
 use super::classes::{coco, coco_from_category, numbered};
 use super::facts::{Facts, is_integer, plain_name};
-use super::{Feed, Match};
+use super::{Feed, LetterboxAnchor, Match, Resize};
 
 /// Names given to the classes of a head that does not tell how many there are.
 const UNTOLD_CLASSES: usize = 256;
@@ -144,12 +144,6 @@ pub fn counted(facts: &Facts<'_>) -> Option<Match> {
     });
     let feed = if facts.file.contains("yolox") {
         Feed::YOLOX
-    } else if plain_name(&count.name) == "num_predictions" {
-        // The exporter of YOLO-NAS puts scaling and colour order into the graph, for bytes in BGR.
-        Feed {
-            order: super::ChannelOrder::Bgr,
-            ..Feed::YOLO
-        }
     } else {
         Feed::YOLO
     };
@@ -251,19 +245,57 @@ pub fn boxes_scores_labels(facts: &Facts<'_>) -> Option<Match> {
             notes,
         ));
     }
-    notes.push("boxes, scores and labels without a size input: torchvision".into());
-    let (classes, names, first_label) = from_one(facts, None, &mut notes);
+    let (family, classes, names, first_label, feed) = if is_caffe_rcnn(facts) {
+        notes.push("RoiAlign, and pictures taken as they are: R-CNN of maskrcnn-benchmark".into());
+        let (classes, names) = untold(facts, &mut notes);
+        ("R-CNN (ONNX model zoo)", classes, names, 1, CAFFE_FEED)
+    } else {
+        notes.push("boxes, scores and labels without a size input: torchvision".into());
+        let (classes, names, first_label) = from_one(facts, None, &mut notes);
+        let feed = Feed {
+            resize: torchvision_resize(facts),
+            ..Feed::UNIT
+        };
+        let family = "SSD or R-CNN (torchvision)";
+        (family, classes, names, first_label, feed)
+    };
     let layout = separate(BoxFormat::Ltrb, false, first_label);
-    let mut found = found(
-        facts,
-        "SSD or R-CNN (torchvision)",
-        layout,
-        (classes, names),
-        Feed::UNIT,
-        notes,
-    );
+    let mut found = found(facts, family, layout, (classes, names), feed, notes);
     found.is_batched = is_batched;
     Some(found)
+}
+
+/// BGR 0..255 less the mean of the Caffe models, picture at the top left.
+///
+/// Source: notes beside Faster R-CNN and Mask R-CNN in the ONNX model zoo.
+const CAFFE_FEED: Feed = Feed {
+    order: super::ChannelOrder::Bgr,
+    mean: [102.9801, 115.9465, 122.7717],
+    std: [1.0; 3],
+    resize: TOP_LEFT,
+};
+
+const TOP_LEFT: Resize = Resize::Letterbox {
+    anchor: LetterboxAnchor::TopLeft,
+    pad: 114,
+};
+
+/// R-CNN without the mean and deviation that torchvision puts into its graphs.
+fn is_caffe_rcnn(facts: &Facts<'_>) -> bool {
+    let graph = facts.graph();
+    let preamble = graph.preamble(&facts.image.name);
+    graph.has("RoiAlign") && preamble.scale == 1.0 && preamble.offset == 0.0
+}
+
+/// torchvision stretches for SSD only (softmax over fixed boxes); R-CNN, RetinaNet and FCOS keep the
+/// shape of the picture and pad right and below.
+fn torchvision_resize(facts: &Facts<'_>) -> Resize {
+    let graph = facts.graph();
+    if graph.has("RoiAlign") || (graph.has("Sigmoid") && !graph.has("Softmax")) {
+        TOP_LEFT
+    } else {
+        Resize::Stretch
+    }
 }
 
 /// Class count from the division that splits (query, class) numbers.
@@ -310,9 +342,8 @@ pub fn mmdet(facts: &Facts<'_>) -> Option<Match> {
     if dets.dims.last().copied().flatten().is_some_and(|d| d != 5) {
         return None;
     }
-    let mut notes = vec![
-        "dets of 5 columns and whole-number labels: MMDetection; mean and std are taken as ImageNet, state others in a manifest".into(),
-    ];
+    let mut notes = vec!["dets of 5 columns and whole-number labels: MMDetection".into()];
+    let feed = mmdet_feed(facts, &mut notes);
     let classes = untold(facts, &mut notes);
     let layout = HeadLayout::Separate(Separate {
         boxes_output: dets.name.clone(),
@@ -323,7 +354,36 @@ pub fn mmdet(facts: &Facts<'_>) -> Option<Match> {
         normalised: false,
         first_label: 0,
     });
-    let mut found = found(facts, "MMDetection", layout, classes, Feed::IMAGENET, notes);
+    let mut found = found(facts, "MMDetection", layout, classes, feed, notes);
     found.is_batched = dets.dims.len() >= 3;
     Some(found)
+}
+
+/// Nearly every configuration keeps the shape of the picture and pads right and below.
+fn mmdet_feed(facts: &Facts<'_>, notes: &mut Vec<String>) -> Feed {
+    let (like, feed) = if facts.file.contains("yolox") {
+        ("YOLOX", Feed::YOLOX)
+    } else if facts.file.contains("rtmdet") {
+        let resize = TOP_LEFT;
+        (
+            "RTMDet",
+            Feed {
+                resize,
+                ..Feed::NANODET
+            },
+        )
+    } else {
+        let resize = TOP_LEFT;
+        (
+            "ImageNet",
+            Feed {
+                resize,
+                ..Feed::IMAGENET
+            },
+        )
+    };
+    notes.push(format!(
+        "mean, std and colours of {like} by the name of the file; state others in a manifest"
+    ));
+    feed
 }

@@ -132,7 +132,8 @@ pub fn read_image(
     Ok((image, (width, height)))
 }
 
-pub fn extra_input(input: &TensorInfo) -> Result<ExtraInput, Fault> {
+/// What `input`, which is not the picture of `width`×`height`, wants.
+pub fn extra_input(input: &TensorInfo, width: usize, height: usize) -> Result<ExtraInput, Fault> {
     let name = plain_name(&input.name);
     let role = match name.as_str() {
         "orig_target_sizes" | "orig_target_size" | "orig_sizes" | "orig_size" | "target_sizes"
@@ -140,9 +141,19 @@ pub fn extra_input(input: &TensorInfo) -> Result<ExtraInput, Fault> {
         "image_shape" | "orig_shape" | "ori_shape" => ExtraRole::FrameSizeHw,
         "im_shape" => ExtraRole::ModelSizeHw,
         "scale_factor" => ExtraRole::ScaleYx,
+        "pixel_mask" => {
+            let stated = match input.dims.as_slice() {
+                [.., h, w] => (*w, *h),
+                _ => (None, None),
+            };
+            ExtraRole::PixelMask {
+                width: stated.0.unwrap_or(width).min(MAX_SIDE),
+                height: stated.1.unwrap_or(height).min(MAX_SIDE),
+            }
+        }
         _ => {
             return Err(Fault::NotPictures(format!(
-                "a detector with a second input, but {input} is none that gantryd can fill (orig_target_sizes, image_shape, im_shape, scale_factor)"
+                "a detector with a second input, but {input} is none that gantryd can fill (orig_target_sizes, image_shape, im_shape, scale_factor, pixel_mask)"
             )));
         }
     };

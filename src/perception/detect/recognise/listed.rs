@@ -80,18 +80,26 @@ pub fn seven_columns(facts: &Facts<'_>) -> Option<Match> {
     if !selects(facts) {
         return None;
     }
-    let is_score_first = plain_name(&output.name).contains("flat_predictions");
+    let name = plain_name(&output.name);
     let mut notes = vec!["one list of 7 columns: detections of all pictures".into()];
     let classes = untold(facts, &mut notes);
-    let (score_column, class_column) = if is_score_first { (5, 6) } else { (6, 5) };
+    let spelt = spelt_columns(&name);
+    let (box_column, score_column, class_column, boxes) = match spelt {
+        Some(columns) => {
+            notes.push(format!("the name of the output tells its columns: {name}"));
+            columns
+        }
+        None if name.contains("flat_predictions") => (1, 5, 6, BoxFormat::Ltrb),
+        None => (1, 6, 5, BoxFormat::Ltrb),
+    };
     let layout = HeadLayout::Ready(ReadyRows {
         output: output.name.clone(),
         count: None,
-        box_column: 1,
+        box_column,
         score_column,
         class_column,
         picture_column: Some(0),
-        boxes: BoxFormat::Ltrb,
+        boxes,
         normalised: false,
     });
     Some(found(
@@ -102,6 +110,66 @@ pub fn seven_columns(facts: &Facts<'_>) -> Option<Match> {
         Feed::YOLO,
         notes,
     ))
+}
+
+/// RT-DETR as later Ultralytics releases export it: rows centre, size, score, class, parts of the
+/// stretched picture.
+pub fn ultralytics_detr_rows(facts: &Facts<'_>) -> Option<Match> {
+    let [output] = facts.outputs() else {
+        return None;
+    };
+    let (_, Some(6)) = table(output)? else {
+        return None;
+    };
+    // Two classes make rows of 4 + 2 in the older layout, which has no selection at its end.
+    if !facts.is_ultralytics_detr() || !facts.graph().is_behind(&output.name, "TopK", 8) {
+        return None;
+    }
+    let mut notes = vec!["rows of 6 made by RT-DETR of Ultralytics: centre and size, 0..1".into()];
+    let classes = untold(facts, &mut notes);
+    let layout = HeadLayout::Ready(ReadyRows {
+        output: output.name.clone(),
+        count: None,
+        box_column: 0,
+        score_column: 4,
+        class_column: 5,
+        picture_column: None,
+        boxes: BoxFormat::Cxcywh,
+        normalised: true,
+    });
+    Some(found(
+        facts,
+        "RT-DETR (Ultralytics)",
+        layout,
+        classes,
+        Feed::UNIT,
+        notes,
+    ))
+}
+
+/// Columns of box, score and class where the name spells them, as `batchno_classid_score_x1y1x2y2` does.
+///
+/// Source: notes on post-processing in the model zoo of PINTO0309.
+fn spelt_columns(name: &str) -> Option<(usize, usize, usize, BoxFormat)> {
+    let mut next = 0;
+    let (mut boxes, mut score, mut class) = (None, None, None);
+    for part in name.split('_') {
+        let at = next;
+        next += 1;
+        match part {
+            "batchno" | "batchid" if at == 0 => continue,
+            "classid" | "classno" => class = Some(at),
+            "score" => score = Some(at),
+            "x1y1x2y2" => boxes = Some((at, BoxFormat::Ltrb)),
+            "y1x1y2x2" => boxes = Some((at, BoxFormat::Tlbr)),
+            _ => return None,
+        }
+        if boxes.is_some_and(|(column, _)| column == at) {
+            next += 3;
+        }
+    }
+    let (at, format) = boxes?;
+    Some((at, score?, class?, format))
 }
 
 /// `[N, 6 …]`: left, top, right, bottom, score, class (YOLOv10, YOLO26, Ultralytics `nms=True`).
@@ -156,6 +224,26 @@ pub fn six_columns(facts: &Facts<'_>) -> Option<Match> {
         Feed::YOLO,
         notes,
     );
-    found.is_batched = output.dims.len() >= 3;
+    // Ultralytics unrolls its NMS for the batch of the export: later pictures come back empty.
+    found.is_batched = output.dims.len() >= 3 && !facts.graph().has("NonMaxSuppression");
     Some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_spelt_in_a_name_are_taken_in_their_order() {
+        assert_eq!(
+            spelt_columns("batchno_classid_score_x1y1x2y2"),
+            Some((3, 2, 1, BoxFormat::Ltrb))
+        );
+        assert_eq!(
+            spelt_columns("batchno_classid_y1x1y2x2_score"),
+            Some((2, 6, 1, BoxFormat::Tlbr))
+        );
+        assert_eq!(spelt_columns("output"), None);
+        assert_eq!(spelt_columns("batchno_classid_score"), None);
+    }
 }

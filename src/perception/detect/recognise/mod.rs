@@ -168,6 +168,7 @@ const RULES: &[(&[HeadName], Rule)] = &[
     (&[HeadName::Separate], finished::mmdet),
     (&[HeadName::Detr], queries::logits_and_boxes),
     (&[HeadName::EndToEnd], listed::seven_columns),
+    (&[HeadName::EndToEnd], listed::ultralytics_detr_rows),
     (&[HeadName::EndToEnd], listed::six_columns),
     (
         &[HeadName::NanoDet, HeadName::PicoDet],

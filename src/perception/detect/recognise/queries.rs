@@ -5,7 +5,7 @@ use super::super::{ExtraRole, TensorInfo};
 use super::classes::{coco, coco_from_category};
 use super::facts::{Facts, is_integer, known_table, plain_name, table};
 use super::finished::vision_feed;
-use super::{ChannelOrder, Feed, Match};
+use super::{Feed, Match};
 
 /// Values per query of COCO-trained models that keep category numbers.
 const COCO_CATEGORIES: usize = 91;
@@ -20,7 +20,10 @@ pub fn logits_and_boxes(facts: &Facts<'_>) -> Option<Match> {
     )];
     let activation = activation(facts, scores, classes, &mut notes);
     let is_rf = plain_name(&boxes.name) == "dets";
-    let is_imagenet = is_rf || classes == COCO_CATEGORIES || classes == COCO_CATEGORIES + 1;
+    let is_imagenet = is_rf
+        || classes == COCO_CATEGORIES
+        || classes == COCO_CATEGORIES + 1
+        || activation == Activation::Softmax;
     let feed = if is_imagenet {
         notes.push("ImageNet mean and std, as this layout is trained".into());
         Feed::IMAGENET
@@ -62,10 +65,10 @@ pub fn logits_and_boxes(facts: &Facts<'_>) -> Option<Match> {
         activation,
         every_class: true,
     });
-    let family = if is_rf || (is_imagenet && facts.graph().has_patch_embedding()) {
+    let family = if activation == Activation::Softmax {
+        "DETR / YOLOS (raw)"
+    } else if is_rf || (is_imagenet && facts.graph().has_patch_embedding()) {
         "RF-DETR (raw)"
-    } else if activation == Activation::Softmax {
-        "DETR (raw)"
     } else {
         "RT-DETR / D-FINE / DEIM (raw)"
     };
@@ -121,12 +124,26 @@ fn activation(
     if makers.contains("Sigmoid") || makers.contains("Softmax") {
         notes.push("scores are ready: the graph ends with sigmoid or softmax".into());
         Activation::None
-    } else if classes == COCO_CATEGORIES + 1 {
-        notes.push("92 values per query: softmax with a last \"no object\", as in DETR".into());
+    } else if is_softmax(facts, classes) {
+        notes.push(format!(
+            "{classes} values per query: softmax with a last \"no object\", as in DETR"
+        ));
         Activation::Softmax
     } else {
         Activation::Sigmoid
     }
+}
+
+/// Whether class values share one softmax with "no object": DETR, YOLOS and Table Transformer. Later
+/// families judge every class by itself, and refine the boxes of selected or deformable queries.
+fn is_softmax(facts: &Facts<'_>, classes: usize) -> bool {
+    let told = facts.names.as_ref().map(Vec::len);
+    if told == Some(classes) || classes < 2 {
+        return false;
+    }
+    let graph = facts.graph();
+    let is_later = ["TopK", "GridSample", "Log"].iter().any(|op| graph.has(op));
+    classes == COCO_CATEGORIES + 1 || (graph.has("Softmax") && !is_later)
 }
 
 /// Two outputs with one row per cell: boxes left, top, right, bottom and class scores (YOLO-NAS,
@@ -177,14 +194,8 @@ fn dense(
     } else if facts.file.contains("damo") {
         ("DAMO-YOLO", Feed::BYTES)
     } else {
-        notes.push("BGR 0..1 in a centred letterbox, as YOLO-NAS takes it".into());
-        (
-            "YOLO-NAS",
-            Feed {
-                order: ChannelOrder::Bgr,
-                ..Feed::YOLO
-            },
-        )
+        notes.push("RGB 0..1 in a centred letterbox, as YOLO-NAS is validated".into());
+        ("YOLO-NAS", Feed::YOLO)
     };
     let makers = facts.graph().makers(&scores.name);
     // Boxes are decoded, so scores will be too, unless they come straight from a convolution.

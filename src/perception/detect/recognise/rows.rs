@@ -71,10 +71,7 @@ pub fn ultralytics_detr(facts: &Facts<'_>) -> Option<Match> {
         return None;
     };
     let (n, width) = known_table(output)?;
-    let is_named = facts.metadata("description").is_some_and(|text| {
-        let text = text.to_lowercase();
-        text.contains("rtdetr") || text.contains("rt-detr")
-    });
+    let is_named = facts.is_ultralytics_detr();
     let names = facts.names.as_ref()?;
     if width != 4 + names.len() || facts.strides_for(n).is_some() || !(is_named || n == 300) {
         return None;
