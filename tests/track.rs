@@ -367,7 +367,7 @@ fn an_unknown_class_is_refused_with_the_nearest_one() {
     assert_eq!(output.status.code(), Some(78));
     let told = stderr(&output);
     assert!(
-        told.contains("no class \"truckz\", did you mean \"truck\"?"),
+        told.contains("no class \"trucks\", did you mean \"truck\"?"),
         "{told}"
     );
 }
