@@ -37,7 +37,7 @@ const RESULTS_QUEUE: usize = 256;
 const TICK: Duration = Duration::from_millis(20);
 
 /// Pictures per camera that may wait for the annotator.
-const PICTURE_QUEUE: usize = 4;
+const PICTURE_QUEUE: usize = 8;
 
 /// The input where none is given: no decoder is in it.
 const TEST_PICTURE: &str = "test:ball?size=1920x1080&fps=30";

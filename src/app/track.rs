@@ -31,7 +31,7 @@ use crate::sinks::record::{RecordOptions, RecordPace, RecordTarget, Recorder, Se
 const TEXT_QUEUE: usize = 64;
 
 /// Pictures that may wait for the annotator.
-const PICTURE_QUEUE: usize = 4;
+const PICTURE_QUEUE: usize = 8;
 
 /// How often progress and signals are looked at.
 const TICK: Duration = Duration::from_millis(100);

@@ -29,7 +29,7 @@ use tracking::{CameraTracking, Tracking};
 
 /// Frames of one camera, beyond one per detect worker, that may be between inbox and outlets: what
 /// keeps the workers busy while one result is being handed over.
-const OUTSTANDING_MARGIN: usize = 2;
+const OUTSTANDING_MARGIN: usize = 4;
 
 /// Results that may wait for the reader of [`Pipeline::results`].
 const RESULTS_QUEUE: usize = 256;
