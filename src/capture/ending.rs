@@ -119,7 +119,9 @@ impl Report {
         } else if self.error.matches(gst::StreamError::CodecNotFound)
             || self.error.matches(gst::CoreError::MissingPlugin)
         {
-            format!("no decoder for it is installed: {said}")
+            format!(
+                "a GStreamer plugin for its container or codec is not installed: {said}; `gantryd doctor` names the package"
+            )
         } else if self.error.is::<gst::ResourceError>() {
             format!("cannot be read: {said}")
         } else if progress.has_frame {

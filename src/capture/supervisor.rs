@@ -91,7 +91,7 @@ impl Supervisor {
             });
             self.outlet.end_run(run.reason);
             if self.falls_back_to_software(&run) {
-                warn!(camera = %self.options.id, error = text, "hardware does not decode this stream, trying software");
+                warn!(camera = %self.options.id, error = text, "not decoded, trying once more in software");
                 self.options.decode = Decode::Software;
                 continue;
             }
