@@ -124,7 +124,7 @@ pub struct SegmentInfo {
 pub enum RecordError {
     /// The encoder asked for is not here, or no encoder is.
     #[error(
-        "no H.264 encoder {wanted}; tried: {tried}; install gstreamer1.0-plugins-ugly (x264) or gstreamer1.0-plugins-bad (openh264)"
+        "no H.264 encoder {wanted}; tried: {tried}; install gstreamer1.0-plugins-good (mp4mux) and gstreamer1.0-plugins-ugly (x264) or gstreamer1.0-plugins-bad (openh264)"
     )]
     NoEncoder {
         /// What was asked for.
