@@ -38,6 +38,8 @@ pub(super) struct Colour {
 pub(super) struct Pairs<'a> {
     pub(super) luma: &'a [u32],
     pub(super) luma_weight: &'a [f32],
+    /// All luma weights are 0.
+    pub(super) is_luma_exact: bool,
     pub(super) chroma_left: &'a [u32],
     pub(super) chroma_right: &'a [u32],
     pub(super) chroma_weight: &'a [f32],
@@ -91,15 +93,21 @@ impl Colour {
 
     /// One row, the channels in the order of the model.
     pub(super) fn row(&self, pairs: Pairs<'_>, [first, second, third]: [&mut [f32]; 3]) {
-        match self.order {
-            ChannelOrder::Rgb => colour_row(&self.rgb, pairs, first, second, third),
-            ChannelOrder::Bgr => colour_row(&self.rgb, pairs, third, second, first),
+        let (red, green, blue) = match self.order {
+            ChannelOrder::Rgb => (first, second, third),
+            ChannelOrder::Bgr => (third, second, first),
+        };
+        if pairs.is_luma_exact {
+            colour_row::<true>(&self.rgb, pairs, red, green, blue);
+        } else {
+            colour_row::<false>(&self.rgb, pairs, red, green, blue);
         }
     }
 }
 
+/// With `EXACT` every column hits its luma pixel, as 1920 → 640 does: nothing is mixed.
 #[inline(never)]
-fn colour_row(
+fn colour_row<const EXACT: bool>(
     [r, g, b]: &[Channel; 3],
     pairs: Pairs<'_>,
     red: &mut [f32],
@@ -114,7 +122,11 @@ fn colour_row(
     let (left, right) = (&pairs.chroma_left[..length], &pairs.chroma_right[..length]);
     let chroma_weight = &pairs.chroma_weight[..length];
     for i in 0..length {
-        let y = mix(low(luma[i]), high(luma[i]), luma_weight[i]);
+        let y = if EXACT {
+            low(luma[i])
+        } else {
+            mix(low(luma[i]), high(luma[i]), luma_weight[i])
+        };
         let u = mix(low(left[i]), low(right[i]), chroma_weight[i]);
         let v = mix(high(left[i]), high(right[i]), chroma_weight[i]);
         red[i] = r.cut(r.y * y + r.v * v + r.offset);

@@ -320,6 +320,7 @@ impl Rows {
         let pairs = Pairs {
             luma: &self.luma_pairs,
             luma_weight: &taps.luma_columns.weight,
+            is_luma_exact: taps.luma_columns.is_exact,
             chroma_left: &self.chroma_left,
             chroma_right: &self.chroma_right,
             chroma_weight: &taps.chroma_columns.weight,
