@@ -1,0 +1,91 @@
+"""Network -> ONNX: no suppression is needed, the best locations leave with boxes, scores and embeddings.
+
+    python -m resident.export CHECKPOINT.pt OUT.onnx [--run NAME]
+"""
+
+import argparse
+import json
+from pathlib import Path
+
+import onnx
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from .classes import CLASSES
+from .model import SIZES, ResIdent, boxes_from, locations
+
+OPSET = 17
+BEST = 300
+INPUT = (288, 512)
+
+
+class Exported(nn.Module):
+    """images [B, 3, H, W] RGB 0..1 -> boxes [B, N, 4] in input pixels, scores [B, N, C], embeddings [B, N, D] of unit
+    length; N = BEST locations, best score first."""
+
+    def __init__(self, net: ResIdent) -> None:
+        super().__init__()
+        self.net = net
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """See the class."""
+        maps = self.net.neck(self.net.backbone(images))
+        logits, distances = self.net.one(maps)
+        best, at = logits.amax(-1).topk(BEST, dim=1)
+        take = lambda x: torch.gather(x, 1, at[..., None].expand(-1, -1, x.shape[-1]))
+        centres, strides = locations(images.shape[-2], images.shape[-1], images.device)
+        boxes = boxes_from(take(distances), centres[at], strides[at])
+        return boxes, take(logits).sigmoid(), F.normalize(take(self.net.embedder(maps)), dim=-1)
+
+
+def restored(checkpoint: Path) -> tuple[ResIdent, int]:
+    """The averaged network of a checkpoint, and its step."""
+    state = torch.load(checkpoint, map_location="cpu")
+    net = ResIdent(SIZES[state["size"]])
+    net.load_state_dict(state["average"])
+    return net.eval(), state["step"]
+
+
+def export(net: ResIdent, out: Path, metadata: dict[str, str]) -> None:
+    """Writes and checks the ONNX file; batch, height and width are free (multiples of 32)."""
+    axes = {name: {0: "batch"} for name in ("images", "boxes", "scores", "embeddings")}
+    axes["images"] |= {2: "height", 3: "width"}
+    arguments = {"opset_version": OPSET, "input_names": ["images"], "output_names": ["boxes", "scores", "embeddings"], "dynamic_axes": axes}
+    if torch.__version__ >= "2.5":
+        arguments["dynamo"] = False
+    torch.onnx.export(Exported(net).eval(), torch.zeros(1, 3, *INPUT), str(out), **arguments)
+    model = onnx.load(str(out))
+    for key, value in metadata.items():
+        model.metadata_props.add(key=key, value=value)
+    onnx.checker.check_model(model, full_check=True)
+    onnx.save(model, str(out))
+
+
+def metadata(size: str, run: str) -> dict[str, str]:
+    """What the file says of itself."""
+    return {
+        "names": json.dumps(dict(enumerate(CLASSES))),
+        "license": "Apache-2.0 OR MIT",
+        "family": "resident",
+        "size": size,
+        "imgsz": json.dumps(list(INPUT)),
+        "run": run,
+    }
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoint", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--run", default="", help="which training the weights come from, for the metadata")
+    arguments = parser.parse_args()
+    net, step = restored(arguments.checkpoint)
+    size = next(name for name, size in SIZES.items() if size == net.size)
+    export(net, arguments.out, metadata(size, arguments.run or f"step {step}"))
+    print(f"{arguments.out}: {arguments.out.stat().st_size / 1e6:.2f} MB, step {step}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""What the training lowers: class scores, boxes and identities.
+
+Pictures come from sets that label only some classes. `known` says which classes of a picture are labelled completely;
+for the others nothing is learned from places without a label. `ignore` marks boxes about which nothing is said.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from .assign import Assignment, assign
+from .boxes import complete_iou
+from .model import Raw, locations
+
+SCORE_WEIGHT, BOX_WEIGHT, IDENTITY_WEIGHT = 1.0, 2.5, 0.25
+MANY_TOP, ONE_TOP = 10, 1
+FOCUS = 1.5
+TEMPERATURE = 0.1
+
+
+@dataclass
+class Targets:
+    """Truth of B pictures: boxes [B, M, 4] in pixels, labels [B, M] (-1 pads), identities [B, M] (-1 unknown),
+    known [B, C] bool, ignore [B, K, 4] (zero area pads) and ignore_classes [B, K, C] bool."""
+
+    boxes: Tensor
+    labels: Tensor
+    identities: Tensor
+    known: Tensor
+    ignore: Tensor
+    ignore_classes: Tensor
+
+
+@dataclass
+class Losses:
+    """The parts, each a scalar; `total` is what is differentiated."""
+
+    score: Tensor
+    box: Tensor
+    identity: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        """Weighted sum."""
+        return SCORE_WEIGHT * self.score + BOX_WEIGHT * self.box + IDENTITY_WEIGHT * self.identity
+
+
+def losses(raw: Raw, targets: Targets, height: int, width: int) -> Losses:
+    """Losses of a batch whose pictures are `height` x `width` pixels."""
+    centres, _ = locations(height, width, raw.one_logits.device)
+    counts = class_weights(targets, centres)
+    many_score, many_box, _ = detection(raw.many_logits, raw.many_boxes, targets, centres, counts, MANY_TOP)
+    one_score, one_box, matched = detection(raw.one_logits, raw.one_boxes, targets, centres, counts, ONE_TOP)
+    return Losses(many_score + one_score, many_box + one_box, identity(raw.embeddings, targets, matched))
+
+
+def detection(
+    logits: Tensor, boxes: Tensor, targets: Targets, centres: Tensor, counts: Tensor, top: int
+) -> tuple[Tensor, Tensor, Assignment]:
+    """Score and box loss of one head. `counts` [B, N, C] is 0 where nothing is said about a class at a location."""
+    is_real = targets.labels >= 0
+    labels = targets.labels.clamp(min=0)
+    matched = assign(logits.sigmoid().detach(), boxes.detach(), centres, targets.boxes, labels, is_real, top)
+    wanted = torch.zeros_like(logits)
+    at = matched.is_positive.nonzero(as_tuple=True)
+    which = (at[0], matched.which[at])
+    wanted[(*at, labels[which])] = matched.quality[at]
+    weight = counts.clone()
+    weight[(*at, labels[which])] = 1.0
+    total = matched.quality.sum().clamp(min=1.0)
+    # Varifocal weighting of negatives (Zhang et al. 2021, "VarifocalNet", equation 2).
+    scores = logits.sigmoid().detach()
+    weight = weight * torch.where(wanted > 0, torch.ones_like(wanted), scores**FOCUS * 0.75)
+    score = (F.binary_cross_entropy_with_logits(logits, wanted, reduction="none") * weight).sum() / total
+    fit = complete_iou(boxes[at], targets.boxes[which])
+    box = ((1 - fit) * matched.quality[at]).sum() / total
+    return score, box, matched
+
+
+def class_weights(targets: Targets, centres: Tensor) -> Tensor:
+    """1 where a location may be told that it holds no object of the class, else 0: [B, N, C]."""
+    low, high = targets.ignore[:, :, None, :2], targets.ignore[:, :, None, 2:]
+    inside = ((centres > low) & (centres < high)).all(-1)
+    silenced = torch.einsum("bkn,bkc->bnc", inside.float(), targets.ignore_classes.float()) > 0
+    return (targets.known[:, None] & ~silenced).float()
+
+
+def identity(embeddings: Tensor, targets: Targets, matched: Assignment) -> Tensor:
+    """Contrast of identities over the batch (Khosla et al. 2020, "Supervised Contrastive Learning", equation 2)."""
+    at = matched.is_positive.nonzero(as_tuple=True)
+    keys = targets.identities[at[0], matched.which[at]]
+    is_known = keys >= 0
+    keys, picture = keys[is_known], at[0][is_known]
+    vectors = F.normalize(embeddings[at][is_known], dim=-1)
+    if len(keys) < 2:
+        return embeddings.sum() * 0
+    likeness = vectors @ vectors.T / TEMPERATURE
+    itself = torch.eye(len(keys), dtype=torch.bool, device=keys.device)
+    same = (keys[:, None] == keys) & ~itself & (picture[:, None] != picture)
+    log_share = likeness - torch.logsumexp(likeness.masked_fill(itself, -torch.inf), 1, keepdim=True)
+    has_pair = same.any(1)
+    if not has_pair.any():
+        return embeddings.sum() * 0
+    per_vector = -(log_share * same).sum(1)[has_pair] / same.sum(1)[has_pair]
+    return per_vector.mean()

@@ -1,0 +1,157 @@
+"""Trains ResIdent. Interrupted, it goes on where it stopped.
+
+    python -m resident.train RUN_DIR --train DIR --teacher FILE.json [--dataset DIR] [--size n]
+    python -m resident.train RUN_DIR … --cool 2000
+
+The learning rate is constant after a warm-up, so that a training can go on for as long as there is time; `--cool N`
+ends it with N steps in which the rate falls to nothing, written to RUN_DIR/cooled.pt.
+"""
+
+import argparse
+import copy
+import json
+import time
+from dataclasses import fields
+from pathlib import Path
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, Subset
+
+from .batches import Batches
+from .loss import Targets, losses
+from .model import SIZES, ResIdent
+from .sets import load
+
+RATE, DECAY, WARM_UP, AVERAGE = 2e-3, 0.03, 300, 0.999
+CLIP = 10.0
+SAVE_EVERY, PRINT_EVERY = 200, 20
+
+
+def optimiser(net: nn.Module) -> torch.optim.Optimizer:
+    """AdamW; norms and biases do not decay (Loshchilov and Hutter 2019)."""
+    flat = [p for p in net.parameters() if p.ndim <= 1]
+    full = [p for p in net.parameters() if p.ndim > 1]
+    return torch.optim.AdamW([{"params": full, "weight_decay": DECAY}, {"params": flat, "weight_decay": 0.0}], lr=RATE)
+
+
+class Average:
+    """Exponential mean of the weights; it is what is exported."""
+
+    def __init__(self, net: nn.Module) -> None:
+        self.net = copy.deepcopy(net).eval()
+        self.updates = 0
+
+    @torch.no_grad()
+    def update(self, net: nn.Module) -> None:
+        """Takes one step of `net` in; early steps weigh more."""
+        self.updates += 1
+        keep = min(AVERAGE, (1 + self.updates) / (10 + self.updates))
+        for mine, new in zip(self.net.state_dict().values(), net.state_dict().values()):
+            mine.lerp_(new, 1 - keep) if mine.dtype.is_floating_point else mine.copy_(new)
+
+
+def rate_at(step: int, cool_from: int | None, cool: int) -> float:
+    """Share of the full learning rate at a step."""
+    warm = min(1.0, (step + 1) / WARM_UP)
+    left = 1.0 if cool_from is None else max(0.0, 1 - (step - cool_from) / cool)
+    return warm * left
+
+
+def moved(targets: Targets, device: torch.device) -> Targets:
+    """The same targets on a device."""
+    return Targets(**{f.name: getattr(targets, f.name).to(device) for f in fields(targets)})
+
+
+def save(path: Path, **state: object) -> None:
+    """Written whole or not at all."""
+    part = path.with_suffix(".part")
+    torch.save(state, part)
+    part.replace(path)
+
+
+def train(run: Path, batches: Batches, size: str, steps: int, cool: int, device: torch.device, workers: int) -> ResIdent:
+    """Trains until `steps`, or cools for `cool` steps from where the run is. Returns the averaged network."""
+    torch.manual_seed(batches.seed)
+    net = ResIdent(SIZES[size]).to(device, memory_format=torch.channels_last)
+    average, rule, step = Average(net), optimiser(net), 0
+    run.mkdir(parents=True, exist_ok=True)
+    last, cooling = run / "last.pt", run / "cooling.pt"
+    cool_from = None
+    begin = cooling if cool and cooling.exists() else last
+    if begin.exists():
+        state = torch.load(begin, map_location=device)
+        net.load_state_dict(state["net"])
+        average.net.load_state_dict(state["average"])
+        average.updates = state["updates"]
+        rule.load_state_dict(state["rule"])
+        step, cool_from = state["step"], state["cool_from"]
+    if cool:
+        cool_from = step if cool_from is None else cool_from
+        steps = cool_from + cool
+    target = cooling if cool else last
+    ahead = {"prefetch_factor": 3} if workers else {}
+    loader = DataLoader(Subset(batches, range(step, steps)), batch_size=None, num_workers=workers, **ahead)
+    began, first = time.monotonic(), step
+    sums, summed = torch.zeros(4), 0
+    for pictures, targets in loader:
+        for group in rule.param_groups:
+            group["lr"] = RATE * rate_at(step, cool_from, cool)
+        images = pictures.to(device).float().div_(255).contiguous(memory_format=torch.channels_last)
+        net.train()
+        with torch.autocast(device.type, torch.bfloat16):
+            raw = net(images)
+        parts = losses(raw, moved(targets, device), *images.shape[-2:])
+        rule.zero_grad()
+        parts.total.backward()
+        norm = nn.utils.clip_grad_norm_(net.parameters(), CLIP)
+        if torch.isfinite(norm):
+            rule.step()
+            average.update(net)
+        step += 1
+        sums += torch.tensor([parts.score.item(), parts.box.item(), parts.identity.item(), norm.item()])
+        summed += 1
+        if step % PRINT_EVERY == 0:
+            score, box, identity, grad = (sums / summed).tolist()
+            sums, summed = torch.zeros(4), 0
+            row = {"step": step, "score": score, "box": box, "identity": identity, "norm": grad,
+                   "rate": rule.param_groups[0]["lr"], "pictures_per_s": (step - first) * len(images) / (time.monotonic() - began)}
+            with (run / "log.jsonl").open("a") as log:
+                log.write(json.dumps(row) + "\n")
+            print(" ".join(f"{k} {v:.4g}" for k, v in row.items()), flush=True)
+        if step % SAVE_EVERY == 0 or step == steps:
+            save(target, net=net.state_dict(), average=average.net.state_dict(), updates=average.updates,
+                 rule=rule.state_dict(), step=step, cool_from=cool_from, size=size)
+    if cool:
+        save(run / "cooled.pt", average=average.net.state_dict(), step=step, size=size)
+        cooling.unlink(missing_ok=True)
+    return average.net
+
+
+def main() -> None:
+    """Command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("run", type=Path, help="folder of checkpoints and the log")
+    parser.add_argument("--train", type=Path, required=True, help="folder of labelled sets")
+    parser.add_argument("--teacher", type=Path, required=True, help="made by resident.teacher")
+    parser.add_argument("--dataset", type=Path, help="made by gantryd simulate --dataset")
+    parser.add_argument("--size", choices=SIZES, default="n")
+    parser.add_argument("--steps", type=int, default=100_000)
+    parser.add_argument("--cool", type=int, default=0, metavar="N", help="end with N steps of a falling rate")
+    parser.add_argument("--pairs", type=int, default=16, help="pairs of views per batch")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    sources, _ = load(arguments.train, arguments.teacher, arguments.dataset)
+    for share, pictures in sources:
+        print(f"{pictures[0].name.split('/')[0]}: {len(pictures)} pictures, weight {share:.0f}", flush=True)
+    # Beyond the last step of the cooling, so that every step has a batch.
+    batches = Batches(sources, arguments.pairs, arguments.seed, arguments.steps + arguments.cool)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    train(arguments.run, batches, arguments.size, arguments.steps, arguments.cool, device, arguments.workers)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,132 @@
+"""Assignment and losses on cases that can be worked out by hand."""
+
+import unittest
+
+import torch
+
+from resident.assign import assign
+from resident.boxes import complete_iou, intersection_over_union
+from resident.loss import Targets, class_weights, identity, losses
+from resident.model import SIZES, ResIdent, locations
+
+
+def targets(boxes: list[list[float]], labels: list[int], classes: int = 8) -> Targets:
+    return Targets(
+        boxes=torch.tensor(boxes)[None],
+        labels=torch.tensor(labels)[None],
+        identities=torch.arange(len(labels))[None],
+        known=torch.ones(1, classes, dtype=torch.bool),
+        ignore=torch.zeros(1, 0, 4),
+        ignore_classes=torch.zeros(1, 0, classes, dtype=torch.bool),
+    )
+
+
+class Boxes(unittest.TestCase):
+    def test_overlap(self) -> None:
+        a, b = torch.tensor([0.0, 0, 2, 2]), torch.tensor([1.0, 0, 3, 2])
+        self.assertAlmostEqual(intersection_over_union(a, b).item(), 1 / 3, places=5)
+
+    def test_complete_iou_by_hand(self) -> None:
+        # Same shape: IoU 1/3 less the squared centre distance 1 over the squared diagonal 9 + 4.
+        a, b = torch.tensor([0.0, 0, 2, 2]), torch.tensor([1.0, 0, 3, 2])
+        self.assertAlmostEqual(complete_iou(a, b).item(), 1 / 3 - 1 / 13, places=5)
+
+
+class Assigning(unittest.TestCase):
+    def setUp(self) -> None:
+        self.centres, _ = locations(64, 64, torch.device("cpu"))
+        self.count = len(self.centres)
+
+    def run_assign(self, boxes: torch.Tensor, truth: list[list[float]], top: int, scores: torch.Tensor | None = None):
+        labels = torch.zeros(1, len(truth), dtype=torch.long)
+        scores = torch.full((1, self.count, 8), 0.5) if scores is None else scores
+        return assign(scores, boxes[None], self.centres, torch.tensor(truth)[None], labels, torch.ones_like(labels).bool(), top)
+
+    def test_one_to_one_takes_the_best_placed_location(self) -> None:
+        truth = [[8.0, 8, 40, 40]]
+        boxes = torch.tensor(truth).repeat(self.count, 1)
+        boxes += (torch.arange(self.count) != 18)[:, None] * 6.0
+        got = self.run_assign(boxes, truth, 1)
+        self.assertEqual(got.is_positive[0].nonzero().flatten().tolist(), [18])
+        self.assertAlmostEqual(got.quality[0, 18].item(), 1.0, places=4)
+
+    def test_the_better_score_wins_between_equal_boxes(self) -> None:
+        truth = [[8.0, 8, 40, 40]]
+        scores = torch.full((1, self.count, 8), 0.2)
+        scores[0, 27, 0] = 0.9
+        got = self.run_assign(torch.tensor(truth).repeat(self.count, 1), truth, 1, scores)
+        self.assertEqual(got.is_positive[0].nonzero().flatten().tolist(), [27])
+
+    def test_a_contested_location_goes_to_the_object_it_overlaps_most(self) -> None:
+        truth = [[0.0, 0, 32, 32], [0.0, 0, 30, 30]]
+        got = self.run_assign(torch.tensor([truth[1]]).repeat(self.count, 1), truth, 1)
+        at = got.is_positive[0].nonzero().flatten()
+        self.assertTrue((got.which[0, at] == 1).all())
+
+    def test_a_box_smaller_than_a_cell_still_finds_locations(self) -> None:
+        truth = [[9.0, 9, 12, 12]]
+        got = self.run_assign(torch.tensor(truth).repeat(self.count, 1), truth, 1)
+        self.assertEqual(got.is_positive.sum().item(), 1)
+
+    def test_without_objects_nothing_is_positive(self) -> None:
+        labels = torch.zeros(1, 0, dtype=torch.long)
+        boxes = torch.zeros(1, self.count, 4)
+        got = assign(torch.zeros(1, self.count, 8), boxes, self.centres, torch.zeros(1, 0, 4), labels, labels.bool(), 1)
+        self.assertFalse(got.is_positive.any())
+
+
+class Masks(unittest.TestCase):
+    def test_unlabelled_classes_and_ignored_places_teach_nothing(self) -> None:
+        centres, _ = locations(64, 64, torch.device("cpu"))
+        truth = targets([[0.0, 0, 16, 16]], [0])
+        truth.known[0, 3] = False
+        truth.ignore = torch.tensor([[[32.0, 32, 64, 64]]])
+        truth.ignore_classes = torch.zeros(1, 1, 8, dtype=torch.bool)
+        truth.ignore_classes[0, 0, 5] = True
+        weights = class_weights(truth, centres)
+        self.assertEqual(weights[0, :, 3].sum().item(), 0)
+        inside = ((centres > 32) & (centres < 64)).all(-1)
+        self.assertEqual(weights[0, inside, 5].sum().item(), 0)
+        self.assertTrue((weights[0, ~inside, 5] == 1).all())
+        self.assertTrue((weights[0, :, 0] == 1).all())
+
+    def test_an_unknown_class_has_no_gradient_where_it_is_not_labelled(self) -> None:
+        torch.manual_seed(1)
+        net = ResIdent(SIZES["tiny"])
+        truth = targets([[8.0, 8, 40, 40]], [0])
+        truth.known[0, 6] = False
+        raw = net(torch.rand(1, 3, 64, 64))
+        raw.one_logits.retain_grad()
+        losses(raw, truth, 64, 64).total.backward()
+        self.assertEqual(raw.one_logits.grad[..., 6].abs().max().item(), 0.0)
+        self.assertGreater(raw.one_logits.grad[..., 5].abs().max().item(), 0.0)
+
+
+class Identities(unittest.TestCase):
+    def test_alike_vectors_of_one_identity_cost_less_than_those_of_two(self) -> None:
+        truth = Targets(
+            boxes=torch.tensor([[[0.0, 0, 32, 32], [32.0, 32, 64, 64]]] * 2),
+            labels=torch.zeros(2, 2, dtype=torch.long),
+            identities=torch.tensor([[5, 9], [5, 9]]),
+            known=torch.ones(2, 8, dtype=torch.bool),
+            ignore=torch.zeros(2, 0, 4),
+            ignore_classes=torch.zeros(2, 0, 8, dtype=torch.bool),
+        )
+        centres, _ = locations(64, 64, torch.device("cpu"))
+        boxes = torch.where((centres < 32).all(-1)[:, None], truth.boxes[0, 0], truth.boxes[0, 1]).repeat(2, 1, 1)
+        scores = torch.full((2, len(centres), 8), 0.5)
+        matched = assign(scores, boxes, centres, truth.boxes, truth.labels, truth.labels >= 0, 1)
+        cost = {}
+        for name, turned in (("right", False), ("wrong", True)):
+            vectors = torch.zeros(2, len(centres), 2)
+            for picture in range(2):
+                for at in matched.is_positive[picture].nonzero().flatten():
+                    side = int(matched.which[picture, at]) ^ (turned and picture == 1)
+                    vectors[picture, at, side] = 1.0
+            cost[name] = identity(vectors, truth, matched).item()
+        self.assertLess(cost["right"], 0.01)
+        self.assertGreater(cost["wrong"], 5.0)
+
+
+if __name__ == "__main__":
+    unittest.main()

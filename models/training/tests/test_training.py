@@ -1,0 +1,160 @@
+"""Data, training and export with a tiny network on drawn pictures."""
+
+import importlib.util
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+import torch
+
+from resident.batches import Batches
+from resident.classes import CLASSES, INDEX
+from resident.export import export, metadata, restored
+from resident.boxes import intersection_over_union
+from resident.pictures import Picture, combined
+from resident.split import groups, signature
+from resident.train import rate_at, train
+
+PERSON, CAR, TRUCK, VAN = (INDEX[name] for name in ("person", "car", "truck", "van"))
+
+
+def drawn(count: int, seed: int) -> list[Picture]:
+    """Pictures of one bright block each on noise: tall ones are persons, wide ones cars."""
+    rng = np.random.default_rng(seed)
+    pictures = []
+    for number in range(count):
+        rgb = rng.integers(0, 60, (64, 64, 3), dtype=np.uint8)
+        label = int(rng.integers(2))
+        width, height = ((12, 28), (28, 12))[label]
+        left, top = rng.integers(0, 64 - width), rng.integers(0, 64 - height)
+        colour = rng.integers(150, 255, 3)
+        rgb[top : top + height, left : left + width] = colour
+        box = np.array([[left, top, left + width, top + height]], np.float32)
+        pictures.append(
+            Picture(f"drawn/{number}", rgb, box, np.array([(PERSON, CAR)[label]]), np.array([number]), np.ones(8, bool), video=f"{number}")
+        )
+    return pictures
+
+
+class Labels(unittest.TestCase):
+    def test_own_labels_win_and_unsure_ones_are_ignored(self) -> None:
+        car = np.array([10.0, 10, 50, 40], np.float32)
+        teacher = [
+            [TRUCK, 11, 10, 50, 41, 0.9, 1],  # another vehicle in the same place: the own label wins
+            [PERSON, 60, 10, 70, 40, 0.8, 1],  # not labelled by the set, sure: becomes a label
+            [PERSON, 80, 10, 90, 40, 0.2, 0],  # unsure: ignored
+            [CAR, 60, 50, 90, 80, 0.9, 1],  # the set labels cars but not this one: ignored
+        ]
+        boxes, labels, ignore, silent = combined([(CAR, car)], {CAR}, teacher)
+        self.assertEqual(labels.tolist(), [CAR, PERSON])
+        self.assertEqual(boxes[1].tolist(), [60, 10, 70, 40])
+        places = {tuple(box): set(np.nonzero(row)[0]) for box, row in zip(ignore.tolist(), silent) if VAN not in np.nonzero(row)[0]}
+        self.assertEqual(places, {(80.0, 10.0, 90.0, 40.0): {PERSON}, (60.0, 50.0, 90.0, 80.0): {CAR}})
+
+    def test_an_untyped_vehicle_takes_the_teachers_word(self) -> None:
+        box = np.array([10.0, 10, 50, 40], np.float32)
+        _, labels, _, _ = combined([(None, box)], {CAR, TRUCK}, [[TRUCK, 10, 10, 50, 40, 0.4, 0]])
+        self.assertEqual(labels.tolist(), [TRUCK])
+
+
+class Split(unittest.TestCase):
+    def test_copies_stay_together(self) -> None:
+        rng = np.random.default_rng(2)
+        base = [np.kron(rng.integers(0, 255, (6, 6, 3)), np.ones((20, 20, 1))).astype(np.uint8) for _ in range(5)]
+        brighter = [np.clip(rgb * 0.8 + 20, 0, 255).astype(np.uint8) for rgb in base]
+        leader = groups(np.stack([signature(rgb) for rgb in base + brighter]))
+        self.assertEqual(leader[:5].tolist(), [0, 1, 2, 3, 4])
+        self.assertEqual(leader[5:].tolist(), [0, 1, 2, 3, 4])
+
+
+class Data(unittest.TestCase):
+    def test_a_batch_depends_on_seed_and_step_alone(self) -> None:
+        a, b = (Batches([(1.0, drawn(6, 1))], 2, 3, 10, ((64, 64),)) for _ in range(2))
+        a[0]
+        self.assertTrue(torch.equal(a[4][0], b[4][0]))
+        self.assertTrue(torch.equal(a[4][1].boxes, b[4][1].boxes))
+        self.assertFalse(torch.equal(a[4][0], a[5][0]))
+
+    def test_boxes_stay_on_the_bright_blocks(self) -> None:
+        pictures, truth = Batches([(1.0, drawn(12, 1))], 8, 3, 10, ((64, 64),))[0]
+        checked = 0
+        for rgb, boxes, labels in zip(pictures, truth.boxes, truth.labels):
+            for box, label in zip(boxes, labels):
+                if label >= 0:
+                    left, top, right, bottom = (int(round(v)) for v in box.tolist())
+                    inside = rgb[:, top + 1 : bottom - 1, left + 1 : right - 1].float().amax(0).mean()
+                    self.assertGreater(inside, 1.3 * rgb.float().amax(0).median().item() * 0.5)
+                    checked += 1
+        self.assertGreater(checked, 5)
+
+
+class Training(unittest.TestCase):
+    def setUp(self) -> None:
+        torch.set_num_threads(1)
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.folder = Path(folder.name)
+        self.cpu = torch.device("cpu")
+
+    def batches(self, steps: int) -> Batches:
+        return Batches([(1.0, drawn(64, 1))], 4, 3, steps, ((64, 64),))
+
+    def test_resumed_equals_unbroken(self) -> None:
+        whole = train(self.folder / "whole", self.batches(6), "tiny", 6, 0, self.cpu, 0)
+        train(self.folder / "broken", self.batches(6), "tiny", 3, 0, self.cpu, 0)
+        resumed = train(self.folder / "broken", self.batches(6), "tiny", 6, 0, self.cpu, 0)
+        for name, value in whole.state_dict().items():
+            self.assertTrue(torch.equal(value, resumed.state_dict()[name]), name)
+
+    def test_the_rate_warms_holds_and_cools(self) -> None:
+        self.assertLess(rate_at(0, None, 0), 0.01)
+        self.assertEqual(rate_at(10_000, None, 0), 1.0)
+        self.assertEqual(rate_at(10_050, 10_000, 100), 0.5)
+        self.assertEqual(rate_at(10_100, 10_000, 100), 0.0)
+
+    def test_it_learns_and_the_export_says_the_same(self) -> None:
+        with mock.patch.multiple("resident.train", WARM_UP=20, RATE=5e-3, AVERAGE=0.97):
+            train(self.folder / "run", self.batches(300), "tiny", 240, 0, self.cpu, 0)
+            net = train(self.folder / "run", self.batches(300), "tiny", 240, 60, self.cpu, 0)
+        hits = 0
+        fresh = drawn(40, 99)
+        images = torch.stack([torch.from_numpy(p.rgb).permute(2, 0, 1) for p in fresh]).float() / 255
+        with torch.no_grad():
+            raw = net(images)
+        for picture, logits, boxes in zip(fresh, raw.one_logits, raw.one_boxes):
+            at = logits.amax(-1).argmax()
+            right = int(logits[at].argmax()) == picture.labels[0]
+            hits += right and intersection_over_union(boxes[at], torch.from_numpy(picture.boxes[0])).item() > 0.3
+        self.assertGreaterEqual(hits, 20, "of 40 fresh pictures, where chance is below one")
+
+        missing = [name for name in ("onnx", "onnxruntime") if importlib.util.find_spec(name) is None]
+        if missing:
+            print(f"SKIPPED: the exported file is not compared, Python has no {' and no '.join(missing)}")
+            return
+        import onnxruntime
+
+        saved, step = restored(self.folder / "run" / "cooled.pt")
+        self.assertEqual(step, 300)
+        path = self.folder / "tiny.onnx"
+        export(saved, path, metadata("tiny", "test"))
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+        self.assertEqual(session.get_modelmeta().custom_metadata_map["family"], "resident")
+        for batch, height, width in ((1, 288, 512), (2, 320, 352)):
+            images = torch.rand(batch, 3, height, width)
+            boxes, scores, embeddings = session.run(None, {"images": images.numpy()})
+            with torch.no_grad():
+                raw = saved(images)
+            # The order of equal scores is free: every exported row must be some location's row.
+            self.assertEqual((boxes.shape[1:], scores.shape[2], embeddings.shape[2]), ((300, 4), len(CLASSES), 16))
+            for row in range(batch):
+                distance = torch.cdist(torch.from_numpy(boxes[row]), raw.one_boxes[row])
+                near = distance.argmin(1)
+                self.assertLess(distance.amin(1).max().item(), 0.5)
+                self.assertLess((raw.one_logits[row][near].sigmoid() - torch.from_numpy(scores[row])).abs().max().item(), 0.005)
+            np.testing.assert_allclose(np.linalg.norm(embeddings, axis=-1), 1.0, atol=1e-4)
+
+
+if __name__ == "__main__":
+    unittest.main()
