@@ -1,8 +1,9 @@
 //! Y'CbCr → the channels of a model.
 
+use multiversion::multiversion;
+
 use crate::base::{ColorMatrix, ColorRange};
 
-use super::taps::SAMPLE_UNIT;
 use super::{ChannelOrder, Dtype, InputPlan};
 
 /// One channel as a function of blended Y, U and V: `clamp(y·Y + u·U + v·V + offset, low, high)`.
@@ -31,18 +32,6 @@ impl Channel {
 pub(super) struct Colour {
     rgb: [Channel; 3],
     order: ChannelOrder,
-}
-
-/// One row of pairs of neighbours: see [`super::taps::fetch`] and [`super::taps::fetch_interleaved`].
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Pairs<'a> {
-    pub(super) luma: &'a [u32],
-    pub(super) luma_weight: &'a [f32],
-    /// All luma weights are 0.
-    pub(super) is_luma_exact: bool,
-    pub(super) chroma_left: &'a [u32],
-    pub(super) chroma_right: &'a [u32],
-    pub(super) chroma_weight: &'a [f32],
 }
 
 impl Colour {
@@ -74,12 +63,11 @@ impl Colour {
                 Dtype::U8 => (0.0, 1.0),
             };
             let (mean, std) = (f64::from(mean), f64::from(std));
-            let unit = f64::from(SAMPLE_UNIT) / std;
             let (black_out, white_out) = (-mean / std, (255.0 - mean) / std);
             Channel {
-                y: (luma * unit) as f32,
-                u: (u * unit) as f32,
-                v: (v * unit) as f32,
+                y: (luma / std) as f32,
+                u: (u / std) as f32,
+                v: (v / std) as f32,
                 offset: ((-luma * black - 128.0 * (u + v) - mean) / std) as f32,
                 low: black_out.min(white_out) as f32,
                 high: black_out.max(white_out) as f32,
@@ -91,62 +79,35 @@ impl Colour {
         }
     }
 
-    /// One row, the channels in the order of the model.
-    pub(super) fn row(&self, pairs: Pairs<'_>, [first, second, third]: [&mut [f32]; 3]) {
+    /// One row of Y, U and V, 0..=255, to the channels in the order of the model.
+    pub(super) fn row(&self, yuv: [&[f32]; 3], [first, second, third]: [&mut [f32]; 3]) {
         let (red, green, blue) = match self.order {
             ChannelOrder::Rgb => (first, second, third),
             ChannelOrder::Bgr => (third, second, first),
         };
-        if pairs.is_luma_exact {
-            colour_row::<true>(&self.rgb, pairs, red, green, blue);
-        } else {
-            colour_row::<false>(&self.rgb, pairs, red, green, blue);
-        }
+        colour_row(&self.rgb, yuv[0], yuv[1], yuv[2], red, green, blue);
     }
 }
 
-/// With `EXACT` every column hits its luma pixel, as 1920 → 640 does: nothing is mixed.
-#[inline(never)]
-fn colour_row<const EXACT: bool>(
-    [r, g, b]: &[Channel; 3],
-    pairs: Pairs<'_>,
+#[multiversion(targets("x86_64+avx2"))]
+fn colour_row(
+    rgb: &[Channel; 3],
+    y: &[f32],
+    u: &[f32],
+    v: &[f32],
     red: &mut [f32],
     green: &mut [f32],
     blue: &mut [f32],
 ) {
-    let (r, g, b) = (*r, *g, *b);
-    let length = red.len();
+    let [r, g, b] = *rgb;
     // Equal lengths let the compiler drop all other checks and vectorise.
+    let length = red.len();
     let (green, blue) = (&mut green[..length], &mut blue[..length]);
-    let (luma, luma_weight) = (&pairs.luma[..length], &pairs.luma_weight[..length]);
-    let (left, right) = (&pairs.chroma_left[..length], &pairs.chroma_right[..length]);
-    let chroma_weight = &pairs.chroma_weight[..length];
+    let (y, u, v) = (&y[..length], &u[..length], &v[..length]);
     for i in 0..length {
-        let y = if EXACT {
-            low(luma[i])
-        } else {
-            mix(low(luma[i]), high(luma[i]), luma_weight[i])
-        };
-        let u = mix(low(left[i]), low(right[i]), chroma_weight[i]);
-        let v = mix(high(left[i]), high(right[i]), chroma_weight[i]);
+        let (y, u, v) = (y[i], u[i], v[i]);
         red[i] = r.cut(r.y * y + r.v * v + r.offset);
         green[i] = g.cut(g.y * y + g.u * u + g.v * v + g.offset);
         blue[i] = b.cut(b.y * y + b.u * u + b.offset);
     }
-}
-
-#[inline(always)]
-fn mix(left: f32, right: f32, weight: f32) -> f32 {
-    left + (right - left) * weight
-}
-
-/// Signed on the way: SSE2 converts signed integers only.
-#[inline(always)]
-fn low(pair: u32) -> f32 {
-    (pair & 0xffff) as i32 as f32
-}
-
-#[inline(always)]
-fn high(pair: u32) -> f32 {
-    (pair >> 16) as i32 as f32
 }

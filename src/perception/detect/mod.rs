@@ -21,6 +21,7 @@ mod plan;
 mod preprocess;
 mod recognise;
 mod runtime;
+mod sample;
 mod session;
 mod signature;
 mod suppress;

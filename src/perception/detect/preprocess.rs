@@ -11,8 +11,9 @@ use half::slice::HalfFloatSliceExt;
 
 use crate::base::{PixelFormat, Pixels, Plane, Size};
 
-use super::colour::{Colour, Pairs};
-use super::taps::{Taps, blend, blend_interleaving, fetch, fetch_interleaved};
+use super::colour::Colour;
+use super::sample::{fetch, fetch_four, fetch_interleaved, mix_four, mix_interleaved, widen};
+use super::taps::{PlaneTaps, Taps};
 use super::{Dtype, InputPlan, Layout, Placement, Resize};
 
 /// Frame sizes whose taps are kept; with more cameras of different sizes the oldest are made again.
@@ -89,15 +90,18 @@ impl Element for u8 {
 /// Buffers of one row, reused for every row.
 #[derive(Debug, Default)]
 struct Rows {
-    /// Blended rows: luma, and interleaved chroma.
-    luma: Vec<u16>,
-    chroma: Vec<u16>,
-    /// Pairs of neighbours at the columns of the model.
-    luma_pairs: Vec<u32>,
-    chroma_left: Vec<u32>,
-    chroma_right: Vec<u32>,
+    fetched: Fetched,
+    /// Y, U and V at the columns of the model.
+    yuv: [Vec<f32>; 3],
     colours: [Vec<f32>; 3],
     interleaved: Vec<f32>,
+}
+
+/// Bytes around the columns of the model.
+#[derive(Debug, Default)]
+struct Fetched {
+    single: Vec<u8>,
+    fours: [Vec<u32>; 2],
 }
 
 /// Turns frames into the image tensor of one model. Allocates only when it meets a new frame size.
@@ -159,7 +163,7 @@ impl Preprocessor {
         self.rows.fit(taps);
         for row in 0..taps.placement.height {
             self.rows.sample(&planes, taps, row);
-            self.rows.colour(&colour, taps);
+            self.rows.colour(&colour);
             self.rows.store(&self.plan, &taps.placement, row, slot);
         }
         Ok(taps.placement)
@@ -270,63 +274,93 @@ fn row_of(plane: Plane<'_>, row: usize, bytes: usize) -> &[u8] {
     &plane.data[start..start + bytes]
 }
 
+impl Fetched {
+    /// One row of one plane.
+    fn sample(
+        &mut self,
+        plane: Plane<'_>,
+        bytes: usize,
+        taps: &PlaneTaps,
+        row: usize,
+        out: &mut [f32],
+    ) {
+        let tap = taps.rows[row];
+        if let (Some(columns), true) = (&taps.columns.exact, tap.weight == 0.0) {
+            fetch(row_of(plane, tap.first, bytes), columns, &mut self.single);
+            widen(&self.single, out);
+            return;
+        }
+        let mut single = [[0; 4]; 2];
+        let [a, b] = &mut single;
+        let upper = at_least_two(row_of(plane, tap.first, bytes), 1, a);
+        let lower = at_least_two(row_of(plane, tap.second, bytes), 1, b);
+        fetch_four(upper, lower, &taps.columns.first, &mut self.fours[0]);
+        mix_four(&self.fours[0], &taps.columns.weight, tap.weight, out);
+    }
+
+    /// One row of two interleaved planes.
+    fn sample_interleaved(
+        &mut self,
+        plane: Plane<'_>,
+        bytes: usize,
+        taps: &PlaneTaps,
+        row: usize,
+        [u, v]: [&mut [f32]; 2],
+    ) {
+        let tap = taps.rows[row];
+        for (row, fours) in [tap.first, tap.second].into_iter().zip(&mut self.fours) {
+            let mut single = [0; 4];
+            let row = at_least_two(row_of(plane, row, bytes), 2, &mut single);
+            fetch_interleaved(row, &taps.columns.first, fours);
+        }
+        let [upper, lower] = &self.fours;
+        mix_interleaved(upper, lower, &taps.columns.weight, tap.weight, u, v);
+    }
+}
+
+/// A row of at least two pixels: a single one of `bytes` bytes is repeated, in `single`.
+fn at_least_two<'a>(row: &'a [u8], bytes: usize, single: &'a mut [u8; 4]) -> &'a [u8] {
+    if row.len() > bytes {
+        return row;
+    }
+    single[..bytes].copy_from_slice(row);
+    single[bytes..2 * bytes].copy_from_slice(row);
+    &single[..2 * bytes]
+}
+
 impl Rows {
     /// Gives every buffer the length that this frame needs; no allocation once they have been longer.
     fn fit(&mut self, taps: &Taps) {
-        let (frame, width) = (taps.placement.frame, taps.placement.width);
-        // One element beyond the row, equal to its last, is the second tap of the last column.
-        self.luma.resize(frame.width as usize + 1, 0);
-        self.chroma
-            .resize(2 * (frame.width as usize).div_ceil(2) + 2, 0);
-        self.luma_pairs.resize(width, 0);
-        self.chroma_left.resize(width, 0);
-        self.chroma_right.resize(width, 0);
-        for buffer in &mut self.colours {
+        let width = taps.placement.width;
+        self.fetched.single.resize(width, 0);
+        for buffer in &mut self.fetched.fours {
+            buffer.resize(width, 0);
+        }
+        for buffer in self.yuv.iter_mut().chain(&mut self.colours) {
             buffer.resize(width, 0.0);
         }
         self.interleaved.resize(3 * width, 0.0);
     }
 
-    /// Y, U and V around the columns of one row of the model.
+    /// Y, U and V of one row of the model.
     fn sample(&mut self, planes: &Checked<'_>, taps: &Taps, row: usize) {
-        let tap = taps.luma_rows[row];
-        let end = planes.luma_bytes;
-        let [upper, lower] = [tap.first, tap.second].map(|row| row_of(planes.luma, row, end));
-        blend(upper, lower, tap.weight, &mut self.luma[..end]);
-        self.luma[end] = self.luma[end - 1];
-        fetch(&self.luma, &taps.luma_columns.first, &mut self.luma_pairs);
-
-        let tap = taps.chroma_rows[row];
-        let end = self.chroma.len() - 2;
-        let [u, v] = planes.chroma.map(|plane| {
-            [tap.first, tap.second].map(|row| row_of(plane, row, planes.chroma_bytes))
-        });
+        let [y, u, v] = &mut self.yuv;
+        self.fetched
+            .sample(planes.luma, planes.luma_bytes, &taps.luma, row, y);
+        let (chroma, bytes) = (planes.chroma, planes.chroma_bytes);
         if planes.chroma_interleaved {
-            blend(u[0], u[1], tap.weight, &mut self.chroma[..end]);
+            self.fetched
+                .sample_interleaved(chroma[0], bytes, &taps.chroma, row, [u, v]);
         } else {
-            blend_interleaving(u, v, tap.weight, &mut self.chroma[..end]);
+            self.fetched.sample(chroma[0], bytes, &taps.chroma, row, u);
+            self.fetched.sample(chroma[1], bytes, &taps.chroma, row, v);
         }
-        self.chroma.copy_within(end - 2..end, end);
-        fetch_interleaved(
-            &self.chroma,
-            &taps.chroma_columns.first,
-            &mut self.chroma_left,
-            &mut self.chroma_right,
-        );
     }
 
     /// Y, U and V to the channels of the model.
-    fn colour(&mut self, colour: &Colour, taps: &Taps) {
-        let pairs = Pairs {
-            luma: &self.luma_pairs,
-            luma_weight: &taps.luma_columns.weight,
-            is_luma_exact: taps.luma_columns.is_exact,
-            chroma_left: &self.chroma_left,
-            chroma_right: &self.chroma_right,
-            chroma_weight: &taps.chroma_columns.weight,
-        };
+    fn colour(&mut self, colour: &Colour) {
         let out = self.colours.each_mut().map(Vec::as_mut_slice);
-        colour.row(pairs, out);
+        colour.row(self.yuv.each_ref().map(Vec::as_slice), out);
     }
 
     /// Channels to the tensor.

@@ -1,22 +1,16 @@
-//! Bilinear taps: which two source pixels make a pixel of the model, and with which weights.
+//! Bilinear taps: which source pixels make a pixel of the model, and with which weights.
 
 use super::Placement;
-
-/// Vertical weights are parts of 256, so that a blend of two bytes fits 16 bits exactly.
-const ROW_ONE: u16 = 256;
-
-/// What a blended value has to be multiplied with to be in 0..=255.
-pub(super) const SAMPLE_UNIT: f32 = 1.0 / ROW_ONE as f32;
 
 /// Pairs of neighbouring columns, one pair per column of the model.
 #[derive(Debug)]
 pub(super) struct Columns {
-    /// The left ones; the right one is always the next.
+    /// The left ones; the right one is always the next, and lies in the plane if that has two.
     pub(super) first: Vec<u32>,
     /// Weights of the right ones, 0..=1.
     pub(super) weight: Vec<f32>,
-    /// Every weight is 0: the left pixels alone count.
-    pub(super) is_exact: bool,
+    /// The columns themselves, if every column of the model hits one exactly.
+    pub(super) exact: Option<Vec<u32>>,
 }
 
 /// Two neighbouring rows.
@@ -26,54 +20,70 @@ pub(super) struct RowTap {
     pub(super) first: usize,
     /// The lower one, or the upper one again at the lower edge.
     pub(super) second: usize,
-    /// Weight of the lower one, of 256.
-    pub(super) weight: u16,
+    /// Weight of the lower one, 0..=1.
+    pub(super) weight: f32,
+}
+
+/// The taps of one plane.
+#[derive(Debug)]
+pub(super) struct PlaneTaps {
+    pub(super) columns: Columns,
+    pub(super) rows: Vec<RowTap>,
 }
 
 /// All taps for one frame size.
 #[derive(Debug)]
 pub(super) struct Taps {
     pub(super) placement: Placement,
-    pub(super) luma_columns: Columns,
-    pub(super) luma_rows: Vec<RowTap>,
-    pub(super) chroma_columns: Columns,
-    pub(super) chroma_rows: Vec<RowTap>,
+    pub(super) luma: PlaneTaps,
+    pub(super) chroma: PlaneTaps,
 }
 
 impl Taps {
     pub(super) fn new(placement: Placement) -> Self {
+        Self {
+            luma: PlaneTaps::new(&placement, 1),
+            chroma: PlaneTaps::new(&placement, 2),
+            placement,
+        }
+    }
+}
+
+impl PlaneTaps {
+    /// Of a plane with `per` luma pixels in each pixel and direction.
+    fn new(placement: &Placement, per: usize) -> Self {
         let (width, height) = (
             placement.frame.width as usize,
             placement.frame.height as usize,
         );
-        // Luma pixels per plane pixel: 1 for luma, 2 for chroma.
-        let columns = |per: usize| {
-            let taps = taps(placement.width, width, per);
-            let (first, weight): (_, Vec<f32>) = taps
-                .map(|(first, weight)| (first as u32, weight as f32))
-                .unzip();
-            let is_exact = weight.iter().all(|weight| *weight == 0.0);
-            Columns {
-                first,
-                weight,
-                is_exact,
-            }
-        };
-        let rows = |per: usize| -> Vec<RowTap> {
-            taps(placement.height, height, per)
-                .map(|(first, weight)| RowTap {
-                    first,
-                    second: (first + 1).min(height.div_ceil(per) - 1),
-                    weight: (weight * f64::from(ROW_ONE)).round() as u16,
-                })
-                .collect()
-        };
+        let last_row = height.div_ceil(per) - 1;
+        let rows = taps(placement.height, height, per).map(|(first, weight)| RowTap {
+            first,
+            second: (first + 1).min(last_row),
+            weight: weight as f32,
+        });
         Self {
-            luma_columns: columns(1),
-            luma_rows: rows(1),
-            chroma_columns: columns(2),
-            chroma_rows: rows(2),
-            placement,
+            columns: Columns::new(placement.width, width, per),
+            rows: rows.collect(),
+        }
+    }
+}
+
+impl Columns {
+    fn new(to: usize, from: usize, per: usize) -> Self {
+        let last_pair = from.div_ceil(per).saturating_sub(2);
+        let is_exact = taps(to, from, per).all(|(_, weight)| weight == 0.0);
+        let exact = || taps(to, from, per).map(|(first, _)| first as u32).collect();
+        // The last column is the right one of the last pair, with all the weight.
+        let pairs = taps(to, from, per).map(|(first, weight)| {
+            let pair = first.min(last_pair);
+            (pair as u32, weight as f32 + (first - pair) as f32)
+        });
+        let (first, weight) = pairs.unzip();
+        Self {
+            first,
+            weight,
+            exact: is_exact.then(exact),
         }
     }
 }
@@ -90,69 +100,6 @@ fn taps(to: usize, from: usize, per: usize) -> impl Iterator<Item = (usize, f64)
         let position = centre.clamp(0.0, last);
         (position.floor() as usize, position.fract())
     })
-}
-
-/// `upper · (256 − weight) + lower · weight`, element by element.
-#[inline(never)]
-pub(super) fn blend(upper: &[u8], lower: &[u8], weight: u16, out: &mut [u16]) {
-    if weight == 0 {
-        // The row hits its source exactly, as all luma rows of 1080 -> 360 do: half the reading.
-        for (out, upper) in out.iter_mut().zip(upper) {
-            *out = u16::from(*upper) * ROW_ONE;
-        }
-        return;
-    }
-    for ((out, upper), lower) in out.iter_mut().zip(upper).zip(lower) {
-        *out = mix(*upper, *lower, weight);
-    }
-}
-
-/// As [`blend`] for two planes, which come out interleaved.
-#[inline(never)]
-pub(super) fn blend_interleaving(
-    [upper_u, lower_u]: [&[u8]; 2],
-    [upper_v, lower_v]: [&[u8]; 2],
-    weight: u16,
-    out: &mut [u16],
-) {
-    let u = upper_u.iter().zip(lower_u);
-    let v = upper_v.iter().zip(lower_v);
-    for ((out, (upper_u, lower_u)), (upper_v, lower_v)) in out.chunks_exact_mut(2).zip(u).zip(v) {
-        out[0] = mix(*upper_u, *lower_u, weight);
-        out[1] = mix(*upper_v, *lower_v, weight);
-    }
-}
-
-#[inline(always)]
-fn mix(upper: u8, lower: u8, weight: u16) -> u16 {
-    u16::from(upper) * (ROW_ONE - weight) + u16::from(lower) * weight
-}
-
-/// Pairs of neighbours of one plane: left in the low half, right in the high half.
-///
-/// Fetching is kept apart from arithmetic, so that the compiler can vectorise the latter.
-#[inline(never)]
-pub(super) fn fetch(row: &[u16], first: &[u32], out: &mut [u32]) {
-    for (out, first) in out.iter_mut().zip(first) {
-        let first = *first as usize;
-        *out = packed(&row[first..first + 2]);
-    }
-}
-
-/// Pairs of neighbours of two interleaved planes: left of both, right of both, U in the low half.
-#[inline(never)]
-pub(super) fn fetch_interleaved(row: &[u16], first: &[u32], left: &mut [u32], right: &mut [u32]) {
-    for ((left, right), first) in left.iter_mut().zip(right).zip(first) {
-        let first = 2 * *first as usize;
-        let four = &row[first..first + 4];
-        *left = packed(&four[..2]);
-        *right = packed(&four[2..]);
-    }
-}
-
-#[inline(always)]
-fn packed(pair: &[u16]) -> u32 {
-    u32::from(pair[0]) | u32::from(pair[1]) << 16
 }
 
 #[cfg(test)]
@@ -186,6 +133,25 @@ mod tests {
         assert_eq!(
             found,
             [(0, 0.0), (0, 0.25), (0, 0.75), (1, 0.25), (1, 0.75)]
+        );
+    }
+
+    #[test]
+    fn the_last_column_is_the_right_one_of_the_last_pair() {
+        // Positions 0, 0.25, 0.75, 1: column 1 has no right neighbour.
+        let columns = Columns::new(4, 2, 1);
+        assert_eq!(columns.first, [0, 0, 0, 0]);
+        assert_eq!(columns.weight, [0.0, 0.25, 0.75, 1.0]);
+        assert_eq!(columns.exact, None);
+    }
+
+    #[test]
+    fn columns_that_are_hit_exactly_are_known() {
+        let columns = Columns::new(3, 3, 1);
+        assert_eq!(columns.exact, Some(vec![0, 1, 2]));
+        assert_eq!(
+            (columns.first, columns.weight),
+            (vec![0, 1, 1], vec![0.0, 0.0, 1.0])
         );
     }
 }

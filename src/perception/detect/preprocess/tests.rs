@@ -160,28 +160,16 @@ fn largest_difference(format: PixelFormat, size: Size, plan: &InputPlan, slack: 
 }
 
 #[test]
-fn weights_that_need_no_rounding_agree_with_the_definition() {
-    // Ratios 3, 2 and 1 have weights 0, 1/4, 1/2 and 3/4 only, odd sizes and padded rows included.
+fn every_ratio_agrees_with_the_definition() {
+    // f32 has 2⁻²⁴ of up to 800 on the way (luma, chroma and offset before they cancel): 1e-4 of a
+    // grey level. Ratios 3, 2 and 1 hit pixels exactly on some planes; single columns and rows have
+    // no second tap.
     for format in [PixelFormat::Nv12, PixelFormat::I420] {
         for (frame, plan) in [
             (size(192, 108), letterbox(64, 64)),
             (size(64, 48), plan(32, 24)),
+            (size(64, 48), plan(32, 31)),
             (size(33, 17), plan(33, 17)),
-        ] {
-            for slack in [0, 13] {
-                let difference = largest_difference(format, frame, &plan, slack);
-                assert!(difference < 1e-3, "{format:?} {frame}: {difference}");
-            }
-        }
-    }
-}
-
-#[test]
-fn any_ratio_agrees_with_the_definition_to_the_rounding_of_the_weights() {
-    // A row weight is off by at most 1/512: half a grey step where black meets white, in Y, U and V
-    // at once, times the largest gain 2.1; noise gets near it, pictures stay far below.
-    for format in [PixelFormat::Nv12, PixelFormat::I420] {
-        for (frame, plan) in [
             (size(851, 479), letterbox(416, 416)),
             (size(17, 31), letterbox(64, 48)),
             (size(1, 1), letterbox(32, 32)),
@@ -189,8 +177,10 @@ fn any_ratio_agrees_with_the_definition_to_the_rounding_of_the_weights() {
             (size(3000, 3), letterbox(320, 320)),
             (size(3, 3000), plan(96, 64)),
         ] {
-            let difference = largest_difference(format, frame, &plan, 5);
-            assert!(difference < 1.7, "{format:?} {frame}: {difference}");
+            for slack in [0, 13] {
+                let difference = largest_difference(format, frame, &plan, slack);
+                assert!(difference < 5e-4, "{format:?} {frame}: {difference}");
+            }
         }
     }
 }
