@@ -1,20 +1,19 @@
 //! `gantryd replay`: the tracker alone, on detections from a file.
 
 use std::fmt;
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::mot::{self, MotDetections, MotError, MotFrame};
+use super::seqinfo::{SeqInfo, SeqInfoError, parse_fps, parse_size};
 use crate::base::{Pts, Size, TrackState};
 use crate::perception::track::{TrackOptions, Tracker};
 use crate::sinks::publish;
 
 /// Frame rate assumed where neither `--fps` nor a `seqinfo.ini` gives one.
 const DEFAULT_FPS: f64 = 30.0;
-/// Highest frame rate that is believed, frames per second.
-const MAX_FPS: f64 = 1000.0;
 /// Without detections for this long nothing can be alive, so that a gap is not stepped to its end.
 const LONGEST_GAP: Duration = Duration::from_secs(60);
 
@@ -55,19 +54,8 @@ pub enum ReplayError {
     #[error(transparent)]
     Detections(#[from] MotError),
     /// The sequence description says something that cannot be.
-    #[error("{path}: {key} is {text:?}, allowed is {allowed}; or give {option}")]
-    SeqInfo {
-        /// Which file.
-        path: PathBuf,
-        /// Which entry.
-        key: &'static str,
-        /// What stands there.
-        text: String,
-        /// What may stand there.
-        allowed: &'static str,
-        /// The option that is used instead of the entry.
-        option: &'static str,
-    },
+    #[error(transparent)]
+    SeqInfo(#[from] SeqInfoError),
     /// The file with the result cannot be written.
     #[error("{path}: cannot write the tracks")]
     Write {
@@ -269,89 +257,4 @@ impl Replay {
             p99: quantile(99),
         }
     }
-}
-
-/// The `seqinfo.ini` of a sequence in MOT layout; without one, nothing is known.
-struct SeqInfo {
-    path: PathBuf,
-    text: String,
-}
-
-impl SeqInfo {
-    /// The file in the folder of the detections or, as in the benchmarks' own layout
-    /// (`SEQUENCE/det/det.txt`), the one above.
-    fn beside(dets: &Path) -> Self {
-        dets.ancestors()
-            .skip(1)
-            .take(2)
-            .find_map(|folder| {
-                let path = folder.join("seqinfo.ini");
-                let text = fs::read_to_string(&path).ok()?;
-                Some(Self { path, text })
-            })
-            .unwrap_or(Self {
-                path: PathBuf::new(),
-                text: String::new(),
-            })
-    }
-
-    fn value(&self, key: &str) -> Option<&str> {
-        self.text.lines().find_map(|line| {
-            let (name, value) = line.split_once('=')?;
-            name.trim().eq_ignore_ascii_case(key).then(|| value.trim())
-        })
-    }
-
-    fn error(
-        &self,
-        key: &'static str,
-        text: &str,
-        allowed: &'static str,
-        option: &'static str,
-    ) -> ReplayError {
-        ReplayError::SeqInfo {
-            path: self.path.clone(),
-            key,
-            text: text.to_owned(),
-            allowed,
-            option,
-        }
-    }
-
-    fn fps(&self) -> Result<Option<f64>, ReplayError> {
-        let Some(text) = self.value("frameRate") else {
-            return Ok(None);
-        };
-        parse_fps(text)
-            .map(Some)
-            .map_err(|allowed| self.error("frameRate", text, allowed, "--fps"))
-    }
-
-    fn size(&self) -> Result<Option<Size>, ReplayError> {
-        let (Some(width), Some(height)) = (self.value("imWidth"), self.value("imHeight")) else {
-            return Ok(None);
-        };
-        parse_size(&format!("{width}x{height}"))
-            .map(Some)
-            .map_err(|allowed| self.error("imWidth, imHeight", width, allowed, "--size"))
-    }
-}
-
-fn parse_fps(text: &str) -> Result<f64, &'static str> {
-    text.parse()
-        .ok()
-        .filter(|&fps| fps > 0.0 && fps <= MAX_FPS)
-        .ok_or("a number above 0, up to 1000")
-}
-
-fn parse_size(text: &str) -> Result<Size, &'static str> {
-    let side = |text: &str| text.trim().parse().ok().filter(|&side: &u32| side > 0);
-    text.split_once(['x', 'X'])
-        .and_then(|(width, height)| {
-            Some(Size {
-                width: side(width)?,
-                height: side(height)?,
-            })
-        })
-        .ok_or("WIDTHxHEIGHT in whole pixels, as 1920x1080")
 }
