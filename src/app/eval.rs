@@ -63,8 +63,8 @@ pub struct EvalArgs {
 const FORMATS: &[(&str, Benchmark)] = &[
     ("plain", Benchmark::Plain),
     ("mot15", Benchmark::Mot15),
-    ("mot16", Benchmark::Mot17),
     ("mot17", Benchmark::Mot17),
+    ("mot16", Benchmark::Mot17),
     ("mot20", Benchmark::Mot20),
     ("dancetrack", Benchmark::DanceTrack),
     ("kitti", Benchmark::Kitti),

@@ -163,7 +163,7 @@ struct Follow {
 /// as if the ones around it were neighbours.
 pub(super) fn score(prepared: &Prepared) -> Clear {
     let mut clear = Clear {
-        nothing_to_find: prepared.truth_lengths.is_empty() && !prepared.track_lengths.is_empty(),
+        nothing_to_find: prepared.truth_lengths.is_empty(),
         ..Clear::default()
     };
     let mut follows = vec![Follow::default(); prepared.truth_lengths.len()];
