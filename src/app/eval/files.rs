@@ -1,17 +1,18 @@
 //! Finds and reads the truth and the tracks of each sequence.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use super::EvalError;
 use crate::app::seqinfo::SeqInfo;
+use crate::app::sequences;
 use crate::tools::evaluate::{Benchmark, TrackRows, TruthRows};
 
 /// Most bytes of a file that are read: a hundred times the largest truth of the benchmarks.
 const MAX_FILE_BYTES: u64 = 1 << 30;
-/// Name of a truth file in the benchmarks' own layout.
-const TRUTH_FILE: &str = "gt.txt";
+/// Name of a truth file in the benchmarks' own layout, without its extension.
+const TRUTH: &str = "gt";
 
 /// A sequence that was read.
 #[derive(Debug)]
@@ -27,7 +28,15 @@ pub struct Sequence {
 
 /// Reads every sequence of the truth, in order of their names.
 pub fn read(gt: &Path, tracks: &Path, format: Benchmark) -> Result<Vec<Sequence>, EvalError> {
-    let found = truth_files(gt)?;
+    let found = sequences::find(gt, TRUTH).map_err(|source| EvalError::Read {
+        path: gt.to_owned(),
+        source,
+    })?;
+    if found.is_empty() {
+        return Err(EvalError::NoSequence {
+            path: gt.to_owned(),
+        });
+    }
     let is_folder = tracks.is_dir();
     if !is_folder && found.len() > 1 {
         return Err(EvalError::OneFile {
@@ -35,16 +44,16 @@ pub fn read(gt: &Path, tracks: &Path, format: Benchmark) -> Result<Vec<Sequence>
             sequences: found.len(),
         });
     }
-    let mut sequences = Vec::new();
-    for (name, truth_path) in found {
+    let mut read = Vec::new();
+    for truth in found {
         let tracks_path = if is_folder {
-            tracks_file(tracks, &name)?
+            tracks_file(tracks, &truth.name)?
         } else {
             tracks.to_owned()
         };
-        sequences.push(sequence(name, truth_path, tracks_path, format)?);
+        read.push(sequence(truth.name, truth.path, tracks_path, format)?);
     }
-    Ok(sequences)
+    Ok(read)
 }
 
 fn sequence(
@@ -72,72 +81,6 @@ fn sequence(
         truth,
         tracks,
     })
-}
-
-/// Names and truth files, in order of the names.
-fn truth_files(gt: &Path) -> Result<Vec<(String, PathBuf)>, EvalError> {
-    if !gt.is_dir() {
-        return Ok(vec![(name_of(gt), gt.to_owned())]);
-    }
-    if let Some(path) = truth_in(gt) {
-        return Ok(vec![(name_of(&path), path)]);
-    }
-    let mut folders = Vec::new();
-    let mut files = Vec::new();
-    for entry in entries(gt)? {
-        if entry.is_dir() {
-            folders.extend(truth_in(&entry).map(|path| (name_of(&path), path)));
-        } else if entry
-            .extension()
-            .is_some_and(|extension| extension == "txt")
-        {
-            files.push((name_of(&entry), entry));
-        }
-    }
-    let found = if folders.is_empty() { files } else { folders };
-    if found.is_empty() {
-        return Err(EvalError::NoSequence {
-            path: gt.to_owned(),
-        });
-    }
-    Ok(found)
-}
-
-fn truth_in(folder: &Path) -> Option<PathBuf> {
-    [folder.join("gt").join(TRUTH_FILE), folder.join(TRUTH_FILE)]
-        .into_iter()
-        .find(|path| path.is_file())
-}
-
-fn entries(folder: &Path) -> Result<Vec<PathBuf>, EvalError> {
-    let read = |folder: &Path| -> io::Result<Vec<PathBuf>> {
-        fs::read_dir(folder)?
-            .map(|entry| entry.map(|entry| entry.path()))
-            .collect()
-    };
-    let mut entries = read(folder).map_err(|source| EvalError::Read {
-        path: folder.to_owned(),
-        source,
-    })?;
-    entries.sort();
-    Ok(entries)
-}
-
-/// The name of a sequence: of the file, or of its folder where the file is a `gt.txt`.
-fn name_of(truth: &Path) -> String {
-    let named = if truth.ends_with(TRUTH_FILE) {
-        let folders = truth.ancestors().skip(1);
-        folders
-            .take(2)
-            .find(|folder| !folder.ends_with("gt"))
-            .and_then(Path::file_name)
-    } else {
-        truth.file_stem()
-    };
-    named.or(truth.file_stem()).map_or_else(
-        || "sequence".to_owned(),
-        |name| name.to_string_lossy().into_owned(),
-    )
 }
 
 fn tracks_file(folder: &Path, name: &str) -> Result<PathBuf, EvalError> {
