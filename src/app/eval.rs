@@ -5,6 +5,7 @@ mod files;
 mod sheet;
 mod table;
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -192,8 +193,10 @@ pub struct EvalReport {
 /// The first file that cannot be read or written, or the first bad row with its line. Files of the
 /// result are only begun when all was scored.
 pub fn run(args: &EvalArgs) -> Result<EvalReport, EvalError> {
+    let asked = args.classes.iter().map(|text| class(args.format, text));
+    let asked = asked.collect::<Result<Vec<_>, _>>()?;
     let sequences = files::read(&args.gt, &args.tracks, args.format)?;
-    let classes = classes(args, &sequences)?;
+    let classes = classes(args, asked, &sequences)?;
     let mut report = EvalReport {
         format: name_of(args.format),
         classes: Vec::new(),
@@ -236,17 +239,17 @@ fn score(sequences: &[Sequence], class: Class) -> Result<ClassScores, EvalError>
     })
 }
 
-/// What is to be scored, each class for itself.
-fn classes(args: &EvalArgs, sequences: &[Sequence]) -> Result<Vec<Class>, EvalError> {
-    let mut classes = Vec::new();
-    for text in &args.classes {
-        classes.push(class(args.format, text)?);
-    }
+/// What is to be scored, each class for itself: what was asked for, else all that the format scores.
+fn classes(
+    args: &EvalArgs,
+    mut classes: Vec<Class>,
+    sequences: &[Sequence],
+) -> Result<Vec<Class>, EvalError> {
     if classes.is_empty() {
         classes = args.format.classes().to_vec();
     }
     if args.per_class && args.format == Benchmark::Plain {
-        let mut numbers = std::collections::BTreeSet::new();
+        let mut numbers = BTreeSet::new();
         for sequence in sequences {
             let found = sequence.truth.class_numbers();
             numbers.extend(found.map_err(|error| EvalError::Row {
