@@ -373,7 +373,8 @@ fn what_cannot_be_asked_for_is_told() {
     assert!(
         run(&gt, scene.folder.path()).contains("no tracks of untracked; looked for untracked.txt")
     );
-    assert!(run(&fixture("kitti-car/tracks/none"), &tracks).contains("none: cannot read"));
+    let missing = run(&fixture("kitti-car/none"), &tracks.join("walk-0.txt"));
+    assert!(missing.contains("none: cannot read"), "{missing}");
     let empty = tempfile::tempdir().unwrap();
     assert!(run(empty.path(), &tracks).contains("no sequence in this folder"));
 }
@@ -503,8 +504,9 @@ fn tud_stadtmitte_scores_as_with_py_motmetrics() {
         let arguments = [gt.to_str().unwrap(), tracks.to_str().unwrap()];
         let expected = output_of(&python, "motmetrics_scores.py", &arguments);
         let mut expected: Map<String, Value> = serde_json::from_slice(&expected).unwrap();
-        if tracks.parent().unwrap().ends_with("greedy") {
-            // Here the two choose differently between tracks near an object (see the script).
+        if !tracks.parent().unwrap().ends_with("gantryd") {
+            // Others have one track near two people from frame 131 on, and the two programs give it to
+            // different ones (see the script): the counts are the same, the overlaps are not.
             expected.remove("MOTP");
         }
         let found = json(&gt, &tracks, &["--format", "mot15"]);
