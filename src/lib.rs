@@ -13,6 +13,7 @@ pub mod base;
 pub mod capture;
 pub mod perception;
 pub mod sinks;
+pub mod tools;
 
 pub use app::pipeline::{
     CameraPlan, Outlet, Pipeline, PipelineError, PipelineOptions, Published, WhenFull,

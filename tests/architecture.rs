@@ -79,6 +79,19 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
         ],
     ),
     ("src/app/config", &["gstreamer", "ort::"]),
+    (
+        "src/tools",
+        &[
+            "gstreamer",
+            "ort::",
+            "crate::app",
+            "crate::capture",
+            "crate::perception",
+            "crate::sinks",
+            "std::fs",
+            "std::time::Instant",
+        ],
+    ),
 ];
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {

@@ -9,7 +9,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use gantryd::app::replay::{self, FpsSource, ReplayArgs};
+use gantryd::app::replay::{self, FpsSource, ReplayArgs, ReplayError, ReplaySummary};
 
 /// A folder for one test and the arguments that point into it.
 struct Scene {
@@ -32,6 +32,7 @@ impl Scene {
             dets: self.path("det.txt"),
             out: self.path("out.txt"),
             fps: None,
+            gmc: None,
             size: None,
         }
     }
@@ -50,9 +51,16 @@ impl Scene {
 
     fn error(&self) -> String {
         let folder = self.folder.path().to_str().unwrap().to_owned() + "/";
-        let error = replay::run(&self.args()).unwrap_err();
+        let error = run(&self.args()).unwrap_err();
         error.to_string().replace(&folder, "")
     }
+}
+
+/// Replays one sequence.
+fn run(args: &ReplayArgs) -> Result<ReplaySummary, ReplayError> {
+    let mut report = replay::run(args)?;
+    assert_eq!(report.sequences.len(), 1);
+    Ok(report.sequences.remove(0).1)
 }
 
 /// An error with its causes, as the program prints it.
@@ -82,7 +90,7 @@ fn two_objects() -> String {
 #[test]
 fn two_objects_are_two_ids_for_as_long_as_they_are_seen() {
     let scene = Scene::new(&two_objects());
-    let summary = replay::run(&scene.args()).unwrap();
+    let summary = run(&scene.args()).unwrap();
     let rows = scene.rows();
     // Each is believed from its second detection on: 49 rows, and 49 less 5 unseen ones.
     assert_eq!(rows.len(), 49 + 44);
@@ -111,16 +119,16 @@ fn two_objects_are_two_ids_for_as_long_as_they_are_seen() {
 #[test]
 fn the_same_detections_give_the_same_bytes() {
     let scene = Scene::new(&two_objects());
-    replay::run(&scene.args()).unwrap();
+    run(&scene.args()).unwrap();
     let first = fs::read(scene.path("out.txt")).unwrap();
-    replay::run(&scene.args()).unwrap();
+    run(&scene.args()).unwrap();
     assert_eq!(first, fs::read(scene.path("out.txt")).unwrap());
 }
 
 #[test]
 fn seqinfo_gives_the_rate_and_the_option_overrules_it() {
     let scene = Scene::new(&two_objects());
-    let summary = replay::run(&scene.args()).unwrap();
+    let summary = run(&scene.args()).unwrap();
     assert_eq!(summary.fps_source, FpsSource::Assumed);
     assert!(
         summary
@@ -130,11 +138,11 @@ fn seqinfo_gives_the_rate_and_the_option_overrules_it() {
 
     let info = "[Sequence]\nname=s\nframeRate=14\nimWidth=1920\nimHeight=1080\n";
     fs::write(scene.path("seqinfo.ini"), info).unwrap();
-    let summary = replay::run(&scene.args()).unwrap();
+    let summary = run(&scene.args()).unwrap();
     assert_eq!(summary.fps_source, FpsSource::SeqInfo);
     assert!((summary.fps - 14.0).abs() < 1e-9);
 
-    let summary = replay::run(&ReplayArgs {
+    let summary = run(&ReplayArgs {
         fps: Some(25.0),
         ..scene.args()
     })
@@ -148,12 +156,12 @@ fn rows_in_any_order_and_frames_without_detections_are_taken() {
     let mut lines: Vec<_> = two_objects().lines().map(str::to_owned).collect();
     lines.reverse();
     let reversed = Scene::new(&(lines.join("\r\n") + "\n\n# a comment\n"));
-    let summary = replay::run(&reversed.args()).unwrap();
+    let summary = run(&reversed.args()).unwrap();
     assert_eq!((summary.ids, summary.rows), (2, 93));
 
     // Nothing from frame 3 to frame 20,000,000: not stepped one by one.
     let gap = Scene::new("1,-1,0,0,9,9,0.9\n2,-1,0,0,9,9,0.9\n20000000,-1,0,0,9,9,0.9\n");
-    let summary = replay::run(&gap.args()).unwrap();
+    let summary = run(&gap.args()).unwrap();
     assert_eq!((summary.ids, summary.rows), (1, 1));
     assert!(summary.frames < 2000);
 }
@@ -161,7 +169,7 @@ fn rows_in_any_order_and_frames_without_detections_are_taken() {
 #[test]
 fn boxes_without_area_and_scores_out_of_range_are_counted() {
     let scene = Scene::new("1,-1,0,0,0,9,0.9\n1,-1,0,0,9,9,7.5\n");
-    let summary = replay::run(&scene.args()).unwrap();
+    let summary = run(&scene.args()).unwrap();
     assert_eq!((summary.empty_boxes, summary.cut_scores), (1, 1));
     assert_eq!(summary.detections, 1);
 }
@@ -169,7 +177,7 @@ fn boxes_without_area_and_scores_out_of_range_are_counted() {
 #[test]
 fn an_empty_file_is_an_empty_result() {
     let scene = Scene::new("");
-    let summary = replay::run(&scene.args()).unwrap();
+    let summary = run(&scene.args()).unwrap();
     assert_eq!((summary.frames, summary.rows), (0, 0));
     assert_eq!(scene.rows(), Vec::<Vec<f64>>::new());
 }
@@ -233,7 +241,7 @@ fn missing_files_and_folders_are_named() {
         dets: scene.path("none.txt"),
         ..scene.args()
     };
-    let error = chain(&replay::run(&missing).unwrap_err());
+    let error = chain(&run(&missing).unwrap_err());
     assert!(
         error.contains("none.txt: cannot read: No such file"),
         "{error}"
@@ -242,7 +250,7 @@ fn missing_files_and_folders_are_named() {
         out: scene.path("no/such/folder/out.txt"),
         ..scene.args()
     };
-    let error = chain(&replay::run(&unwritable).unwrap_err());
+    let error = chain(&run(&unwritable).unwrap_err());
     assert!(
         error.contains("out.txt: cannot write the tracks: No such file"),
         "{error}"
@@ -259,6 +267,115 @@ fn a_seqinfo_that_cannot_be_is_named_with_the_way_out() {
     );
 }
 
+/// A camera that turns by 80 px per frame over objects that stand still, seen in turn.
+fn turning_camera() -> (String, String) {
+    let (mut dets, mut gmc) = (String::new(), String::new());
+    for frame in 1..=40 {
+        // To the left and to the right again, so that nothing leaves the picture.
+        let step = if frame / 5 % 2 == 0 { 80 } else { -80 };
+        writeln!(gmc, "{frame} 1 0 {step} 0 1 0").unwrap();
+    }
+    let mut shift = 1000;
+    for frame in 1..=40 {
+        shift += if frame / 5 % 2 == 0 { 80 } else { -80 };
+        for object in 0..2 {
+            writeln!(
+                dets,
+                "{frame},-1,{},{},40,90,0.9",
+                shift + object * 100,
+                100 + object * 7
+            )
+            .unwrap();
+        }
+    }
+    (dets, gmc)
+}
+
+#[test]
+fn the_given_camera_motion_is_followed() {
+    let (dets, gmc) = turning_camera();
+    let scene = Scene::new(&dets);
+    fs::write(scene.path("gmc.txt"), gmc).unwrap();
+    // Two objects are too few for a vote: without the file each jump is another object.
+    let alone = run(&scene.args()).unwrap();
+    assert!(alone.ids > 2, "{} ids", alone.ids);
+    let args = ReplayArgs {
+        gmc: Some(scene.path("gmc.txt")),
+        ..scene.args()
+    };
+    let told = run(&args).unwrap();
+    assert_eq!((told.ids, told.rows), (2, 2 * 39));
+
+    fs::write(scene.path("gmc.txt"), "1 1 0 0 0 1 0\n2 1 0\n").unwrap();
+    let error = run(&args).unwrap_err().to_string();
+    assert!(
+        error.contains("gmc.txt:2: 3 fields, 7 are needed"),
+        "{error}"
+    );
+    let error = run(&ReplayArgs {
+        out: scene.path("gmc.txt"),
+        ..args
+    });
+    assert!(
+        error
+            .unwrap_err()
+            .to_string()
+            .contains("is a file that is read")
+    );
+}
+
+#[test]
+fn a_folder_of_sequences_is_replayed_into_a_folder() {
+    let scene = Scene::new("");
+    fs::remove_file(scene.path("det.txt")).unwrap();
+    for (name, det) in [("b", "b/det/det.txt"), ("a", "a/det.txt")] {
+        let path = scene.path(det);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, two_objects()).unwrap();
+        fs::write(scene.path(&format!("{name}/seqinfo.ini")), "frameRate=25\n").unwrap();
+    }
+    let args = ReplayArgs {
+        dets: scene.path(""),
+        out: scene.path("results/first"),
+        ..scene.args()
+    };
+    let report = replay::run(&args).unwrap();
+    let names: Vec<_> = report
+        .sequences
+        .iter()
+        .map(|(name, _)| name.as_str())
+        .collect();
+    assert_eq!(names, ["a", "b"]);
+    assert!(
+        report
+            .sequences
+            .iter()
+            .all(|(_, summary)| summary.rows == 93)
+    );
+    let rows = |name| fs::read(scene.path(&format!("results/first/{name}.txt"))).unwrap();
+    assert_eq!(rows("a"), rows("b"));
+    let text = report.to_string();
+    assert!(text.contains("2 sequences, 100 frames, 186 rows"), "{text}");
+    assert!(
+        report.p99 >= report.median && text.contains("p99"),
+        "{text}"
+    );
+
+    let without = ReplayArgs {
+        gmc: Some(scene.path("")),
+        ..args.clone()
+    };
+    let error = replay::run(&without).unwrap_err().to_string();
+    assert!(error.contains("no camera motion of a"), "{error}");
+    let empty = tempfile::tempdir().unwrap();
+    let nothing = ReplayArgs {
+        dets: empty.path().to_owned(),
+        ..args
+    };
+    let error = replay::run(&nothing).unwrap_err().to_string();
+    assert!(error.contains("no sequence in this folder"), "{error}");
+}
+
 #[test]
 fn real_detections_give_long_tracks() {
     let det =
@@ -268,7 +385,7 @@ fn real_detections_give_long_tracks() {
         return;
     }
     let scene = Scene::new("");
-    let summary = replay::run(&ReplayArgs {
+    let summary = run(&ReplayArgs {
         dets: det,
         ..scene.args()
     })

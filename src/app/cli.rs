@@ -75,6 +75,8 @@ pub enum Command {
     Track(TrackArgs),
     /// Run the tracker alone on detections in MOT format
     Replay(super::replay::ReplayArgs),
+    /// Score tracks against the truth: HOTA, MOTA, IDF1 and their parts
+    Eval(super::eval::EvalArgs),
     /// Check a configuration and tell every fault at once
     Check(CheckArgs),
     /// List, inspect and verify models
@@ -337,7 +339,8 @@ pub fn parse() -> Result<Cli, ExitCode> {
     })
 }
 
-fn choice<T: Copy + Send + Sync + 'static>(
+/// A value by its name.
+pub(super) fn choice<T: Copy + Send + Sync + 'static>(
     choices: &'static [(&'static str, T)],
 ) -> impl TypedValueParser<Value = T> {
     let find = |name: String| choices.iter().find(|(known, _)| *known == name);

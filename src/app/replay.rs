@@ -1,20 +1,22 @@
 //! `gantryd replay`: the tracker alone, on detections from a file.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::gmc::{self, GmcError};
 use super::mot::{self, MotDetections, MotError, MotFrame};
+use super::seqinfo::{SeqInfo, SeqInfoError, parse_fps, parse_size};
+use super::sequences::{self, SequenceFile};
 use crate::base::{Pts, Size, TrackState};
-use crate::perception::track::{TrackOptions, Tracker};
+use crate::perception::track::{CameraWarp, TrackOptions, Tracker};
 use crate::sinks::publish;
 
 /// Frame rate assumed where neither `--fps` nor a `seqinfo.ini` gives one.
 const DEFAULT_FPS: f64 = 30.0;
-/// Highest frame rate that is believed, frames per second.
-const MAX_FPS: f64 = 1000.0;
 /// Without detections for this long nothing can be alive, so that a gap is not stepped to its end.
 const LONGEST_GAP: Duration = Duration::from_secs(60);
 
@@ -22,18 +24,25 @@ const LONGEST_GAP: Duration = Duration::from_secs(60);
 ///
 /// Rows are `frame,-1,left,top,width,height,score`, frames counted from 1. The result has a row for
 /// each object seen in each frame: `frame,id,left,top,width,height,score,-1,-1,-1`. A `seqinfo.ini`
-/// beside the detections gives the frame rate.
+/// beside the detections gives the frame rate. A folder of sequences (SEQUENCE/det/det.txt,
+/// SEQUENCE/det.txt or SEQUENCE.txt) is replayed one after the other into a folder of SEQUENCE.txt.
 #[derive(Debug, Clone, clap::Args)]
 #[command(after_help = "Examples:
   gantryd replay --dets MOT17-02/det.txt --out MOT17-02.txt
-  gantryd replay --dets det.txt --out out.txt --fps 25 --size 1920x1080")]
+  gantryd replay --dets det.txt --out out.txt --fps 25 --size 1920x1080
+  gantryd replay --dets MOT17/train --out results
+  gantryd replay --dets det.txt --gmc gmc.txt --out out.txt")]
 pub struct ReplayArgs {
-    /// Detections in MOT format
-    #[arg(long, value_name = "FILE")]
+    /// Detections in MOT format, or a folder of sequences
+    #[arg(long, value_name = "FILE|DIR")]
     pub dets: PathBuf,
-    /// Where to write the tracks; an existing file is replaced
-    #[arg(long, value_name = "FILE")]
+    /// Where to write the tracks, for a folder of detections a folder; existing files are replaced
+    #[arg(long, value_name = "FILE|DIR")]
     pub out: PathBuf,
+    /// Motion of the camera, rows "frame a b tx c d ty" that map the frame before onto this one; for a
+    /// folder of detections a folder with gmc.txt likewise [default: found by the tracks' vote]
+    #[arg(long, value_name = "FILE|DIR")]
+    pub gmc: Option<PathBuf>,
     /// Frames per second [default: from seqinfo.ini beside the detections, else 30]
     #[arg(long, value_name = "N", value_parser = parse_fps)]
     pub fps: Option<f64>,
@@ -45,8 +54,8 @@ pub struct ReplayArgs {
 /// Why a replay failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
-    /// The result would replace the detections.
-    #[error("--out {path} is the file of the detections; name another one")]
+    /// The result would replace what is read.
+    #[error("--out {path} is a file that is read; name another one")]
     Overwrites {
         /// The file.
         path: PathBuf,
@@ -55,18 +64,36 @@ pub enum ReplayError {
     #[error(transparent)]
     Detections(#[from] MotError),
     /// The sequence description says something that cannot be.
-    #[error("{path}: {key} is {text:?}, allowed is {allowed}; or give {option}")]
-    SeqInfo {
-        /// Which file.
+    #[error(transparent)]
+    SeqInfo(#[from] SeqInfoError),
+    /// The camera motion cannot be taken.
+    #[error(transparent)]
+    Gmc(#[from] GmcError),
+    /// A folder cannot be read.
+    #[error("{path}: cannot read the folder")]
+    Folder {
+        /// Which folder.
         path: PathBuf,
-        /// Which entry.
-        key: &'static str,
-        /// What stands there.
-        text: String,
-        /// What may stand there.
-        allowed: &'static str,
-        /// The option that is used instead of the entry.
-        option: &'static str,
+        /// Why.
+        source: io::Error,
+    },
+    /// A folder without detections.
+    #[error(
+        "{path}: no sequence in this folder; looked for NAME/det/det.txt, NAME/det.txt and NAME.txt"
+    )]
+    NoSequence {
+        /// Which folder.
+        path: PathBuf,
+    },
+    /// A sequence without camera motion, where it is asked for.
+    #[error(
+        "{folder}: no camera motion of {name}; looked for {name}/gmc/gmc.txt, {name}/gmc.txt and {name}.txt"
+    )]
+    NoGmc {
+        /// Which folder.
+        folder: PathBuf,
+        /// Name of the sequence.
+        name: String,
     },
     /// The file with the result cannot be written.
     #[error("{path}: cannot write the tracks")]
@@ -136,48 +163,170 @@ impl fmt::Display for ReplaySummary {
                 self.cut_scores
             )?;
         }
-        write!(
-            f,
-            "tracker alone: median {:.1} µs, p99 {:.1} µs per frame",
-            self.median.as_secs_f64() * 1e6,
-            self.p99.as_secs_f64() * 1e6
-        )
+        write_times(f, self.median, self.p99)
     }
 }
 
-/// Reads the detections, tracks them with the default options and writes the result.
+/// What a replay of one or more sequences did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ReplayReport {
+    /// Name and summary of each sequence, in order of the names.
+    pub sequences: Vec<(String, ReplaySummary)>,
+    /// Over all frames: the median time of the tracker alone.
+    pub median: Duration,
+    /// Over all frames: 99 of 100 took no longer.
+    pub p99: Duration,
+}
+
+impl fmt::Display for ReplayReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let [(_, only)] = &self.sequences[..] {
+            return only.fmt(f);
+        }
+        let (mut frames, mut rows) = (0, 0);
+        for (name, summary) in &self.sequences {
+            writeln!(f, "{name}: {summary}")?;
+            frames += summary.frames;
+            rows += summary.rows;
+        }
+        writeln!(
+            f,
+            "{} sequences, {frames} frames, {rows} rows",
+            self.sequences.len()
+        )?;
+        write_times(f, self.median, self.p99)
+    }
+}
+
+fn write_times(f: &mut fmt::Formatter<'_>, median: Duration, p99: Duration) -> fmt::Result {
+    let micros = |time: Duration| time.as_secs_f64() * 1e6;
+    write!(
+        f,
+        "tracker alone: median {:.1} µs, p99 {:.1} µs per frame",
+        micros(median),
+        micros(p99)
+    )
+}
+
+/// Reads the detections of each sequence, tracks them with the default options and writes the result.
 ///
 /// Frames that the file does not name have no detections and are stepped like any other.
 ///
 /// # Errors
-/// A file that cannot be read or written, or the first bad row with its line number. The result is
-/// only begun when all detections have been read.
-pub fn run(args: &ReplayArgs) -> Result<ReplaySummary, ReplayError> {
-    if let (Ok(dets), Ok(out)) = (args.dets.canonicalize(), args.out.canonicalize())
-        && dets == out
-    {
-        return Err(ReplayError::Overwrites { path: out });
+/// A file that cannot be read or written, or the first bad row with its line number. The result of a
+/// sequence is only begun when all of its input has been read.
+pub fn run(args: &ReplayArgs) -> Result<ReplayReport, ReplayError> {
+    let mut report = ReplayReport {
+        sequences: Vec::new(),
+        median: Duration::ZERO,
+        p99: Duration::ZERO,
+    };
+    let mut times = Vec::new();
+    for job in jobs(args)? {
+        let (summary, spent) = job.run(args)?;
+        report.sequences.push((job.name, summary));
+        times.extend(spent);
     }
-    let detections = mot::read_detections(&args.dets)?;
-    let info = SeqInfo::beside(&args.dets);
-    let (fps, fps_source) = match (args.fps, info.fps()?) {
-        (Some(fps), _) => (fps, FpsSource::Given),
-        (None, Some(fps)) => (fps, FpsSource::SeqInfo),
-        (None, None) => (DEFAULT_FPS, FpsSource::Assumed),
+    times.sort_unstable();
+    (report.median, report.p99) = (quantile(&times, 50), quantile(&times, 99));
+    Ok(report)
+}
+
+/// What is read and written for one sequence.
+struct Job {
+    name: String,
+    dets: PathBuf,
+    gmc: Option<PathBuf>,
+    out: PathBuf,
+}
+
+fn jobs(args: &ReplayArgs) -> Result<Vec<Job>, ReplayError> {
+    let is_folder = args.dets.is_dir();
+    let found = find(&args.dets, "det")?;
+    if found.is_empty() {
+        return Err(ReplayError::NoSequence {
+            path: args.dets.clone(),
+        });
+    }
+    let warps = args
+        .gmc
+        .as_deref()
+        .map(|gmc| find(gmc, "gmc"))
+        .transpose()?;
+    if is_folder {
+        fs::create_dir_all(&args.out).map_err(|source| ReplayError::Write {
+            path: args.out.clone(),
+            source,
+        })?;
+    }
+    let job = |SequenceFile { name, path }| {
+        let gmc = match (&args.gmc, &warps) {
+            (Some(folder), Some(warps)) if is_folder => {
+                let own = warps.iter().find(|warps| warps.name == name);
+                let own = own.ok_or_else(|| ReplayError::NoGmc {
+                    folder: folder.clone(),
+                    name: name.clone(),
+                })?;
+                Some(own.path.clone())
+            }
+            (gmc, _) => gmc.clone(),
+        };
+        let out = if is_folder {
+            args.out.join(format!("{name}.txt"))
+        } else {
+            args.out.clone()
+        };
+        Ok(Job {
+            name,
+            dets: path,
+            gmc,
+            out,
+        })
     };
-    let size = match args.size {
-        Some(size) => Some(size),
-        None => info.size()?,
-    };
-    let write_error = |source| ReplayError::Write {
-        path: args.out.clone(),
+    found.into_iter().map(job).collect()
+}
+
+fn find(path: &Path, kind: &str) -> Result<Vec<SequenceFile>, ReplayError> {
+    sequences::find(path, kind).map_err(|source| ReplayError::Folder {
+        path: path.to_owned(),
         source,
-    };
-    let mut out = BufWriter::new(File::create(&args.out).map_err(write_error)?);
-    let mut replay = Replay::new(fps, size);
-    replay.all(&detections, &mut out).map_err(write_error)?;
-    out.flush().map_err(write_error)?;
-    Ok(replay.summary(&detections, fps_source))
+    })
+}
+
+impl Job {
+    /// The summary, and the time that each frame took.
+    fn run(&self, args: &ReplayArgs) -> Result<(ReplaySummary, Vec<Duration>), ReplayError> {
+        if let Ok(out) = self.out.canonicalize() {
+            let mut inputs = std::iter::once(&self.dets).chain(&self.gmc);
+            if inputs.any(|input| input.canonicalize().is_ok_and(|input| input == out)) {
+                return Err(ReplayError::Overwrites { path: out });
+            }
+        }
+        let detections = mot::read_detections(&self.dets)?;
+        let warps = match &self.gmc {
+            Some(path) => gmc::read(path)?,
+            None => BTreeMap::new(),
+        };
+        let info = SeqInfo::beside(&self.dets);
+        let (fps, fps_source) = match (args.fps, info.fps()?) {
+            (Some(fps), _) => (fps, FpsSource::Given),
+            (None, Some(fps)) => (fps, FpsSource::SeqInfo),
+            (None, None) => (DEFAULT_FPS, FpsSource::Assumed),
+        };
+        let size = match args.size {
+            Some(size) => Some(size),
+            None => info.size()?,
+        };
+        let write_error = |source| ReplayError::Write {
+            path: self.out.clone(),
+            source,
+        };
+        let mut out = BufWriter::new(File::create(&self.out).map_err(write_error)?);
+        let mut replay = Replay::new(fps, size, warps);
+        replay.all(&detections, &mut out).map_err(write_error)?;
+        out.flush().map_err(write_error)?;
+        Ok(replay.summary(&detections, fps_source))
+    }
 }
 
 struct Replay {
@@ -189,10 +338,12 @@ struct Replay {
     ids: u64,
     rows: u64,
     spent: Vec<Duration>,
+    /// By the frame they lead to.
+    warps: BTreeMap<u64, CameraWarp>,
 }
 
 impl Replay {
-    fn new(fps: f64, size: Option<Size>) -> Self {
+    fn new(fps: f64, size: Option<Size>, warps: BTreeMap<u64, CameraWarp>) -> Self {
         Self {
             tracker: Tracker::new(TrackOptions::default()),
             fps,
@@ -201,6 +352,7 @@ impl Replay {
             ids: 0,
             rows: 0,
             spent: Vec::new(),
+            warps,
         }
     }
 
@@ -226,7 +378,11 @@ impl Replay {
     fn step(&mut self, frame: &MotFrame, out: &mut impl Write) -> io::Result<()> {
         self.frame = frame.number;
         let pts = Pts(((frame.number - 1) as f64 * 1e9 / self.fps).round() as u64);
+        let warp = self.warps.get(&frame.number).copied();
         let started = Instant::now();
+        if let Some(warp) = warp {
+            self.tracker.move_camera(warp);
+        }
         let step = self.tracker.step(&frame.detections, pts);
         self.spent.push(started.elapsed());
         for track in &step.tracks {
@@ -245,15 +401,14 @@ impl Replay {
         Ok(())
     }
 
-    fn summary(mut self, detections: &MotDetections, fps_source: FpsSource) -> ReplaySummary {
+    fn summary(
+        mut self,
+        detections: &MotDetections,
+        fps_source: FpsSource,
+    ) -> (ReplaySummary, Vec<Duration>) {
         self.spent.sort_unstable();
-        let count = self.spent.len();
-        let quantile = |hundredths: usize| {
-            let index = (count * hundredths / 100).min(count.saturating_sub(1));
-            self.spent.get(index).copied().unwrap_or_default()
-        };
-        ReplaySummary {
-            frames: count as u64,
+        let summary = ReplaySummary {
+            frames: self.spent.len() as u64,
             detections: detections
                 .frames
                 .iter()
@@ -265,93 +420,15 @@ impl Replay {
             cut_scores: detections.cut_scores,
             fps: self.fps,
             fps_source,
-            median: quantile(50),
-            p99: quantile(99),
-        }
-    }
-}
-
-/// The `seqinfo.ini` of a sequence in MOT layout; without one, nothing is known.
-struct SeqInfo {
-    path: PathBuf,
-    text: String,
-}
-
-impl SeqInfo {
-    /// The file in the folder of the detections or, as in the benchmarks' own layout
-    /// (`SEQUENCE/det/det.txt`), the one above.
-    fn beside(dets: &Path) -> Self {
-        dets.ancestors()
-            .skip(1)
-            .take(2)
-            .find_map(|folder| {
-                let path = folder.join("seqinfo.ini");
-                let text = fs::read_to_string(&path).ok()?;
-                Some(Self { path, text })
-            })
-            .unwrap_or(Self {
-                path: PathBuf::new(),
-                text: String::new(),
-            })
-    }
-
-    fn value(&self, key: &str) -> Option<&str> {
-        self.text.lines().find_map(|line| {
-            let (name, value) = line.split_once('=')?;
-            name.trim().eq_ignore_ascii_case(key).then(|| value.trim())
-        })
-    }
-
-    fn error(
-        &self,
-        key: &'static str,
-        text: &str,
-        allowed: &'static str,
-        option: &'static str,
-    ) -> ReplayError {
-        ReplayError::SeqInfo {
-            path: self.path.clone(),
-            key,
-            text: text.to_owned(),
-            allowed,
-            option,
-        }
-    }
-
-    fn fps(&self) -> Result<Option<f64>, ReplayError> {
-        let Some(text) = self.value("frameRate") else {
-            return Ok(None);
+            median: quantile(&self.spent, 50),
+            p99: quantile(&self.spent, 99),
         };
-        parse_fps(text)
-            .map(Some)
-            .map_err(|allowed| self.error("frameRate", text, allowed, "--fps"))
-    }
-
-    fn size(&self) -> Result<Option<Size>, ReplayError> {
-        let (Some(width), Some(height)) = (self.value("imWidth"), self.value("imHeight")) else {
-            return Ok(None);
-        };
-        parse_size(&format!("{width}x{height}"))
-            .map(Some)
-            .map_err(|allowed| self.error("imWidth, imHeight", width, allowed, "--size"))
+        (summary, self.spent)
     }
 }
 
-fn parse_fps(text: &str) -> Result<f64, &'static str> {
-    text.parse()
-        .ok()
-        .filter(|&fps| fps > 0.0 && fps <= MAX_FPS)
-        .ok_or("a number above 0, up to 1000")
-}
-
-fn parse_size(text: &str) -> Result<Size, &'static str> {
-    let side = |text: &str| text.trim().parse().ok().filter(|&side: &u32| side > 0);
-    text.split_once(['x', 'X'])
-        .and_then(|(width, height)| {
-            Some(Size {
-                width: side(width)?,
-                height: side(height)?,
-            })
-        })
-        .ok_or("WIDTHxHEIGHT in whole pixels, as 1920x1080")
+/// The value that `hundredths` of 100 do not exceed, of a sorted list; zero of none.
+fn quantile(sorted: &[Duration], hundredths: usize) -> Duration {
+    let index = (sorted.len() * hundredths / 100).min(sorted.len().saturating_sub(1));
+    sorted.get(index).copied().unwrap_or_default()
 }

@@ -7,6 +7,7 @@
 
 use nalgebra::{Matrix2, Vector2};
 
+use super::CameraWarp;
 use crate::base::BBox;
 
 /// Random walk of the position, as share of the object's size, per √second.
@@ -126,6 +127,30 @@ impl BoxFilter {
     pub fn shift(&mut self, step: [f32; 2]) {
         self.cx.state[0] += f64::from(step[0]);
         self.cy.state[0] += f64::from(step[1]);
+    }
+
+    /// Moves, turns and stretches the estimate as the whole picture did. Sides stay upright and
+    /// stretch alike; what is known of a part is known as well after.
+    pub fn warp(&mut self, warp: &CameraWarp) {
+        for order in 0..2 {
+            let pair = [self.cx.state[order], self.cy.state[order]];
+            let [x, y] = match order {
+                0 => warp.point(pair),
+                _ => warp.direction(pair),
+            };
+            (self.cx.state[order], self.cy.state[order]) = (x, y);
+        }
+        let stretch = warp.stretch();
+        self.width.state *= stretch;
+        self.height.state *= stretch;
+        for axis in [
+            &mut self.cx,
+            &mut self.cy,
+            &mut self.width,
+            &mut self.height,
+        ] {
+            axis.covariance *= stretch * stretch;
+        }
     }
 
     /// Takes the box of a detection with this confidence, 0..=1.

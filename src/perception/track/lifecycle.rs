@@ -2,9 +2,9 @@
 
 use crate::base::{BBox, Detection, Pts, TrackId, TrackSnapshot, TrackState};
 
-use super::TrackOptions;
 use super::kalman::BoxFilter;
 use super::vote::ClassVote;
+use super::{CameraWarp, TrackOptions};
 
 /// Part of the detection in the published box of a seen track; the rest is the filter's estimate.
 ///
@@ -61,6 +61,12 @@ impl Track {
     /// Moves it `step` px without a change of its velocity: the camera moved.
     pub fn shift(&mut self, step: [f32; 2]) {
         self.filter.shift(step);
+        self.bbox = self.filter.bbox().unwrap_or(self.last.bbox);
+    }
+
+    /// Takes it along where the whole picture moved, its velocity turned and stretched too.
+    pub fn warp(&mut self, warp: &CameraWarp) {
+        self.filter.warp(warp);
         self.bbox = self.filter.bbox().unwrap_or(self.last.bbox);
     }
 

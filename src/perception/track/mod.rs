@@ -12,11 +12,13 @@ mod lifecycle;
 mod options;
 mod scale;
 mod vote;
+mod warp;
 
 #[cfg(test)]
 mod tests;
 
 pub use options::TrackOptions;
+pub use warp::CameraWarp;
 
 use crate::base::{Detection, EndReason, EndedTrack, Pts, TrackId, TrackSnapshot};
 use affinity::{Sweep, first_affinity, second_affinity};
@@ -51,6 +53,8 @@ pub struct Tracker {
     scale: ScoreScale,
     /// What the thresholds are multiplied with in this step.
     score_factor: f32,
+    /// How the camera moved before the next step, if that was told.
+    warp: Option<CameraWarp>,
     scratch: Scratch,
 }
 
@@ -108,6 +112,7 @@ impl Tracker {
             last_pts: None,
             scale: ScoreScale::default(),
             score_factor: 1.0,
+            warp: None,
             scratch: Scratch::default(),
         }
     }
@@ -139,9 +144,16 @@ impl Tracker {
         step
     }
 
+    /// Tells how the picture moves to the frame of the next step; that step takes it instead of
+    /// finding the camera's motion by a vote of the tracks.
+    pub fn move_camera(&mut self, warp: CameraWarp) {
+        self.warp = Some(warp);
+    }
+
     /// Ends every track because the camera's run is over; the numbering goes on in the next run.
     pub fn end_run(&mut self) -> Vec<EndedTrack> {
         self.last_pts = None;
+        self.warp = None;
         let mut ended: Vec<_> = self
             .tracks
             .drain(..)
@@ -203,8 +215,14 @@ impl Tracker {
         }
     }
 
-    /// Takes every track along where the whole picture jumped.
+    /// Takes every track along where the whole picture moved.
     fn follow_camera(&mut self, detections: &[Detection]) {
+        if let Some(warp) = self.warp.take() {
+            for track in &mut self.tracks {
+                track.warp(&warp);
+            }
+            return;
+        }
         let Scratch { camera, high, .. } = &mut self.scratch;
         if let Some(step) = camera.step(&self.tracks, detections, high) {
             for track in &mut self.tracks {

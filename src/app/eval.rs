@@ -1,0 +1,304 @@
+//! `gantryd eval`: tracks against the truth.
+
+mod curve;
+mod files;
+mod sheet;
+mod table;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use super::seqinfo::SeqInfoError;
+use crate::tools::evaluate::{Benchmark, Class, RowError, Scores, SequenceScores, evaluate};
+use files::Sequence;
+
+/// Score tracks against the truth
+///
+/// HOTA, CLEAR (MOTA) and identity (IDF1) metrics per sequence and combined, with the rules of the
+/// benchmark named by --format; the figures are TrackEval's.
+#[derive(Debug, Clone, clap::Args)]
+#[command(after_help = "Examples:
+  gantryd eval --gt gt.txt --tracks out/traffic.mot.txt
+  gantryd eval --gt MOT17/train --tracks results --format mot17 --json scores.json --svg hota.svg
+  gantryd eval --gt kitti/label_02 --tracks results --format kitti --classes car
+  gantryd eval --gt gt.txt --tracks out.txt --per-class --csv scores.csv
+
+In a folder, a sequence's truth is SEQUENCE/gt/gt.txt, SEQUENCE/gt.txt or SEQUENCE.txt, and its tracks
+are SEQUENCE.txt, SEQUENCE.mot.txt or data/SEQUENCE.txt. A seqinfo.ini beside the truth gives the
+number of frames.")]
+pub struct EvalArgs {
+    /// The truth: a file, or a folder of sequences
+    #[arg(long, value_name = "FILE|DIR")]
+    pub gt: PathBuf,
+    /// The tracks: a file, or a folder with one per sequence
+    #[arg(long, value_name = "FILE|DIR")]
+    pub tracks: PathBuf,
+    /// Columns and rules; plain takes out tracks on rows with confidence 0 and scores all classes together
+    #[arg(long, value_parser = super::cli::choice(FORMATS), default_value = "plain")]
+    pub format: Benchmark,
+    /// Score these classes, each for itself: car, pedestrian (kitti), class numbers (plain)
+    #[arg(
+        long,
+        value_name = "A,B",
+        value_delimiter = ',',
+        conflicts_with = "per_class"
+    )]
+    pub classes: Vec<String>,
+    /// Score each class of the truth for itself
+    #[arg(long)]
+    pub per_class: bool,
+    /// Write all figures, those of each threshold too, as JSON
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+    /// Write all figures as comma separated values, a row per sequence
+    #[arg(long, value_name = "FILE")]
+    pub csv: Option<PathBuf>,
+    /// Draw HOTA and its parts over the threshold
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
+}
+
+/// Names of the formats.
+const FORMATS: &[(&str, Benchmark)] = &[
+    ("plain", Benchmark::Plain),
+    ("mot15", Benchmark::Mot15),
+    ("mot17", Benchmark::Mot17),
+    ("mot16", Benchmark::Mot17),
+    ("mot20", Benchmark::Mot20),
+    ("dancetrack", Benchmark::DanceTrack),
+    ("kitti", Benchmark::Kitti),
+];
+
+/// Why nothing was scored.
+#[derive(Debug, thiserror::Error)]
+pub enum EvalError {
+    /// A file or folder cannot be read.
+    #[error("{path}: cannot read")]
+    Read {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+    /// Something in a file is wrong.
+    #[error("{path}:{error}")]
+    Row {
+        /// Which file.
+        path: PathBuf,
+        /// The line, and what is wrong.
+        error: RowError,
+    },
+    /// A file that is no text.
+    #[error("{path}:{line}: not UTF-8 text")]
+    NotText {
+        /// Which file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+    },
+    /// A file is too long to be one.
+    #[error("{path}: longer than {limit} bytes, which no truth and no result is")]
+    TooLong {
+        /// Which file.
+        path: PathBuf,
+        /// Most bytes that are read.
+        limit: u64,
+    },
+    /// A sequence description says something that cannot be.
+    #[error(transparent)]
+    SeqInfo(#[from] SeqInfoError),
+    /// A folder without truth.
+    #[error(
+        "{path}: no sequence in this folder; looked for NAME/gt/gt.txt, NAME/gt.txt and NAME.txt"
+    )]
+    NoSequence {
+        /// Which folder.
+        path: PathBuf,
+    },
+    /// A sequence without tracks.
+    #[error(
+        "{folder}: no tracks of {name}; looked for {looked_for}. An empty file says that nothing was tracked"
+    )]
+    NoTracks {
+        /// Where they should be.
+        folder: PathBuf,
+        /// Name of the sequence.
+        name: String,
+        /// Names of files that would be taken.
+        looked_for: String,
+    },
+    /// Many sequences, one file of tracks.
+    #[error(
+        "{path} is one file, but the truth has {sequences} sequences; name a folder with a file for each"
+    )]
+    OneFile {
+        /// The file of tracks.
+        path: PathBuf,
+        /// Number of sequences.
+        sequences: usize,
+    },
+    /// A class that the format does not score.
+    #[error("--classes {given}: {format} scores {allowed}")]
+    Class {
+        /// What was asked for.
+        given: String,
+        /// Name of the format.
+        format: &'static str,
+        /// What can be asked for.
+        allowed: &'static str,
+    },
+    /// Tracks that do not say what they are, and several classes to score.
+    #[error(
+        "{path}: rows without a KITTI type can be scored for one class only; name it: --classes car"
+    )]
+    WhichClass {
+        /// The tracks.
+        path: PathBuf,
+    },
+    /// A file of the result cannot be written.
+    #[error("{path}: cannot write the scores")]
+    Write {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// The scores of one class.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ClassScores {
+    /// What was scored.
+    pub class: Class,
+    /// In order of their names.
+    pub sequences: Vec<SequenceScores>,
+    /// All sequences as one.
+    pub combined: Scores,
+}
+
+/// Everything that was scored; its text is a table.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EvalReport {
+    /// Name of the format.
+    pub format: &'static str,
+    /// A truth or tracks may hold several classes.
+    pub classes: Vec<ClassScores>,
+}
+
+/// Reads truth and tracks, scores them, and writes the files that were asked for.
+///
+/// # Errors
+/// The first file that cannot be read or written, or the first bad row with its line. Files of the
+/// result are only begun when all was scored.
+pub fn run(args: &EvalArgs) -> Result<EvalReport, EvalError> {
+    let asked = args.classes.iter().map(|text| class(args.format, text));
+    let asked = asked.collect::<Result<Vec<_>, _>>()?;
+    let sequences = files::read(&args.gt, &args.tracks, args.format)?;
+    let classes = classes(args, asked, &sequences)?;
+    let mut report = EvalReport {
+        format: name_of(args.format),
+        classes: Vec::new(),
+    };
+    for class in classes {
+        report.classes.push(score(&sequences, class)?);
+    }
+    let files = [
+        (&args.json, sheet::json as fn(&EvalReport) -> String),
+        (&args.csv, sheet::csv),
+        (&args.svg, curve::svg),
+    ];
+    for (path, text) in files {
+        if let Some(path) = path {
+            write(path, &text(&report))?;
+        }
+    }
+    Ok(report)
+}
+
+fn score(sequences: &[Sequence], class: Class) -> Result<ClassScores, EvalError> {
+    let mut scored = Vec::new();
+    for sequence in sequences {
+        let truth = sequence.truth.of_class(class, sequence.frames);
+        let tracks = sequence.tracks.of_class(class);
+        let tracks = tracks.map_err(|error| EvalError::Row {
+            path: sequence.tracks_path.clone(),
+            error,
+        })?;
+        let scores = evaluate(&truth, &tracks).expect("the reader refused ids twice in a frame");
+        scored.push(SequenceScores {
+            name: sequence.name.clone(),
+            scores,
+        });
+    }
+    Ok(ClassScores {
+        class,
+        combined: Scores::combine(scored.iter().map(|sequence| &sequence.scores)),
+        sequences: scored,
+    })
+}
+
+/// What is to be scored, each class for itself: what was asked for, else all that the format scores.
+fn classes(
+    args: &EvalArgs,
+    mut classes: Vec<Class>,
+    sequences: &[Sequence],
+) -> Result<Vec<Class>, EvalError> {
+    if classes.is_empty() {
+        classes = args.format.classes().to_vec();
+    }
+    if args.per_class && args.format == Benchmark::Plain {
+        let mut numbers = BTreeSet::new();
+        for sequence in sequences {
+            let found = sequence.truth.class_numbers();
+            numbers.extend(found.map_err(|error| EvalError::Row {
+                path: sequence.truth_path.clone(),
+                error,
+            })?);
+        }
+        classes = numbers.into_iter().map(Class::Number).collect();
+    }
+    let untyped = |sequence: &&Sequence| !sequence.tracks.have_classes();
+    if args.format == Benchmark::Kitti
+        && classes.len() > 1
+        && let Some(sequence) = sequences.iter().find(untyped)
+    {
+        return Err(EvalError::WhichClass {
+            path: sequence.tracks_path.clone(),
+        });
+    }
+    Ok(classes)
+}
+
+fn class(format: Benchmark, text: &str) -> Result<Class, EvalError> {
+    let given = text.trim().to_ascii_lowercase();
+    let class = match given.parse() {
+        Ok(number) if format == Benchmark::Plain => Some(Class::Number(number)),
+        _ => {
+            let known = format.classes().iter();
+            known.copied().find(|known| known.to_string() == given)
+        }
+    };
+    class.ok_or_else(|| EvalError::Class {
+        given: text.to_owned(),
+        format: name_of(format),
+        allowed: match format {
+            Benchmark::Kitti => "car and pedestrian",
+            Benchmark::Plain => "class numbers, the 8th field of a row, or all",
+            _ => "pedestrian alone",
+        },
+    })
+}
+
+fn name_of(format: Benchmark) -> &'static str {
+    let found = FORMATS.iter().find(|(_, known)| *known == format);
+    found.map_or("", |(name, _)| name)
+}
+
+fn write(path: &Path, text: &str) -> Result<(), EvalError> {
+    fs::write(path, text).map_err(|source| EvalError::Write {
+        path: path.to_owned(),
+        source,
+    })
+}
