@@ -6,13 +6,15 @@
 //! capture ──▶ Inbox ──▶ perception::detect ──▶ perception::track ──▶ sinks {annotate, publish, record}
 //! ```
 //!
-//! `app` reads what was asked for and joins the stages; `base` holds the words they share.
+//! `app` reads what was asked for and joins the stages; `base` holds the words they share. `tools`
+//! stands beside the path: simulated cameras to try and to train with.
 
 pub mod app;
 pub mod base;
 pub mod capture;
 pub mod perception;
 pub mod sinks;
+pub mod tools;
 
 pub use app::pipeline::{
     CameraPlan, Outlet, Pipeline, PipelineError, PipelineOptions, Published, WhenFull,

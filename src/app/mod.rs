@@ -16,6 +16,7 @@ pub mod resolve;
 pub mod run;
 pub mod service;
 pub mod signals;
+pub mod simulate;
 pub mod summary;
 pub mod telemetry;
 pub mod track;
