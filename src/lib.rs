@@ -6,7 +6,8 @@
 //! capture ──▶ Inbox ──▶ perception::detect ──▶ perception::track ──▶ sinks {annotate, publish, record}
 //! ```
 //!
-//! `app` reads what was asked for and joins the stages; `base` holds the words they share.
+//! `app` reads what was asked for and joins the stages; `base` holds the words they share. `tools`
+//! stands beside the path: simulated cameras to try and to train with.
 
 pub mod app;
 pub mod base;

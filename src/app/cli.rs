@@ -83,6 +83,8 @@ pub enum Command {
     Models(ModelsArgs),
     /// Look at this machine: what is missing, and how to get it
     Doctor(DoctorArgs),
+    /// Film places that do not exist, with exact truth: video, RTSP cameras, training data
+    Simulate(Box<super::simulate::SimulateArgs>),
     /// Measure the CPU time of each stage, frames per second and efficiency
     Bench(BenchArgs),
     /// Print completions for a shell

@@ -8,7 +8,7 @@ use anyhow::Context;
 use super::cli::{CheckArgs, Cli, Command, Exit, LogArgs, ManArgs, ModelsCommand, RunArgs};
 use super::config::{Config, ConfigError, LogConfig, LogFormat, LogLevel};
 use super::pipeline::PipelineError;
-use super::{bench, check, doctor, eval, manual, models, replay, run, telemetry, track};
+use super::{bench, check, doctor, eval, manual, models, replay, run, simulate, telemetry, track};
 use crate::capture::{CaptureError, SourceError};
 use crate::perception::detect::DetectError;
 use crate::sinks::record::RecordError;
@@ -42,6 +42,7 @@ fn one_shot(command: &Command, log: LogArgs) -> anyhow::Result<Exit> {
         Command::Eval(args) => print(&eval::run(args)?.to_string())?,
         Command::Models(args) => return models_command(&args.command),
         Command::Doctor(args) => return doctor::run(args),
+        Command::Simulate(args) => simulate::run(args)?,
         Command::Bench(args) => bench::run(args)?,
         Command::Completions(args) => {
             let mut text = Vec::new();

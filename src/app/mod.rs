@@ -20,6 +20,7 @@ pub mod seqinfo;
 pub mod sequences;
 pub mod service;
 pub mod signals;
+pub mod simulate;
 pub mod summary;
 pub mod telemetry;
 pub mod track;

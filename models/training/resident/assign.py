@@ -35,30 +35,50 @@ def assign(scores: Tensor, boxes: Tensor, centres: Tensor, truth: Tensor, labels
     scores [B, N, C] in 0..1, boxes [B, N, 4], centres [N, 2], truth [B, M, 4] in pixels, labels [B, M],
     is_real [B, M] (false where the row only pads).
     """
-    batch, objects = labels.shape
-    if objects == 0:
-        zeros = torch.zeros(scores.shape[:2], device=scores.device)
-        return Assignment(zeros.bool(), zeros.long(), zeros)
-    can = reaches(truth, centres) & is_real[..., None]
-    overlap = intersection_over_union(truth[:, :, None], boxes[:, None]).clamp(min=0) * can
-    per_object = torch.gather(scores.transpose(1, 2), 1, labels[..., None].expand(-1, -1, scores.shape[1]))
-    fit = per_object.clamp(min=EPSILON) ** ALPHA * overlap**BETA * can
-    best, at = fit.topk(min(top, fit.shape[-1]), dim=-1)
-    wanted = torch.zeros_like(can).scatter_(-1, at, best > EPSILON**2)
-    wanted &= can
-    # Several objects want a location: the one that overlaps most has it.
-    contested = wanted.sum(1, keepdim=True) > 1
-    strongest = torch.zeros_like(can).scatter_(1, (overlap * wanted).argmax(1, keepdim=True), True)
-    wanted &= strongest | ~contested
-    is_positive, which = wanted.any(1), wanted.to(torch.uint8).argmax(1)
-    fit = fit * wanted
-    most_fit, most_overlap = fit.amax(-1, keepdim=True), (overlap * wanted).amax(-1, keepdim=True)
-    quality = (fit / (most_fit + EPSILON**2) * most_overlap).amax(1)
-    return Assignment(is_positive, which, quality)
+    shape = scores.shape[:2]
+    result = Assignment(torch.zeros(shape, dtype=torch.bool, device=scores.device),
+                        torch.zeros(shape, dtype=torch.long, device=scores.device),
+                        torch.zeros(shape, device=scores.device))
+    # All T real objects of the batch in one list, and the pairs of an object and a location that it reaches.
+    picture, number = is_real.nonzero(as_tuple=True)
+    truth, labels = truth[picture, number], labels[picture, number]
+    can = reaches(truth, centres)
+    of, at = can.nonzero(as_tuple=True)
+    if len(of) == 0:
+        return result
+    overlap = intersection_over_union(truth[of], boxes[picture[of], at]).clamp(min=0)
+    fit = scores[picture[of], at, labels[of]].clamp(min=EPSILON) ** ALPHA * overlap**BETA
+
+    dense = torch.zeros(can.shape, device=scores.device)
+    dense[of, at] = fit
+    best, best_at = dense.topk(min(top, dense.shape[1]), dim=1)
+    wanted = torch.zeros_like(can).scatter_(1, best_at, best > EPSILON**2)
+    chosen = wanted[of, at]
+    of, at, overlap, fit = of[chosen], at[chosen], overlap[chosen], fit[chosen]
+    if len(of) == 0:
+        return result
+
+    # Several objects want a location: sorted by location and then by overlap, the first one has it.
+    place = picture[of] * shape[1] + at
+    order = torch.sort(overlap, descending=True, stable=True).indices
+    order = order[torch.sort(place[order], stable=True).indices]
+    is_first = torch.ones(len(order), dtype=torch.bool, device=scores.device)
+    is_first[1:] = place[order][1:] != place[order][:-1]
+    order = order[is_first]
+    of, at, overlap, fit = of[order], at[order], overlap[order], fit[order]
+
+    most_fit = torch.zeros(len(truth), device=scores.device).scatter_reduce_(0, of, fit, "amax")
+    most_overlap = torch.zeros(len(truth), device=scores.device).scatter_reduce_(0, of, overlap, "amax")
+    result.is_positive[picture[of], at] = True
+    result.which[picture[of], at] = number[of]
+    result.quality[picture[of], at] = fit / most_fit[of] * most_overlap[of]
+    return result
 
 
 def reaches(truth: Tensor, centres: Tensor) -> Tensor:
-    """Which centres [N, 2] lie in which boxes [B, M, 4] -> [B, M, N]; small boxes count as `SMALLEST_SIDE` wide."""
-    middle = (truth[..., :2] + truth[..., 2:]) / 2
-    half = ((truth[..., 2:] - truth[..., :2]) / 2).clamp(min=SMALLEST_SIDE / 2)
-    return ((centres - middle[:, :, None]).abs() < half[:, :, None]).all(-1)
+    """Which centres [N, 2] lie in which boxes [T, 4] -> [T, N]; small boxes count as `SMALLEST_SIDE` wide."""
+    middle = (truth[:, :2] + truth[:, 2:]) / 2
+    half = ((truth[:, 2:] - truth[:, :2]) / 2).clamp(min=SMALLEST_SIDE / 2)
+    low, high = middle - half, middle + half
+    across = (centres[:, 0] > low[:, :1]) & (centres[:, 0] < high[:, :1])
+    return across & (centres[:, 1] > low[:, 1:]) & (centres[:, 1] < high[:, 1:])

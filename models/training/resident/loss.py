@@ -81,10 +81,14 @@ def detection(
 
 def class_weights(targets: Targets, centres: Tensor) -> Tensor:
     """1 where a location may be told that it holds no object of the class, else 0: [B, N, C]."""
-    low, high = targets.ignore[:, :, None, :2], targets.ignore[:, :, None, 2:]
-    inside = ((centres > low) & (centres < high)).all(-1)
-    silenced = torch.einsum("bkn,bkc->bnc", inside.float(), targets.ignore_classes.float()) > 0
-    return (targets.known[:, None] & ~silenced).float()
+    weights = targets.known[:, None].float().repeat(1, len(centres), 1)
+    for picture, (boxes, classes) in enumerate(zip(targets.ignore, targets.ignore_classes)):
+        real = boxes[:, 2] > boxes[:, 0]
+        boxes, classes = boxes[real], classes[real].float()
+        across = (centres[:, :1] > boxes[:, 0]) & (centres[:, :1] < boxes[:, 2])
+        inside = across & (centres[:, 1:] > boxes[:, 1]) & (centres[:, 1:] < boxes[:, 3])
+        weights[picture][inside.float() @ classes > 0] = 0.0
+    return weights
 
 
 def identity(embeddings: Tensor, targets: Targets, matched: Assignment) -> Tensor:
