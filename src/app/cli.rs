@@ -248,6 +248,12 @@ pub struct InspectArgs {
     /// A model of gantryd's or FILE.onnx
     #[arg(value_name = "ID|FILE", value_parser = parse_model)]
     pub model: ModelRef,
+    /// Size to count the cost for, where the file leaves it open [default: the size gantryd would use]
+    #[arg(long, value_name = "WxH", value_parser = parse_size)]
+    pub size: Option<(u32, u32)>,
+    /// The ONNX Runtime library that is asked what it takes [default: the usual places]
+    #[arg(long, value_name = "FILE")]
+    pub runtime_library: Option<PathBuf>,
 }
 
 /// `gantryd doctor`.
@@ -348,6 +354,14 @@ fn choice<T: Copy + Send + Sync + 'static>(
 #[expect(clippy::unnecessary_wraps, reason = "the form clap asks for")]
 fn parse_model(text: &str) -> Result<ModelRef, String> {
     Ok(ModelRef::parse(text))
+}
+
+/// `416x416`, width first.
+fn parse_size(text: &str) -> Result<(u32, u32), String> {
+    let side = |side: &str| side.parse().ok().filter(|side| (32..=8192).contains(side));
+    text.split_once('x')
+        .and_then(|(width, height)| Some((side(width)?, side(height)?)))
+        .ok_or_else(|| "allowed is WIDTHxHEIGHT, each 32 to 8192, such as 416x416".to_owned())
 }
 
 fn parse_unit(text: &str) -> Result<f64, String> {

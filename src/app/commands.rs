@@ -10,7 +10,7 @@ use super::config::{Config, ConfigError, LogConfig, LogFormat, LogLevel};
 use super::pipeline::PipelineError;
 use super::{bench, check, doctor, manual, models, replay, run, telemetry, track};
 use crate::capture::{CaptureError, SourceError};
-use crate::perception::detect::DetectError;
+use crate::perception::detect::{DetectError, DetectOptions};
 use crate::sinks::record::RecordError;
 
 /// Does what the command line asks for. What fails is told on stderr.
@@ -80,7 +80,12 @@ fn models_command(command: &ModelsCommand) -> anyhow::Result<Exit> {
     match command {
         ModelsCommand::List => print(&models::list(&models::folders()).to_string())?,
         ModelsCommand::Inspect(args) => {
-            let inspection = models::inspect(models::resolve(&args.model.to_string())?)?;
+            let options = DetectOptions {
+                runtime_library: args.runtime_library.clone(),
+                ..DetectOptions::default()
+            };
+            let files = models::resolve(&args.model.to_string())?;
+            let inspection = models::inspect(files, args.size, &options)?;
             print(&inspection.to_string())?;
             if !inspection.is_detector() {
                 return Ok(Exit::Config);

@@ -4,6 +4,7 @@
 
 mod inspect;
 mod list;
+mod providers;
 mod verify;
 
 use std::collections::BTreeMap;

@@ -23,6 +23,7 @@ mod recognise;
 mod runtime;
 mod session;
 mod signature;
+mod structure;
 mod suppress;
 mod taps;
 mod tensors;
@@ -31,7 +32,7 @@ mod wire;
 pub use classes::class_called;
 pub use detector::{Detector, FrameDetections, StageTime};
 pub use error::DetectError;
-pub use graph::{Graph, Node, Preamble};
+pub use graph::{Graph, Node, Preamble, Stored};
 pub use heads::{Head, OutputError};
 pub use letterbox::Placement;
 pub use manifest::{
@@ -49,6 +50,7 @@ pub use plan::{
 pub use preprocess::{Element, FrameError, Padding, Preprocessor};
 pub use recognise::{ModelPlan, RecogniseError, plan as recognise};
 pub use runtime::{Runtime, RuntimeError};
-pub use session::ProviderReport;
+pub use session::{ProviderReport, try_provider};
 pub use signature::{ElementType, Signature, SignatureError, TensorInfo};
+pub use structure::{Cost, Residual, Structure, Weights};
 pub use suppress::{MAX_CANDIDATES, Suppressor};
