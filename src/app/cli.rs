@@ -238,8 +238,36 @@ Examples:
   gantryd models inspect resident-n
   gantryd models inspect best.onnx      a detector that is not recognised gets a manifest to fill in")]
     Inspect(InspectArgs),
+    /// Get a model's file: with checksum, and going on where it was interrupted
+    #[command(after_help = "\
+Examples:
+  gantryd models fetch yolox_nano
+  gantryd models fetch yolox_nano --from /media/usb        no network: a folder that has the file
+  gantryd models fetch yolo26n --accept-licence AGPL-3.0
+
+Without --to it goes to $GANTRYD_MODELS, else to /var/lib/gantryd/models where the service is installed
+and this user may write there, else to ~/.local/share/gantryd/models. Proxies are taken from ALL_PROXY,
+HTTPS_PROXY, HTTP_PROXY and NO_PROXY. Ends with 78 if the file is refused, 1 if the network fails.")]
+    Fetch(FetchArgs),
     /// Compare each model's file with the checksum of its manifest
     Verify,
+}
+
+/// `gantryd models fetch`.
+#[derive(Debug, Clone, Args)]
+pub struct FetchArgs {
+    /// One of gantryd models list
+    #[arg(value_name = "ID")]
+    pub id: String,
+    /// Take it from here instead of where the manifest says
+    #[arg(long, value_name = "DIR|FILE|URL")]
+    pub from: Option<String>,
+    /// Put it into DIR/ID/ instead of the usual place
+    #[arg(long, value_name = "DIR")]
+    pub to: Option<PathBuf>,
+    /// Accept the licence of weights that are not free to use in any product
+    #[arg(long, value_name = "LICENCE")]
+    pub accept_licence: Option<String>,
 }
 
 /// `gantryd models inspect`.

@@ -16,6 +16,10 @@ pub struct Manifest {
     pub sha256: Option<String>,
     /// Where the file can be had.
     pub url: Option<String>,
+    /// Length of the file, bytes.
+    pub bytes: Option<u64>,
+    /// How the file is made, where nobody offers it.
+    pub export: Option<String>,
     /// Licence of the weights.
     pub licence: Option<String>,
     /// Where model and figures come from.
