@@ -1,10 +1,11 @@
 //! `gantryd models inspect`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 
 use super::providers;
 use crate::perception::detect::{
-    BatchAxis, ChannelOrder, Cost, DetectError, DetectOptions, Dtype, InputPlan, Layout,
+    BatchAxis, ChannelOrder, ClassMap, Cost, DetectError, DetectOptions, Dtype, InputPlan, Layout,
     LetterboxAnchor, Manifest, ModelFiles, ModelPlan, Residual, Resize, Signature, Structure,
     TensorInfo, recognise,
 };
@@ -21,6 +22,7 @@ pub struct Inspection {
     licence: Option<String>,
     size: Option<[u64; 2]>,
     structure: Structure,
+    class_map: Option<String>,
     providers: Vec<(&'static str, String)>,
 }
 
@@ -67,7 +69,18 @@ pub fn inspect(
         keys.find(|(key, _)| ["license", "licence"].contains(&key.to_lowercase().as_str()))
             .map(|(_, value)| value.clone())
     };
+    let class_map = match &plan {
+        Ok(plan) => {
+            let stated = manifest
+                .as_ref()
+                .map(|m| m.class_map.clone())
+                .unwrap_or_default();
+            Some(class_map(&files.id, plan, &stated)?)
+        }
+        Err(_) => None,
+    };
     Ok(Inspection {
+        class_map,
         licence: manifest.and_then(|m| m.licence).or_else(in_metadata),
         providers: providers::judge(&files, &signature, options),
         files,
@@ -75,6 +88,26 @@ pub fn inspect(
         plan,
         size,
         structure,
+    })
+}
+
+/// What becomes of the model's classes without a word of the configuration, for people.
+fn class_map(
+    model: &str,
+    plan: &ModelPlan,
+    stated: &BTreeMap<String, String>,
+) -> Result<String, DetectError> {
+    let map = ClassMap::new(model, &plan.classes, stated, &BTreeMap::new())?;
+    let changes = map.changes(&plan.classes);
+    let changes = changes.map(|(class, name)| match name {
+        Some(name) => format!("{class} → {name}"),
+        None => format!("{class} dropped"),
+    });
+    let changes: Vec<String> = changes.collect();
+    Ok(if changes.is_empty() {
+        "every class keeps its name".to_owned()
+    } else {
+        changes.join(", ")
     })
 }
 
@@ -183,6 +216,9 @@ impl fmt::Display for Inspection {
                 writeln!(f, "picture     {}", picture(&plan.input))?;
                 for note in &plan.notes {
                     writeln!(f, "note        {note}")?;
+                }
+                if let Some(map) = &self.class_map {
+                    writeln!(f, "class map   {map}")?;
                 }
                 write!(
                     f,

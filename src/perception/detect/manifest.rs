@@ -1,8 +1,11 @@
 //! `models/<id>/manifest.toml`: states or overrides what the recogniser finds.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+use super::class_name_fault;
 
 /// A model's manifest. Every key but `file` is optional; what is absent is recognised from the file.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
@@ -34,6 +37,9 @@ pub struct Manifest {
     pub anchors: Option<Vec<Vec<[f32; 2]>>>,
     /// IoU above which the weaker of two boxes of one class is a duplicate, 0..=1.
     pub nms_iou: Option<f32>,
+    /// What classes are called in results, by what the model calls them; `""` drops a class.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub class_map: BTreeMap<String, String>,
     /// How to feed the model.
     #[serde(default)]
     pub input: ManifestInput,
@@ -288,6 +294,11 @@ impl Manifest {
                 format!("classes: {} names, must be 1 to 65535", classes.len()),
             );
         }
+        for (class, name) in &self.class_map {
+            if let Some(fault) = class_name_fault(name) {
+                check(false, format!("class_map.{class}: {fault}"));
+            }
+        }
         if let Some(strides) = &self.strides {
             check(
                 !strides.is_empty() && strides.iter().all(|s| (1..=1024).contains(s)),
@@ -331,6 +342,9 @@ mod tests {
             strides = [16, 32]
             anchors = [[[12.6, 19.4]], [[131.6, 214.6]]]
             nms_iou = 0.5
+            [class_map]
+            lorry = "truck"
+            bench = ""
             [input]
             width = 352
             order = "bgr"

@@ -6,6 +6,7 @@
 //! Belongs here: everything that knows ONNX Runtime or model pixels. Does not belong here: threads,
 //! queues, and what becomes of the detections.
 
+mod class_map;
 mod classes;
 mod colour;
 mod detections;
@@ -29,6 +30,7 @@ mod taps;
 mod tensors;
 mod wire;
 
+pub use class_map::{ClassMap, MAX_CLASS_NAME, class_name_fault, usual_class};
 pub use classes::class_called;
 pub use detector::{Detector, FrameDetections, StageTime};
 pub use error::DetectError;
