@@ -31,29 +31,31 @@ const MANIFEST: &str = "manifest.toml";
 pub enum ModelError {
     /// No folder has it.
     #[error(
-        "model \"{id}\" is not known{hint}; known: {known}; searched: {searched}; a file of your own goes by its path: --model FILE.onnx, or detect.model = \"FILE.onnx\" in a configuration"
+        "model \"{id}\" is not known{hint}; known: {known}{to_fetch}; searched: {searched}; a file of your own goes by its path: --model FILE.onnx, or detect.model = \"FILE.onnx\" in a configuration"
     )]
     UnknownId {
         /// What was asked for.
         id: String,
         /// The nearest known id, as `, did you mean "x"?`, or nothing.
         hint: String,
-        /// The known ids, or `none`.
+        /// The ids whose file is there, or `none`.
         known: String,
+        /// The ids whose file is not, with the command that gets it, or nothing.
+        to_fetch: String,
         /// The folders.
         searched: String,
     },
     /// Its manifest is there, its file is not.
     #[error(
-        "model {id}: {path} is missing; gantryd models fetch {id} gets it{from}, or name another: --model ID|FILE.onnx, detect.model in a configuration"
+        "model {id}: {path} is missing; gantryd models fetch {id} {gets_it}, or name another: --model ID|FILE.onnx, detect.model in a configuration"
     )]
     NotFetched {
         /// The model.
         id: String,
         /// Where its file should be.
         path: String,
-        /// Where it can be had, as ` from URL`, or nothing.
-        from: String,
+        /// `gets it from URL`, or `tells how it is made`.
+        gets_it: String,
     },
     /// The manifest cannot be used.
     #[error(transparent)]
@@ -136,9 +138,10 @@ pub fn by_id(id: &str, folders: &[PathBuf]) -> Result<ModelFiles, ModelError> {
         return Err(ModelError::NotFetched {
             id: id.to_owned(),
             path: onnx.display().to_string(),
-            from: manifest
-                .url
-                .map_or_else(String::new, |url| format!(" from {url}")),
+            gets_it: manifest.url.map_or_else(
+                || "tells how to come by it".to_owned(),
+                |url| format!("gets it from {url}"),
+            ),
         });
     }
     Ok(ModelFiles {
@@ -163,15 +166,25 @@ fn manifest_of(id: &str, folders: &[PathBuf]) -> Result<PathBuf, ModelError> {
     let hint = near
         .filter(|known| strsim::levenshtein(known, id) <= 1 + id.len() / 3)
         .map_or_else(String::new, |known| format!(", did you mean \"{known}\"?"));
-    let known: Vec<&str> = manifests.keys().map(String::as_str).collect();
+    let (present, absent): (Vec<_>, Vec<_>) =
+        manifests.iter().partition(|(_, path)| has_file(path));
+    let ids = |of: &[(&String, &PathBuf)]| {
+        let ids: Vec<&str> = of.iter().map(|(id, _)| id.as_str()).collect();
+        ids.join(", ")
+    };
     let searched: Vec<String> = folders.iter().map(|f| f.display().to_string()).collect();
     Err(ModelError::UnknownId {
         id: id.to_owned(),
         hint,
-        known: if known.is_empty() {
+        known: if present.is_empty() {
             "none".to_owned()
         } else {
-            known.join(", ")
+            ids(&present)
+        },
+        to_fetch: if absent.is_empty() {
+            String::new()
+        } else {
+            format!("; to be had with gantryd models fetch ID: {}", ids(&absent))
         },
         searched: searched.join(", "),
     })
@@ -264,7 +277,7 @@ mod tests {
         let error = by_id("resident-m", &folders).unwrap_err().to_string();
         for part in [
             "did you mean \"resident-n\"?",
-            "known: resident-n;",
+            "known: none; to be had with gantryd models fetch ID: resident-n;",
             "--model FILE.onnx",
             "detect.model = ",
         ] {

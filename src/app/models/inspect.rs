@@ -282,9 +282,14 @@ fn residual(residual: &Residual) -> String {
     if residual.blocks == 0 {
         return "no blocks".to_owned();
     }
+    let blocks = residual.blocks;
+    let blocks = if blocks == 1 {
+        "1 block".to_owned()
+    } else {
+        format!("{blocks} blocks")
+    };
     format!(
-        "{} blocks ({} with convolutions): {} with an unbroken identity path, {} by projection; longest chain without anything between two sums: {}",
-        residual.blocks,
+        "{blocks} ({} with convolutions): {} with an unbroken identity path, {} by projection; longest chain without anything between two sums: {}",
         residual.convolutional,
         residual.identity,
         residual.blocks - residual.identity,

@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::class_name_fault;
+use super::recognise::coco;
 
 /// A model's manifest. Every key but `file` is optional; what is absent is recognised from the file.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
@@ -29,7 +30,8 @@ pub struct Manifest {
     pub source: Option<String>,
     /// Layout of the outputs, where the graph does not tell or tells wrongly.
     pub head: Option<HeadName>,
-    /// Class names by index.
+    /// Class names by index: a list, or `"coco"` for the 80 of COCO in their usual order.
+    #[serde(default, deserialize_with = "class_list")]
     pub classes: Option<Vec<String>>,
     /// Strides of the feature maps, finest first.
     pub strides: Option<Vec<usize>>,
@@ -185,6 +187,22 @@ names! {
         /// All together, the last is "no object".
         Softmax = "softmax",
     }
+}
+
+/// A list of names, or the name of a list that everybody knows.
+fn class_list<'de, D: Deserializer<'de>>(reader: D) -> Result<Option<Vec<String>>, D::Error> {
+    let written = toml::Value::deserialize(reader)?;
+    let names = match &written {
+        toml::Value::String(set) if set == "coco" => Some(coco()),
+        toml::Value::Array(names) => names
+            .iter()
+            .map(|name| name.as_str().map(str::to_owned))
+            .collect(),
+        _ => None,
+    };
+    names.map(Some).ok_or_else(|| {
+        serde::de::Error::custom(format!("{written}, allowed is a list of names or \"coco\""))
+    })
 }
 
 /// Why a manifest was refused.
@@ -368,6 +386,20 @@ mod tests {
             error.contains("widht") && error.contains("width"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_well_known_list_of_classes_is_called_by_its_name() {
+        let classes = |text: &str| {
+            let manifest = Manifest::parse(&format!("file = \"m.onnx\"\nclasses = {text}\n"))?;
+            Ok::<_, String>(manifest.classes.unwrap_or_default())
+        };
+        let coco = classes("\"coco\"").unwrap();
+        assert_eq!((coco.len(), coco[2].as_str()), (80, "car"));
+        assert_eq!(classes("[\"a\"]").unwrap(), ["a"]);
+        let error = classes("\"kitti\"").unwrap_err();
+        let told = "\"kitti\", allowed is a list of names or \"coco\"";
+        assert!(error.contains(told), "{error}");
     }
 
     #[test]

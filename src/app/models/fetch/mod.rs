@@ -247,7 +247,6 @@ impl Note {
 pub fn fetch(id: &str, options: &FetchOptions) -> Result<Fetched, FetchError> {
     let manifest_path = manifest_of(id, &options.folders)?;
     let manifest = Manifest::read(&manifest_path).map_err(ModelError::from)?;
-    check_licence(id, &manifest, options.accepted_licence.as_deref())?;
     let io_error = |path: &Path| {
         let (id, path) = (id.to_owned(), path.display().to_string());
         move |source| FetchError::Io { id, path, source }
@@ -258,6 +257,7 @@ pub fn fetch(id: &str, options: &FetchOptions) -> Result<Fetched, FetchError> {
             return Ok(found);
         }
     }
+    check_licence(id, &manifest, options.accepted_licence.as_deref())?;
     let source = source(id, &manifest, options.from.as_deref())?;
     let folder = target.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(io_error(folder))?;
