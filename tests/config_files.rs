@@ -158,6 +158,15 @@ fn each_bad_value_is_told_with_what_is_allowed() {
             "detect.confidence: 0.05, allowed is min_confidence (0.1) to 1",
         ),
         (
+            camera("[detect]\nclass_map = [\"van\"]"),
+            "detect.class_map: a list, allowed is a table of texts, { lorry = \"truck\" }",
+        ),
+        (
+            camera("[detect.class_map]\nvan = \" car\""),
+            "detect.class_map.van: \" car\", allowed is a name of at most 64 characters without \
+             spaces around it, or \"\" to drop the class",
+        ),
+        (
             camera("[track]\nlow = 0.7\nhigh = 0.5"),
             "track.low: 0.7, allowed is 0 to high (0.5)",
         ),

@@ -242,8 +242,36 @@ Examples:
   gantryd models inspect resident-n
   gantryd models inspect best.onnx      a detector that is not recognised gets a manifest to fill in")]
     Inspect(InspectArgs),
+    /// Get a model's file: with checksum, and going on where it was interrupted
+    #[command(after_help = "\
+Examples:
+  gantryd models fetch yolox_nano
+  gantryd models fetch yolox_nano --from /media/usb        no network: a folder that has the file
+  gantryd models fetch yolo26n --accept-licence AGPL-3.0
+
+Without --to it goes to $GANTRYD_MODELS, else to /var/lib/gantryd/models where the service is installed
+and this user may write there, else to ~/.local/share/gantryd/models. Proxies are taken from ALL_PROXY,
+HTTPS_PROXY, HTTP_PROXY and NO_PROXY. Ends with 78 if the file is refused, 1 if the network fails.")]
+    Fetch(FetchArgs),
     /// Compare each model's file with the checksum of its manifest
     Verify,
+}
+
+/// `gantryd models fetch`.
+#[derive(Debug, Clone, Args)]
+pub struct FetchArgs {
+    /// One of gantryd models list
+    #[arg(value_name = "ID")]
+    pub id: String,
+    /// Take it from here instead of where the manifest says
+    #[arg(long, value_name = "DIR|FILE|URL")]
+    pub from: Option<String>,
+    /// Put it into DIR/ID/ instead of the usual place
+    #[arg(long, value_name = "DIR")]
+    pub to: Option<PathBuf>,
+    /// Accept the licence of weights that are not free to use in any product
+    #[arg(long, value_name = "LICENCE")]
+    pub accept_licence: Option<String>,
 }
 
 /// `gantryd models inspect`.
@@ -252,6 +280,12 @@ pub struct InspectArgs {
     /// A model of gantryd's or FILE.onnx
     #[arg(value_name = "ID|FILE", value_parser = parse_model)]
     pub model: ModelRef,
+    /// Size to count the cost for, where the file leaves it open [default: the size gantryd would use]
+    #[arg(long, value_name = "WxH", value_parser = parse_size)]
+    pub size: Option<(u32, u32)>,
+    /// The ONNX Runtime library that is asked what it takes [default: the usual places]
+    #[arg(long, value_name = "FILE")]
+    pub runtime_library: Option<PathBuf>,
 }
 
 /// `gantryd doctor`.
@@ -353,6 +387,14 @@ pub(super) fn choice<T: Copy + Send + Sync + 'static>(
 #[expect(clippy::unnecessary_wraps, reason = "the form clap asks for")]
 fn parse_model(text: &str) -> Result<ModelRef, String> {
     Ok(ModelRef::parse(text))
+}
+
+/// `416x416`, width first.
+fn parse_size(text: &str) -> Result<(u32, u32), String> {
+    let side = |side: &str| side.parse().ok().filter(|side| (32..=8192).contains(side));
+    text.split_once('x')
+        .and_then(|(width, height)| Some((side(width)?, side(height)?)))
+        .ok_or_else(|| "allowed is WIDTHxHEIGHT, each 32 to 8192, such as 416x416".to_owned())
 }
 
 fn parse_unit(text: &str) -> Result<f64, String> {

@@ -2,15 +2,18 @@
 
 use std::io::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 use anyhow::Context;
 
-use super::cli::{CheckArgs, Cli, Command, Exit, LogArgs, ManArgs, ModelsCommand, RunArgs};
+use super::cli::{
+    CheckArgs, Cli, Command, Exit, FetchArgs, LogArgs, ManArgs, ModelsCommand, RunArgs,
+};
 use super::config::{Config, ConfigError, LogConfig, LogFormat, LogLevel};
 use super::pipeline::PipelineError;
 use super::{bench, check, doctor, eval, manual, models, replay, run, simulate, telemetry, track};
 use crate::capture::{CaptureError, SourceError};
-use crate::perception::detect::DetectError;
+use crate::perception::detect::{DetectError, DetectOptions};
 use crate::sinks::record::RecordError;
 
 /// Does what the command line asks for. What fails is told on stderr.
@@ -82,12 +85,18 @@ fn models_command(command: &ModelsCommand) -> anyhow::Result<Exit> {
     match command {
         ModelsCommand::List => print(&models::list(&models::folders()).to_string())?,
         ModelsCommand::Inspect(args) => {
-            let inspection = models::inspect(models::resolve(&args.model.to_string())?)?;
+            let options = DetectOptions {
+                runtime_library: args.runtime_library.clone(),
+                ..DetectOptions::default()
+            };
+            let files = models::resolve(&args.model.to_string())?;
+            let inspection = models::inspect(files, args.size, &options)?;
             print(&inspection.to_string())?;
             if !inspection.is_detector() {
                 return Ok(Exit::Config);
             }
         }
+        ModelsCommand::Fetch(args) => print(&fetch(args)?.to_string())?,
         ModelsCommand::Verify => {
             let verification = models::verify(&models::folders());
             print(&verification.to_string())?;
@@ -97,6 +106,18 @@ fn models_command(command: &ModelsCommand) -> anyhow::Result<Exit> {
         }
     }
     Ok(Exit::Done)
+}
+
+fn fetch(args: &FetchArgs) -> anyhow::Result<models::Fetched> {
+    let to = args.to.clone().or_else(models::default_folder);
+    let options = models::FetchOptions {
+        folders: models::folders(),
+        from: args.from.clone(),
+        to: to.context("there is no home to put the model into: name a folder with --to DIR")?,
+        accepted_licence: args.accept_licence.clone(),
+        retry_wait: Duration::from_secs(1),
+    };
+    Ok(models::fetch(&args.id, &options)?)
 }
 
 fn man(args: &ManArgs) -> anyhow::Result<()> {
@@ -136,7 +157,12 @@ fn exit_of(error: &anyhow::Error) -> Exit {
                     | CaptureError::NoDecoder { .. }
             )
         );
-        let is_refused = cause.is::<ConfigError>()
+        let is_not_fetched = matches!(
+            cause.downcast_ref::<models::FetchError>(),
+            Some(error) if !error.is_temporary()
+        );
+        let is_refused = is_not_fetched
+            || cause.is::<ConfigError>()
             || cause.is::<models::ModelError>()
             || cause.is::<DetectError>()
             || cause.is::<RecordError>()

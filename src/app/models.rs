@@ -2,11 +2,14 @@
 //!
 //! A model's folder is `models/<id>/` with a `manifest.toml` that names its .onnx file.
 
+mod fetch;
 mod inspect;
 mod list;
+mod providers;
 mod verify;
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
@@ -15,6 +18,7 @@ use comfy_table::{ContentArrangement, Table};
 
 use crate::perception::detect::{Manifest, ManifestError, ModelFiles};
 
+pub use fetch::{Checked, FetchError, FetchOptions, Fetched, default_folder, fetch};
 pub use inspect::{Inspection, inspect};
 pub use list::{Listed, Listing, list};
 pub use verify::{Integrity, Verification, verify};
@@ -27,45 +31,57 @@ const MANIFEST: &str = "manifest.toml";
 pub enum ModelError {
     /// No folder has it.
     #[error(
-        "model \"{id}\" is not known{hint}; known: {known}; searched: {searched}; name a file to use one of your own: --model FILE.onnx"
+        "model \"{id}\" is not known{hint}; known: {known}{to_fetch}; searched: {searched}; a file of your own goes by its path: --model FILE.onnx, or detect.model = \"FILE.onnx\" in a configuration"
     )]
     UnknownId {
         /// What was asked for.
         id: String,
         /// The nearest known id, as `, did you mean "x"?`, or nothing.
         hint: String,
-        /// The known ids, or `none`.
+        /// The ids whose file is there, or `none`.
         known: String,
+        /// The ids whose file is not, with the command that gets it, or nothing.
+        to_fetch: String,
         /// The folders.
         searched: String,
     },
     /// Its manifest is there, its file is not.
-    #[error("model {id}: {path} is missing{}", from_where(url.as_deref()))]
+    #[error(
+        "model {id}: {path} is missing; gantryd models fetch {id} {gets_it}, or name another: --model ID|FILE.onnx, detect.model in a configuration"
+    )]
     NotFetched {
         /// The model.
         id: String,
         /// Where its file should be.
         path: String,
-        /// Where it can be had.
-        url: Option<String>,
+        /// `gets it from URL`, or `tells how it is made`.
+        gets_it: String,
     },
     /// The manifest cannot be used.
     #[error(transparent)]
     Manifest(#[from] ManifestError),
 }
 
-fn from_where(url: Option<&str>) -> String {
-    url.map_or_else(String::new, |url| format!(", get it from {url}"))
+/// The models of this user: `$XDG_DATA_HOME/gantryd/models`, usually below `~/.local/share`; `None`
+/// without a home.
+fn user_folder() -> Option<PathBuf> {
+    let set = |name: &str| std::env::var_os(name).filter(|path| !path.is_empty());
+    let data = set("XDG_DATA_HOME")
+        .map(PathBuf::from)
+        .or_else(|| Some(Path::new(&set("HOME")?).join(".local/share")))?;
+    Some(data.join("gantryd/models"))
 }
 
-/// Folders that may hold models, first wins: `$GANTRYD_MODELS`, `./models`, beside the program, in
-/// the source tree the program was built in, and the system's.
+/// Folders that may hold models: `$GANTRYD_MODELS`, `./models`, the user's, beside the program, in
+/// the source tree the program was built in, and the system's. The first that has a model's file
+/// wins, else the first that has its manifest.
 #[must_use]
 pub fn folders() -> Vec<PathBuf> {
     let named = std::env::var_os("GANTRYD_MODELS").filter(|path| !path.is_empty());
     let program = std::env::current_exe().ok();
     let mut folders: Vec<PathBuf> = named.map(PathBuf::from).into_iter().collect();
     folders.push(PathBuf::from("models"));
+    folders.extend(user_folder());
     if let Some(beside) = program.as_deref().and_then(Path::parent) {
         folders.push(beside.join("../share/gantryd/models"));
         // A folder named models alone could be anything; a source tree has a Cargo.toml beside it.
@@ -115,46 +131,73 @@ pub fn by_file(file: &Path) -> ModelFiles {
 /// # Errors
 /// [`ModelError`] if none has it, or its file or manifest cannot be used.
 pub fn by_id(id: &str, folders: &[PathBuf]) -> Result<ModelFiles, ModelError> {
-    let manifests = manifests(folders);
-    let Some(path) = manifests.get(id) else {
-        let near = manifests
-            .keys()
-            .min_by_key(|known| strsim::levenshtein(known, id));
-        let hint = near
-            .filter(|known| strsim::levenshtein(known, id) <= 1 + id.len() / 3)
-            .map_or_else(String::new, |known| format!(", did you mean \"{known}\"?"));
-        let known: Vec<&str> = manifests.keys().map(String::as_str).collect();
-        let searched: Vec<String> = folders.iter().map(|f| f.display().to_string()).collect();
-        return Err(ModelError::UnknownId {
-            id: id.to_owned(),
-            hint,
-            known: if known.is_empty() {
-                "none".to_owned()
-            } else {
-                known.join(", ")
-            },
-            searched: searched.join(", "),
-        });
-    };
-    let manifest = Manifest::read(path)?;
-    let onnx = manifest.model_path(path);
+    let path = manifest_of(id, folders)?;
+    let manifest = Manifest::read(&path)?;
+    let onnx = manifest.model_path(&path);
     if !onnx.is_file() {
         return Err(ModelError::NotFetched {
             id: id.to_owned(),
             path: onnx.display().to_string(),
-            url: manifest.url,
+            gets_it: manifest.url.map_or_else(
+                || "tells how to come by it".to_owned(),
+                |url| format!("gets it from {url}"),
+            ),
         });
     }
     Ok(ModelFiles {
         id: id.to_owned(),
         onnx,
-        manifest: Some(path.clone()),
+        manifest: Some(path),
     })
 }
 
-/// Manifests by id; the first folder that has an id wins.
+/// The manifest of model `id` in `folders`.
+///
+/// # Errors
+/// [`ModelError::UnknownId`] with the nearest id and all known ones.
+fn manifest_of(id: &str, folders: &[PathBuf]) -> Result<PathBuf, ModelError> {
+    let manifests = manifests(folders);
+    if let Some(path) = manifests.get(id) {
+        return Ok(path.clone());
+    }
+    let near = manifests
+        .keys()
+        .min_by_key(|known| strsim::levenshtein(known, id));
+    let hint = near
+        .filter(|known| strsim::levenshtein(known, id) <= 1 + id.len() / 3)
+        .map_or_else(String::new, |known| format!(", did you mean \"{known}\"?"));
+    let (present, absent): (Vec<_>, Vec<_>) =
+        manifests.iter().partition(|(_, path)| has_file(path));
+    let ids = |of: &[(&String, &PathBuf)]| {
+        let ids: Vec<&str> = of.iter().map(|(id, _)| id.as_str()).collect();
+        ids.join(", ")
+    };
+    let searched: Vec<String> = folders.iter().map(|f| f.display().to_string()).collect();
+    Err(ModelError::UnknownId {
+        id: id.to_owned(),
+        hint,
+        known: if present.is_empty() {
+            "none".to_owned()
+        } else {
+            ids(&present)
+        },
+        to_fetch: if absent.is_empty() {
+            String::new()
+        } else {
+            format!("; to be had with gantryd models fetch ID: {}", ids(&absent))
+        },
+        searched: searched.join(", "),
+    })
+}
+
+/// Whether the file that the manifest at `path` names is there.
+fn has_file(path: &Path) -> bool {
+    Manifest::read(path).is_ok_and(|manifest| manifest.model_path(path).is_file())
+}
+
+/// Manifests by id; the first folder that has the file wins, else the first that has the manifest.
 fn manifests(folders: &[PathBuf]) -> BTreeMap<String, PathBuf> {
-    let mut found = BTreeMap::new();
+    let mut found: BTreeMap<String, PathBuf> = BTreeMap::new();
     for entry in folders
         .iter()
         .filter_map(|folder| std::fs::read_dir(folder).ok())
@@ -163,7 +206,14 @@ fn manifests(folders: &[PathBuf]) -> BTreeMap<String, PathBuf> {
         let Ok(entry) = entry else { continue };
         let manifest = entry.path().join(MANIFEST);
         if let (true, Ok(id)) = (manifest.is_file(), entry.file_name().into_string()) {
-            found.entry(id).or_insert(manifest);
+            match found.entry(id) {
+                Entry::Vacant(entry) => drop(entry.insert(manifest)),
+                Entry::Occupied(mut entry) => {
+                    if !has_file(entry.get()) && has_file(&manifest) {
+                        entry.insert(manifest);
+                    }
+                }
+            }
         }
     }
     found
@@ -210,12 +260,29 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_with_the_file_wins_over_an_earlier_one_with_the_manifest_alone() {
+        let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        model(first.path(), "car", "file = \"m.onnx\"\n", None);
+        model(second.path(), "car", "file = \"m.onnx\"\n", Some(b"x"));
+        let folders = [first.path().to_owned(), second.path().to_owned()];
+        let found = by_id("car", &folders).unwrap();
+        assert_eq!(found.onnx, second.path().join("car/m.onnx"));
+    }
+
+    #[test]
     fn an_unknown_id_is_answered_with_the_nearest_and_the_places() {
         let folder = tempfile::tempdir().unwrap();
         model(folder.path(), "resident-n", "file = \"m.onnx\"\n", None);
         let folders = [folder.path().to_owned()];
         let error = by_id("resident-m", &folders).unwrap_err().to_string();
-        assert!(error.contains("did you mean \"resident-n\"?"), "{error}");
+        for part in [
+            "did you mean \"resident-n\"?",
+            "known: none; to be had with gantryd models fetch ID: resident-n;",
+            "--model FILE.onnx",
+            "detect.model = ",
+        ] {
+            assert!(error.contains(part), "{part} in {error}");
+        }
         assert!(
             error.contains(&folder.path().display().to_string()),
             "{error}"
@@ -229,7 +296,8 @@ mod tests {
         model(folder.path(), "far", manifest, None);
         let folders = [folder.path().to_owned()];
         let error = by_id("far", &folders).unwrap_err().to_string();
-        assert!(error.ends_with("m.onnx is missing, get it from https://example.org/m.onnx"));
+        let told = "far/m.onnx is missing; gantryd models fetch far gets it from https://example.org/m.onnx, or name another: --model ID|FILE.onnx, detect.model in a configuration";
+        assert!(error.ends_with(told), "{error}");
         assert!(!list(&folders).0[0].present);
         assert!(verify(&folders).is_intact());
     }

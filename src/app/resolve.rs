@@ -59,6 +59,7 @@ pub fn detect_from_config(config: &Config) -> DetectOptions {
         confidence,
         min_confidence,
         nms_iou,
+        class_map,
         runtime_library,
         ..
     } = &config.detect;
@@ -77,6 +78,7 @@ pub fn detect_from_config(config: &Config) -> DetectOptions {
         confidence: confidence.set().map(|c| c as f32),
         min_confidence: least(*min_confidence as f32, lowest),
         nms_iou: nms_iou.set().map(|iou| iou as f32),
+        class_map: class_map.clone(),
         max_batch: max_batch.set().map_or(default.max_batch, non_zero),
         ..default
     }

@@ -121,6 +121,7 @@ fn key_of(error: &DetectError, config: &Config) -> &'static str {
     let is_accelerated = !matches!(config.detect.provider, Provider::Auto | Provider::Cpu);
     match error {
         DetectError::Runtime(_) => "detect.runtime_library",
+        DetectError::ClassMap { .. } => "detect.class_map",
         DetectError::Network { .. } if is_accelerated => "detect.provider",
         _ => "detect.model",
     }

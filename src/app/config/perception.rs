@@ -1,10 +1,13 @@
 //! `[detect]` and `[track]`.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use super::Auto;
 use super::reader::Section;
+use crate::base::redact_text;
+use crate::perception::detect::class_name_fault;
 
 choices! {
     /// What runs the network.
@@ -75,6 +78,8 @@ pub struct DetectConfig {
     pub nms_iou: Auto<f64>,
     /// Classes to keep; empty keeps all.
     pub classes: Vec<String>,
+    /// What classes of the model are called; an empty name drops the class.
+    pub class_map: BTreeMap<String, String>,
     /// The ONNX Runtime library; auto looks in the usual places.
     pub runtime_library: Auto<PathBuf>,
 }
@@ -92,6 +97,7 @@ impl Default for DetectConfig {
             min_confidence: 0.1,
             nms_iou: Auto::Auto,
             classes: Vec::new(),
+            class_map: BTreeMap::new(),
             runtime_library: Auto::Auto,
         }
     }
@@ -112,6 +118,7 @@ impl DetectConfig {
             min_confidence: s.number("min_confidence", 0.0..=1.0, default.min_confidence),
             nms_iou: s.auto_number("nms_iou", 0.0..=1.0),
             classes: s.texts("classes").unwrap_or_default(),
+            class_map: read_class_map(s),
             runtime_library: read_library(s),
         };
         if let Auto::Set(confidence) = config.confidence
@@ -131,6 +138,17 @@ fn read_model(section: &mut Section<'_>) -> Option<ModelRef> {
         ModelRef::File(path) => section.readable("model", &path).map(ModelRef::File),
         id @ ModelRef::Id(_) => Some(id),
     }
+}
+
+fn read_class_map(section: &mut Section<'_>) -> BTreeMap<String, String> {
+    let map = section.text_table("class_map");
+    for (class, name) in &map {
+        if let Some(fault) = class_name_fault(name) {
+            let key = redact_text(&format!("class_map.{class}"));
+            section.fault(&key, redact_text(&fault));
+        }
+    }
+    map
 }
 
 fn read_library(section: &mut Section<'_>) -> Auto<PathBuf> {

@@ -3,7 +3,7 @@
 //! serde would stop at the first fault; an operator wants to see all of them at once.
 
 use std::cell::RefCell;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::io::ErrorKind;
 use std::ops::RangeInclusive;
@@ -319,6 +319,22 @@ impl<'r> Section<'r> {
             self.refuse(key, &value, "a list of texts, [\"person\", \"car\"]");
         }
         texts
+    }
+
+    /// A table of texts under keys of the operator's own.
+    pub(super) fn text_table(&mut self, key: &'static str) -> BTreeMap<String, String> {
+        let Some(value) = self.take(key) else {
+            return BTreeMap::new();
+        };
+        let texts = value.as_table().and_then(|table| {
+            let text =
+                |(key, value): (&String, &Value)| Some((key.clone(), value.as_str()?.to_owned()));
+            table.iter().map(text).collect::<Option<_>>()
+        });
+        texts.unwrap_or_else(|| {
+            self.refuse(key, &value, "a table of texts, { lorry = \"truck\" }");
+            BTreeMap::new()
+        })
     }
 
     /// A path, resolved against the folder of the configuration file; it need not exist.

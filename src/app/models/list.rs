@@ -23,6 +23,8 @@ pub struct Listed {
     pub licence: String,
     /// Whether its file is there.
     pub present: bool,
+    /// Length of its file, bytes: as it is, or as its manifest says.
+    pub bytes: Option<u64>,
     /// Where it comes from, as its manifest says.
     pub source: String,
 }
@@ -65,6 +67,10 @@ pub fn list(folders: &[PathBuf]) -> Listing {
             classes,
             licence: manifest.licence.unwrap_or_default(),
             present: onnx.is_file(),
+            bytes: std::fs::metadata(&onnx)
+                .ok()
+                .map(|file| file.len())
+                .or(manifest.bytes),
             source: manifest.source.or(manifest.url).unwrap_or_default(),
         }
     });
@@ -79,6 +85,7 @@ fn unreadable(id: String, error: &ManifestError) -> Listed {
         classes: None,
         licence: String::new(),
         present: false,
+        bytes: None,
         source: String::new(),
     }
 }
@@ -95,23 +102,31 @@ impl fmt::Display for Listing {
         }
         let mut table = table();
         table.set_header([
-            "ID", "FAMILY", "INPUT", "CLASSES", "LICENCE", "FILE", "SOURCE",
+            "ID", "LICENCE", "FILE", "SIZE", "FAMILY", "INPUT", "CLASSES", "SOURCE",
         ]);
         for one in &self.0 {
             let classes = one
                 .classes
                 .map_or_else(String::new, |count| count.to_string());
-            let file = if one.present { "present" } else { "missing" };
+            let file = if one.present { "present" } else { "fetch" };
+            let size = one.bytes.map_or_else(String::new, |bytes| {
+                format!("{:.1} MiB", bytes as f64 / 1024.0 / 1024.0)
+            });
             table.add_row([
                 &one.id,
+                &one.licence,
+                file,
+                &size,
                 &one.family,
                 &one.input,
                 &classes,
-                &one.licence,
-                file,
                 &one.source,
             ]);
         }
-        write!(f, "{}", table.trim_fmt())
+        write!(f, "{}", table.trim_fmt())?;
+        if self.0.iter().any(|one| !one.present) {
+            f.write_str("\n\ngantryd models fetch ID gets a file that is not present")?;
+        }
+        Ok(())
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
+use super::fetch::Note;
 use super::{first_line, manifests, table};
 use crate::perception::detect::Manifest;
 
@@ -16,14 +17,14 @@ pub enum Integrity {
     Intact,
     /// Another file.
     Differs {
-        /// SHA-256 in the manifest.
+        /// SHA-256 in the manifest, or noted when it was fetched.
         stated: String,
         /// SHA-256 of the file.
         found: String,
     },
     /// Not there; the model has to be fetched before it can be used.
     Missing,
-    /// The manifest states no SHA-256.
+    /// The manifest states no SHA-256 and none was noted when the file was fetched.
     NotStated,
     /// File or manifest cannot be read.
     Unreadable(String),
@@ -65,7 +66,8 @@ fn integrity(path: &Path) -> Integrity {
     if !onnx.is_file() {
         return Integrity::Missing;
     }
-    let Some(stated) = manifest.sha256 else {
+    let noted = || Note::beside(&onnx).map(|note| note.sha256);
+    let Some(stated) = manifest.sha256.or_else(noted) else {
         return Integrity::NotStated;
     };
     match sha256(&onnx) {
@@ -76,7 +78,7 @@ fn integrity(path: &Path) -> Integrity {
 }
 
 /// SHA-256 of a file, lower-case hex.
-fn sha256(path: &Path) -> std::io::Result<String> {
+pub(super) fn sha256(path: &Path) -> std::io::Result<String> {
     let mut file = std::fs::File::open(path)?;
     let mut hasher = Sha256::new();
     let mut buffer = vec![0; 64 * 1024];
@@ -97,7 +99,9 @@ impl fmt::Display for Verification {
             let text = match integrity {
                 Integrity::Intact => "intact".to_owned(),
                 Integrity::Differs { stated, found } => {
-                    format!("DIFFERS: sha256 is {found}, manifest says {stated}; fetch it again")
+                    format!(
+                        "DIFFERS: sha256 is {found}, it should be {stated}; gantryd models fetch {id} gets it again"
+                    )
                 }
                 Integrity::Missing => "missing".to_owned(),
                 Integrity::NotStated => "not checked: the manifest states no sha256".to_owned(),

@@ -1,20 +1,24 @@
 //! Names of classes, as people write them.
 
-use super::DetectError;
+use super::{DetectError, usual_class};
 use crate::base::ClassId;
 
 /// The class called `name` among those that `model` knows; upper and lower case are the same unless
-/// two classes differ in nothing else.
+/// two classes differ in nothing else. A name that another data set uses is understood too: `motorbike`
+/// finds `motorcycle`.
 ///
 /// # Errors
 /// [`DetectError::UnknownClass`] with the nearest name and all known ones.
 pub fn class_called(name: &str, known: &[String], model: &str) -> Result<ClassId, DetectError> {
     let exact = known.iter().position(|class| class == name);
-    let index = exact.or_else(|| {
+    let as_written = |name: &str| {
         known
             .iter()
             .position(|class| class.eq_ignore_ascii_case(name))
-    });
+    };
+    let index = exact
+        .or_else(|| as_written(name))
+        .or_else(|| as_written(usual_class(name)?));
     index
         .and_then(|index| u16::try_from(index).ok())
         .map(ClassId)
@@ -51,6 +55,15 @@ mod tests {
         assert_eq!(found("person"), ClassId(2));
         assert_eq!(found("Person"), ClassId(1));
         assert_eq!(found("CAR"), ClassId(0));
+    }
+
+    #[test]
+    fn a_class_is_found_by_the_name_that_another_data_set_uses() {
+        let known = names(&["person", "motorcycle", "truck"]);
+        let found = |name| class_called(name, &known, "m").unwrap();
+        assert_eq!(found("motorbike"), ClassId(1));
+        assert_eq!(found("Lorry"), ClassId(2));
+        assert_eq!(found("pedestrian"), ClassId(0));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::base::{BBox, ClassId, Detection, Size};
 
-use super::{Placement, RawBox, Suppressor};
+use super::{ClassMap, Placement, RawBox, Suppressor};
 
 /// Rounding in a network's last layer can lift a score this much above 1.
 const SCORE_SLACK: f32 = 1e-3;
@@ -16,7 +16,9 @@ pub(super) struct Keep {
     pub(super) nms_iou: Option<f32>,
     /// Whether the model gives boxes in frame pixels.
     pub(super) in_frame_pixels: bool,
-    /// How many classes there are; one beyond does not exist.
+    /// What becomes of the model's classes.
+    pub(super) map: ClassMap,
+    /// How many classes the model has; one beyond does not exist.
     pub(super) classes: usize,
     /// Detections per frame.
     pub(super) max_detections: usize,
@@ -43,7 +45,14 @@ impl Keep {
             is_known && is_score && is_plausible(one.ltrb, placement.frame)
         });
         let mut rejected = (before - boxes.len()) as u64;
-        boxes.retain(|one| one.confidence >= self.min_confidence);
+        // Before duplicates are looked for: two classes that become one have common duplicates.
+        boxes.retain_mut(|one| match self.map.of(one.class) {
+            Some(class) if one.confidence >= self.min_confidence => {
+                one.class = class;
+                true
+            }
+            _ => false,
+        });
         rejected += match self.nms_iou {
             Some(iou) => suppressor.suppress(boxes, iou, self.max_detections),
             None => suppressor.best_first(boxes, self.max_detections),
@@ -92,6 +101,8 @@ fn order(a: &Detection, b: &Detection) -> std::cmp::Ordering {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     const FRAME: Size = Size {
@@ -99,14 +110,21 @@ mod tests {
         height: 100,
     };
 
-    fn keep() -> Keep {
+    fn keep_of(classes: &[&str]) -> Keep {
+        let classes: Vec<String> = classes.iter().map(ToString::to_string).collect();
+        let none = BTreeMap::new();
         Keep {
+            map: ClassMap::new("m", &classes, &none, &none).unwrap(),
             min_confidence: 0.1,
             nms_iou: None,
             in_frame_pixels: false,
-            classes: 3,
+            classes: classes.len(),
             max_detections: 300,
         }
+    }
+
+    fn keep() -> Keep {
+        keep_of(&["a", "b", "c"])
     }
 
     /// The frame at half size in the upper half of a 100 × 100 input.
@@ -158,6 +176,23 @@ mod tests {
             raw(good, 77, 0.9),
         ]);
         assert_eq!((found.len(), rejected), (0, 11));
+    }
+
+    #[test]
+    fn classes_that_become_one_share_it_and_their_duplicates() {
+        let keep = Keep {
+            nms_iou: Some(0.5),
+            ..keep_of(&["bench", "pedestrian", "people"])
+        };
+        let mut boxes = vec![
+            raw([10.0, 10.0, 20.0, 20.0], 2, 0.6),
+            raw([10.0, 10.0, 20.0, 21.0], 1, 0.8),
+        ];
+        let (found, rejected) =
+            keep.detections(&mut boxes, &placement(), &mut Suppressor::default());
+        assert_eq!(keep.map.names(), ["bench", "person"]);
+        assert_eq!((found.len(), rejected), (1, 0));
+        assert_eq!((found[0].class, found[0].confidence), (ClassId(1), 0.8));
     }
 
     #[test]

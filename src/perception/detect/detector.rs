@@ -10,7 +10,7 @@ use super::detections::Keep;
 use super::session::{self, ProviderReport};
 use super::tensors::{Inputs, shapes, views};
 use super::{
-    BatchAxis, DEFAULT_CONFIDENCE, DetectError, DetectOptions, Head, InputPlan, Manifest,
+    BatchAxis, ClassMap, DEFAULT_CONFIDENCE, DetectError, DetectOptions, Head, InputPlan, Manifest,
     ModelFiles, ModelPlan, OutputView, RawBox, Runtime, Signature, Suppressor, recognise,
 };
 
@@ -109,7 +109,10 @@ impl Detector {
         let mut inputs = Inputs::new(&plan.input, &signature);
         inputs.reserve(1);
 
+        let stated = manifest.map(|m| m.class_map).unwrap_or_default();
+        let map = ClassMap::new(&model.id, &plan.classes, &stated, &options.class_map)?;
         let keep = Keep {
+            map,
             min_confidence: options.min_confidence.min(confidence),
             nms_iou: (plan.head.needs_nms()).then(|| options.nms_iou.unwrap_or(plan.nms_iou)),
             in_frame_pixels: plan.head.boxes_in_frame_pixels(),
@@ -219,10 +222,10 @@ impl Detector {
         Ok(())
     }
 
-    /// Names of the classes, by [`crate::base::ClassId`].
+    /// Names of the classes, by [`crate::base::ClassId`]: what [`ClassMap`] makes of the model's own.
     #[must_use]
     pub fn class_names(&self) -> &[String] {
-        &self.plan.classes
+        self.keep.map.names()
     }
 
     /// What computes the network, and why.

@@ -45,6 +45,14 @@ pub enum DetectError {
         #[source]
         source: OutputError,
     },
+    /// Classes are renamed that the model does not know, or none is left.
+    #[error("{place}: {what}")]
+    ClassMap {
+        /// Where that is written.
+        place: &'static str,
+        /// What is wrong, with the classes that are known.
+        what: String,
+    },
     /// A class is asked for that the model does not know.
     #[error("model {model}: no class \"{class}\"{hint}; known: {known}")]
     UnknownClass {

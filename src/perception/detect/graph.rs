@@ -41,6 +41,71 @@ pub struct Node {
     pub kernel: Vec<i64>,
     /// Groups of a convolution.
     pub group: i64,
+    /// Operator set it is of; empty for the standard one.
+    pub domain: String,
+    /// Its numbers and texts; no tensors, no graphs.
+    pub(super) attributes: Vec<proto::Attribute>,
+    /// Whether it holds a graph of its own (`Loop`, `If`, `Scan`).
+    pub(super) has_body: bool,
+}
+
+/// Shape and type of a tensor that the file holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// Its dimensions.
+    pub dims: Vec<u64>,
+    /// Its element type, `TensorProto.DataType`.
+    pub data_type: i32,
+}
+
+impl Stored {
+    /// Number of its elements; saturates.
+    #[must_use]
+    pub fn elements(&self) -> u64 {
+        self.dims
+            .iter()
+            .fold(1, |all, &dim| all.saturating_mul(dim))
+    }
+
+    /// Whether its elements are floating-point numbers.
+    #[must_use]
+    pub fn is_float(&self) -> bool {
+        matches!(self.data_type, 1 | 10 | 11 | 16)
+    }
+}
+
+impl Node {
+    fn attribute(&self, name: &str) -> Option<&proto::Attribute> {
+        self.attributes.iter().find(|one| one.name == name)
+    }
+
+    /// The whole number `name`.
+    pub(super) fn int(&self, name: &str) -> Option<i64> {
+        self.attribute(name).map(|one| one.i)
+    }
+
+    /// The whole numbers `name`; `None` if there are none.
+    pub(super) fn ints(&self, name: &str) -> Option<&[i64]> {
+        let ints = &self.attribute(name)?.ints;
+        (!ints.is_empty()).then_some(ints.as_slice())
+    }
+
+    /// The numbers `name`; `None` if there are none.
+    pub(super) fn floats(&self, name: &str) -> Option<&[f32]> {
+        let floats = &self.attribute(name)?.floats;
+        (!floats.is_empty()).then_some(floats.as_slice())
+    }
+
+    /// The text `name`.
+    pub(super) fn text(&self, name: &str) -> Option<&str> {
+        std::str::from_utf8(&self.attribute(name)?.s).ok()
+    }
+
+    /// The input at `place`, if it is given.
+    pub(super) fn input(&self, place: usize) -> Option<&str> {
+        let name = self.inputs.get(place)?.as_str();
+        (!name.is_empty()).then_some(name)
+    }
 }
 
 /// A model's operations and small constants.
@@ -51,6 +116,8 @@ pub struct Graph {
     constants: BTreeMap<String, Vec<f64>>,
     made_by: BTreeMap<String, usize>,
     read_by: BTreeMap<String, Vec<usize>>,
+    stored: BTreeMap<String, Stored>,
+    declared: BTreeMap<String, Vec<u64>>,
 }
 
 /// What a graph does to its input before the first operation with weights.
@@ -75,6 +142,12 @@ impl Graph {
     }
 
     pub(super) fn add_constant(&mut self, name: &str, tensor: &proto::Tensor) {
+        let dims = tensor.dims.iter();
+        let stored = Stored {
+            dims: dims.map(|&dim| u64::try_from(dim).unwrap_or(0)).collect(),
+            data_type: tensor.data_type,
+        };
+        self.stored.insert(name.to_owned(), stored);
         if tensor.elements() <= MAX_CONSTANT_ELEMENTS as u64
             && let Some(numbers) = tensor.numbers()
         {
@@ -82,10 +155,78 @@ impl Graph {
         }
     }
 
-    pub(super) fn add_numbers(&mut self, name: &str, numbers: Vec<f64>) {
+    /// Notes a constant that is one number without axes.
+    pub(super) fn add_number(&mut self, name: &str, number: f64, data_type: i32) {
+        let dims = Vec::new();
+        self.stored
+            .insert(name.to_owned(), Stored { dims, data_type });
+        self.add_numbers(name, vec![number]);
+    }
+
+    /// Notes a constant that is a list of numbers.
+    pub(super) fn add_list(&mut self, name: &str, numbers: Vec<f64>, data_type: i32) {
+        let dims = vec![numbers.len() as u64];
+        self.stored
+            .insert(name.to_owned(), Stored { dims, data_type });
+        self.add_numbers(name, numbers);
+    }
+
+    fn add_numbers(&mut self, name: &str, numbers: Vec<f64>) {
         if numbers.len() <= MAX_CONSTANT_ELEMENTS {
             self.constants.insert(name.to_owned(), numbers);
         }
+    }
+
+    /// Notes the shape that the exporter wrote down for `name`.
+    pub(super) fn add_declared(&mut self, name: String, dims: Vec<u64>) {
+        self.declared.insert(name, dims);
+    }
+
+    /// The operations, in the order of the file, which is one in which they can be computed.
+    #[must_use]
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// Shape and type of the constant `name`.
+    #[must_use]
+    pub fn stored(&self, name: &str) -> Option<&Stored> {
+        self.stored.get(name)
+    }
+
+    /// Every constant with its shape and type, by name.
+    pub(super) fn all_stored(&self) -> impl Iterator<Item = (&str, &Stored)> {
+        self.stored
+            .iter()
+            .map(|(name, stored)| (name.as_str(), stored))
+    }
+
+    /// The elements of the constant `name`, where they are few.
+    #[must_use]
+    pub fn constant(&self, name: &str) -> Option<&[f64]> {
+        self.constants.get(name).map(Vec::as_slice)
+    }
+
+    /// The operation that makes `name`, by its place in [`Graph::nodes`].
+    #[must_use]
+    pub fn maker(&self, name: &str) -> Option<usize> {
+        self.made_by.get(name).copied()
+    }
+
+    /// The shape that the exporter wrote down for `name`, if it is whole.
+    #[must_use]
+    pub fn declared(&self, name: &str) -> Option<&[u64]> {
+        self.declared.get(name).map(Vec::as_slice)
+    }
+
+    /// Kinds of operations and how often each occurs, bodies of loops not counted.
+    #[must_use]
+    pub fn op_counts(&self) -> BTreeMap<&str, usize> {
+        let mut counts = BTreeMap::new();
+        for node in &self.nodes {
+            *counts.entry(node.op.as_str()).or_default() += 1;
+        }
+        counts
     }
 
     /// Prepares the look-ups; call once after the last node.

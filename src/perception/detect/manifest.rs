@@ -1,8 +1,12 @@
 //! `models/<id>/manifest.toml`: states or overrides what the recogniser finds.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::class_name_fault;
+use super::recognise::coco;
 
 /// A model's manifest. Every key but `file` is optional; what is absent is recognised from the file.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, Serialize)]
@@ -16,13 +20,18 @@ pub struct Manifest {
     pub sha256: Option<String>,
     /// Where the file can be had.
     pub url: Option<String>,
+    /// Length of the file, bytes.
+    pub bytes: Option<u64>,
+    /// How the file is made, where nobody offers it.
+    pub export: Option<String>,
     /// Licence of the weights.
     pub licence: Option<String>,
     /// Where model and figures come from.
     pub source: Option<String>,
     /// Layout of the outputs, where the graph does not tell or tells wrongly.
     pub head: Option<HeadName>,
-    /// Class names by index.
+    /// Class names by index: a list, or `"coco"` for the 80 of COCO in their usual order.
+    #[serde(default, deserialize_with = "class_list")]
     pub classes: Option<Vec<String>>,
     /// Strides of the feature maps, finest first.
     pub strides: Option<Vec<usize>>,
@@ -30,6 +39,9 @@ pub struct Manifest {
     pub anchors: Option<Vec<Vec<[f32; 2]>>>,
     /// IoU above which the weaker of two boxes of one class is a duplicate, 0..=1.
     pub nms_iou: Option<f32>,
+    /// What classes are called in results, by what the model calls them; `""` drops a class.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub class_map: BTreeMap<String, String>,
     /// How to feed the model.
     #[serde(default)]
     pub input: ManifestInput,
@@ -177,6 +189,22 @@ names! {
     }
 }
 
+/// A list of names, or the name of a list that everybody knows.
+fn class_list<'de, D: Deserializer<'de>>(reader: D) -> Result<Option<Vec<String>>, D::Error> {
+    let written = toml::Value::deserialize(reader)?;
+    let names = match &written {
+        toml::Value::String(set) if set == "coco" => Some(coco()),
+        toml::Value::Array(names) => names
+            .iter()
+            .map(|name| name.as_str().map(str::to_owned))
+            .collect(),
+        _ => None,
+    };
+    names.map(Some).ok_or_else(|| {
+        serde::de::Error::custom(format!("{written}, allowed is a list of names or \"coco\""))
+    })
+}
+
 /// Why a manifest was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
@@ -284,6 +312,11 @@ impl Manifest {
                 format!("classes: {} names, must be 1 to 65535", classes.len()),
             );
         }
+        for (class, name) in &self.class_map {
+            if let Some(fault) = class_name_fault(name) {
+                check(false, format!("class_map.{class}: {fault}"));
+            }
+        }
         if let Some(strides) = &self.strides {
             check(
                 !strides.is_empty() && strides.iter().all(|s| (1..=1024).contains(s)),
@@ -327,6 +360,9 @@ mod tests {
             strides = [16, 32]
             anchors = [[[12.6, 19.4]], [[131.6, 214.6]]]
             nms_iou = 0.5
+            [class_map]
+            lorry = "truck"
+            bench = ""
             [input]
             width = 352
             order = "bgr"
@@ -350,6 +386,20 @@ mod tests {
             error.contains("widht") && error.contains("width"),
             "{error}"
         );
+    }
+
+    #[test]
+    fn a_well_known_list_of_classes_is_called_by_its_name() {
+        let classes = |text: &str| {
+            let manifest = Manifest::parse(&format!("file = \"m.onnx\"\nclasses = {text}\n"))?;
+            Ok::<_, String>(manifest.classes.unwrap_or_default())
+        };
+        let coco = classes("\"coco\"").unwrap();
+        assert_eq!((coco.len(), coco[2].as_str()), (80, "car"));
+        assert_eq!(classes("[\"a\"]").unwrap(), ["a"]);
+        let error = classes("\"kitti\"").unwrap_err();
+        let told = "\"kitti\", allowed is a list of names or \"coco\"";
+        assert!(error.contains(told), "{error}");
     }
 
     #[test]

@@ -6,6 +6,7 @@
 //! Belongs here: everything that knows ONNX Runtime or model pixels. Does not belong here: threads,
 //! queues, and what becomes of the detections.
 
+mod class_map;
 mod classes;
 mod colour;
 mod detections;
@@ -24,15 +25,17 @@ mod runtime;
 mod sample;
 mod session;
 mod signature;
+mod structure;
 mod suppress;
 mod taps;
 mod tensors;
 mod wire;
 
+pub use class_map::{ClassMap, MAX_CLASS_NAME, class_name_fault, usual_class};
 pub use classes::class_called;
 pub use detector::{Detector, FrameDetections, StageTime};
 pub use error::DetectError;
-pub use graph::{Graph, Node, Preamble};
+pub use graph::{Graph, Node, Preamble, Stored};
 pub use heads::{Head, OutputError};
 pub use letterbox::Placement;
 pub use manifest::{
@@ -50,6 +53,7 @@ pub use plan::{
 pub use preprocess::{Element, FrameError, Padding, Preprocessor};
 pub use recognise::{ModelPlan, RecogniseError, plan as recognise};
 pub use runtime::{Runtime, RuntimeError};
-pub use session::ProviderReport;
+pub use session::{ProviderReport, try_provider};
 pub use signature::{ElementType, Signature, SignatureError, TensorInfo};
+pub use structure::{Cost, Residual, Structure, Weights};
 pub use suppress::{MAX_CANDIDATES, Suppressor};

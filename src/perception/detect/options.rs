@@ -1,5 +1,6 @@
 //! What a caller can choose about detection.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -102,6 +103,9 @@ pub struct DetectOptions {
     pub min_confidence: f32,
     /// IoU from which two boxes of one class are one object, 0..=1; `None` takes the family's own.
     pub nms_iou: Option<f32>,
+    /// What classes of the model are called, `""` for those to drop; comes before the manifest's map
+    /// and the usual one ([`super::ClassMap`]).
+    pub class_map: BTreeMap<String, String>,
     /// Detections kept per frame, best first.
     pub max_detections: usize,
     /// Pictures per call, where the batch axis of the model is dynamic.
@@ -118,6 +122,7 @@ impl Default for DetectOptions {
             confidence: None,
             min_confidence: DEFAULT_MIN_CONFIDENCE,
             nms_iou: None,
+            class_map: BTreeMap::new(),
             max_detections: DEFAULT_MAX_DETECTIONS,
             max_batch: NonZeroUsize::new(DEFAULT_MAX_BATCH).expect("the constant is not 0"),
         }

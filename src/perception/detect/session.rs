@@ -41,7 +41,7 @@ pub(super) fn open(
     mut try_out: impl FnMut(&mut Session) -> ort::Result<()>,
 ) -> Result<(Session, ProviderReport), DetectError> {
     let mut open_on = |provider| -> ort::Result<Session> {
-        let mut session = build(runtime, &model.onnx, provider, options)?;
+        let mut session = build(runtime, &model.onnx, provider, options, LogLevel::Warning)?;
         try_out(&mut session)?;
         Ok(session)
     };
@@ -66,6 +66,34 @@ pub(super) fn open(
     let session = open_on(Provider::Cpu).map_err(|source| failed(model, Provider::Cpu, source))?;
     let why = format!("cuda: {}", tried[0].1);
     Ok((session, report(Provider::Cpu, &why, tried)))
+}
+
+/// Whether this machine's ONNX Runtime makes the network of `model` on `provider`; the answer is the
+/// version of the library.
+///
+/// `Ok(None)` if the library was built without the provider.
+///
+/// # Errors
+/// [`DetectError`] if there is no ONNX Runtime, or it refuses the file.
+pub fn try_provider(
+    model: &ModelFiles,
+    provider: Provider,
+    options: &DetectOptions,
+) -> Result<Option<&'static str>, DetectError> {
+    let runtime = Runtime::load(options.runtime_library.as_deref())?;
+    let is_built_in = match provider {
+        Provider::Auto | Provider::Cpu => true,
+        Provider::Cuda => ep::CUDA::is_available().unwrap_or(false),
+        Provider::TensorRt => ep::TensorRT::is_available().unwrap_or(false),
+        Provider::OpenVino => ep::OpenVINO::is_available().unwrap_or(false),
+    };
+    if !is_built_in {
+        return Ok(None);
+    }
+    // What is worth a warning when the model is used is not asked for here.
+    build(runtime, &model.onnx, provider, options, LogLevel::Error)
+        .map(|_| Some(runtime.version()))
+        .map_err(|source| failed(model, provider, source))
 }
 
 fn report(used: Provider, why: &str, tried: Vec<(Provider, String)>) -> ProviderReport {
@@ -100,10 +128,11 @@ fn build(
     file: &Path,
     provider: Provider,
     options: &DetectOptions,
+    log_level: LogLevel,
 ) -> ort::Result<Session> {
     // The environment logs everything by default, and formats it on each run.
     let mut builder = Session::builder(runtime.environment())?
-        .with_log_level(LogLevel::Warning)?
+        .with_log_level(log_level)?
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_intra_threads(options.intra_threads.get())?
         .with_inter_threads(1)?

@@ -263,6 +263,13 @@ fn read_graph<R: Read + Seek>(
             12 => signature
                 .outputs
                 .push(tensor_info(decode(&wire.record(n)?)?)),
+            13 => {
+                let info = tensor_info(decode(&wire.record(n)?)?);
+                let dims = info.dims.iter().map(|dim| dim.map(|dim| dim as u64));
+                if let (true, Some(dims)) = (info.has_shape, dims.collect()) {
+                    signature.graph.add_declared(info.name, dims);
+                }
+            }
             _ => wire.skip(n, end)?,
         }
     }
@@ -310,10 +317,15 @@ fn add_node(graph: &mut Graph, node: proto::Node) {
         if let (Some(name), Some(attribute)) = (node.output.first(), node.attribute.first()) {
             match (&attribute.t, attribute.name.as_str()) {
                 (Some(tensor), _) => graph.add_constant(name, tensor),
-                (None, "value_float") => graph.add_numbers(name, vec![f64::from(attribute.f)]),
-                (None, "value_int") => graph.add_numbers(name, vec![attribute.i as f64]),
+                (None, "value_float") => graph.add_number(name, f64::from(attribute.f), 1),
+                (None, "value_int") => graph.add_number(name, attribute.i as f64, 7),
                 (None, "value_ints") => {
-                    graph.add_numbers(name, attribute.ints.iter().map(|&v| v as f64).collect());
+                    let numbers = attribute.ints.iter().map(|&v| v as f64);
+                    graph.add_list(name, numbers.collect(), 7);
+                }
+                (None, "value_floats") => {
+                    let numbers = attribute.floats.iter().map(|&v| f64::from(v));
+                    graph.add_list(name, numbers.collect(), 1);
                 }
                 _ => {}
             }
@@ -332,12 +344,26 @@ fn add_node(graph: &mut Graph, node: proto::Node) {
         .iter()
         .find(|a| a.name == "group")
         .map_or(1, |a| a.i);
+    let kernel = ints("kernel_shape");
+    let has_body = node.attribute.iter().any(|a| a.g.is_some());
+    let mut attributes = node.attribute;
+    attributes.retain(|a| a.g.is_none());
+    for attribute in &mut attributes {
+        // Weights are not kept; the one number of a ConstantOfShape is.
+        if let Some(tensor) = attribute.t.take().filter(|t| t.elements() == 1) {
+            let numbers = tensor.numbers().unwrap_or_default();
+            attribute.floats = numbers.iter().map(|&v| v as f32).collect();
+        }
+    }
     graph.add_node(Node {
-        kernel: ints("kernel_shape"),
+        kernel,
         group,
         op: node.op_type,
         inputs: node.input,
         outputs: node.output,
+        domain: node.domain,
+        attributes,
+        has_body,
     });
 }
 

@@ -23,6 +23,8 @@ use super::{
 };
 use facts::Facts;
 
+pub use classes::coco;
+
 /// How to feed a model and how to read it.
 #[derive(Debug, Clone)]
 pub struct ModelPlan {
