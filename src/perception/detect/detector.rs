@@ -7,11 +7,13 @@ use ort::session::Session;
 use crate::base::{Detection, Frame, StageTimer};
 
 use super::detections::Keep;
+use super::heads::EmbeddingRows;
 use super::session::{self, ProviderReport};
 use super::tensors::{Inputs, shapes, views};
 use super::{
     BatchAxis, DEFAULT_CONFIDENCE, DetectError, DetectOptions, Head, InputPlan, Manifest,
-    ModelFiles, ModelPlan, OutputView, RawBox, Runtime, Signature, Suppressor, recognise,
+    ModelFiles, ModelPlan, OutputError, OutputView, RawBox, Runtime, Signature, Suppressor,
+    recognise,
 };
 
 /// Model inputs beyond this are refused before memory is asked for, px per side.
@@ -155,7 +157,7 @@ impl Detector {
         };
         let mut boxes = Vec::new();
         let decoded = decode(&self.plan, &views, 1, self.keep.min_confidence, &mut boxes);
-        decoded.is_ok()
+        decoded.is_ok() && embedding_rows(&self.plan, &views, 1).is_ok()
     }
 
     /// Looks at `frames`, any number, in calls of at most [`Detector::max_batch`] pictures; one
@@ -205,9 +207,20 @@ impl Detector {
                         source,
                     }
                 })?;
-            let (detections, implausible) =
-                self.keep
-                    .detections(&mut self.boxes, &placement, &mut self.suppressor);
+            let unfit = |source| DetectError::Output {
+                model: self.model.clone(),
+                source,
+            };
+            let embeddings = embedding_rows(&self.plan, &views, item).map_err(unfit)?;
+            let (detections, implausible) = self
+                .keep
+                .detections(
+                    &mut self.boxes,
+                    &placement,
+                    &mut self.suppressor,
+                    embeddings.as_ref(),
+                )
+                .map_err(unfit)?;
             answers.push(FrameDetections {
                 detections,
                 rejected: unreadable + implausible,
@@ -259,6 +272,17 @@ fn decode(
 ) -> Result<u64, super::OutputError> {
     let head: &Head = &plan.head;
     head.decode(outputs, item, &plan.input, min_confidence, boxes)
+}
+
+/// The vectors beside the boxes of picture `item`, where the head gives some.
+fn embedding_rows<'a>(
+    plan: &ModelPlan,
+    outputs: &[OutputView<'a>],
+    item: usize,
+) -> Result<Option<EmbeddingRows<'a>>, OutputError> {
+    let name = plan.head.embeddings_output();
+    name.map(|name| EmbeddingRows::of_item(outputs, name, item))
+        .transpose()
 }
 
 fn check_threshold(option: &'static str, value: f32) -> Result<(), DetectError> {

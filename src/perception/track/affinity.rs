@@ -153,7 +153,12 @@ mod tests {
         ) {
             let detections: Vec<_> = cols
                 .iter()
-                .map(|&bbox| Detection { bbox, class: crate::base::ClassId(0), confidence: 1.0 })
+                .map(|&bbox| Detection {
+                    bbox,
+                    class: crate::base::ClassId(0),
+                    confidence: 1.0,
+                    embedding: None,
+                })
                 .collect();
             let all: Vec<u32> = (0..cols.len() as u32).collect();
             let mut sweep = Sweep::default();

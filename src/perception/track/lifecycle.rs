@@ -30,7 +30,8 @@ pub(super) struct Track {
     /// Whether it was seen in the last frame that was stepped.
     pub is_seen: bool,
     hits: u32,
-    last: Detection,
+    last_bbox: BBox,
+    last_score: f32,
     first_seen: Pts,
     last_seen: Pts,
 }
@@ -46,7 +47,8 @@ impl Track {
             unseen_secs: 0.0,
             is_seen: true,
             hits: 1,
-            last: *detection,
+            last_bbox: detection.bbox,
+            last_score: detection.confidence,
             first_seen: pts,
             last_seen: pts,
         }
@@ -54,14 +56,14 @@ impl Track {
 
     pub fn predict(&mut self, dt: f64) {
         self.filter.predict(dt, self.is_seen);
-        self.bbox = self.filter.bbox().unwrap_or(self.last.bbox);
+        self.bbox = self.filter.bbox().unwrap_or(self.last_bbox);
         self.unseen_secs += dt;
     }
 
     /// Moves it `step` px without a change of its velocity: the camera moved.
     pub fn shift(&mut self, step: [f32; 2]) {
         self.filter.shift(step);
-        self.bbox = self.filter.bbox().unwrap_or(self.last.bbox);
+        self.bbox = self.filter.bbox().unwrap_or(self.last_bbox);
     }
 
     pub fn see(&mut self, detection: &Detection, pts: Pts) {
@@ -72,7 +74,8 @@ impl Track {
         self.unseen_secs = 0.0;
         self.is_seen = true;
         self.hits = self.hits.saturating_add(1);
-        self.last = *detection;
+        self.last_bbox = detection.bbox;
+        self.last_score = detection.confidence;
         self.last_seen = pts;
     }
 
@@ -111,7 +114,7 @@ impl Track {
         if !self.is_seen {
             return self.bbox;
         }
-        let (seen, believed) = (&self.last.bbox, &self.bbox);
+        let (seen, believed) = (&self.last_bbox, &self.bbox);
         let mix = |seen: f32, believed: f32| believed + DETECTION_SHARE * (seen - believed);
         BBox::from_ltrb(
             mix(seen.left(), believed.left()),
@@ -127,7 +130,7 @@ impl Track {
         Some(TrackSnapshot {
             id: self.id?,
             class: self.class.winner(),
-            confidence: self.last.confidence,
+            confidence: self.last_score,
             bbox: self.shown_bbox(),
             velocity: self.filter.velocity(),
             state: if self.is_seen {
