@@ -108,7 +108,10 @@ mod tests {
         let north_east = Embedding::new(&[1.0, 1.0]).unwrap();
         // The cosine of 45°.
         let found = east.similarity(&north_east).unwrap();
-        assert!((found - std::f32::consts::FRAC_1_SQRT_2).abs() < 1e-5, "{found}");
+        assert!(
+            (found - std::f32::consts::FRAC_1_SQRT_2).abs() < 1e-5,
+            "{found}"
+        );
         assert_eq!(
             east.similarity(&Embedding::new(&[1.0, 0.0, 0.0]).unwrap()),
             None

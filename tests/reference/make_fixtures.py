@@ -458,6 +458,23 @@ def resident(folder):
     g.save(folder, "resident_too_few_vectors")
 
 
+def reid(folder):
+    # The mean colour of a crop stands for its look: channels first in any number, channels last one at a time.
+    g = Graph(shape=["batch", 3, 16, 8])
+    g.output("output", g.op("Add", [g.op("Flatten", [g.op("GlobalAveragePool", [g.image])]), g.zero]), F32, ["batch", 3])
+    g.save(folder, "reid_nchw")
+    g = Graph(image="inputs:0", shape=(1, 16, 8, 3))
+    g.output("Identity:0", g.op("ReduceMean", [g.image], axes=[1, 2], keepdims=0), F32, [1, 3])
+    g.save(folder, "reid_nhwc", producer="tf2onnx", version="1.16")
+    # The file says that any batch will do; the graph makes one vector of all.
+    g = Graph(shape=["batch", 3, 16, 8])
+    g.output("output", g.op("ReduceMean", [g.image], axes=[0, 2, 3], keepdims=0), F32, None)
+    g.outputs[-1] = helper.make_tensor_value_info("output", F32, ["batch", 3])
+    g.nodes[-2:] = [helper.make_node("ReduceMean", [g.image], ["m"], axes=[0, 2, 3], keepdims=0),
+                    helper.make_node("Unsqueeze", ["m", g.const([0], I64)], ["output"])]
+    g.save(folder, "reid_batch_of_one")
+
+
 def mmdet(folder):
     g = Graph(image="input", shape=["batch", 3, SIZE, SIZE])
     g.output("dets", g.table([[*b, p] for b, _, p in OBJECTS], 100, 5), F32, ["batch", "num_dets", 5])
@@ -544,7 +561,7 @@ if __name__ == "__main__":
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "tests/fixtures/models")
     folder.mkdir(parents=True, exist_ok=True)
     for make in (yolov5, yolov5_dynamic, yolov7_end2end, yolox_decoded, yolov8, yolov10, ultralytics_finished, raw_detr, detr_of_three, ssd_tensorflow, paddle,
-                 efficient_nms, nanodet_plus, yolov5_raw, dense_pairs, yolov6, resident, mmdet, torchvision, rcnn, hostile, not_detectors):
+                 efficient_nms, nanodet_plus, yolov5_raw, dense_pairs, yolov6, resident, reid, mmdet, torchvision, rcnn, hostile, not_detectors):
         make(folder)
     deployed_detr(folder, "rtdetr", ("labels", "boxes", "scores"), 1)
     deployed_detr(folder, "dfine", ("scores", "labels", "boxes"), "N")

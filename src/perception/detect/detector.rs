@@ -12,8 +12,8 @@ use super::session::{self, ProviderReport};
 use super::tensors::{Inputs, shapes, views};
 use super::{
     BatchAxis, DEFAULT_CONFIDENCE, DetectError, DetectOptions, Head, InputPlan, Manifest,
-    ModelFiles, ModelPlan, OutputError, OutputView, RawBox, Runtime, Signature, Suppressor,
-    recognise,
+    ModelFiles, ModelPlan, OutputError, OutputView, RawBox, Reid, ReidCount, Runtime, Signature,
+    Suppressor, recognise,
 };
 
 /// Model inputs beyond this are refused before memory is asked for, px per side.
@@ -55,6 +55,10 @@ pub struct FrameDetections {
     pub inference: StageTime,
     /// Tensors → detections.
     pub decode: StageTime,
+    /// Crops → what they look like, where a network of its own says so.
+    pub reid: StageTime,
+    /// What that network did.
+    pub reid_count: ReidCount,
 }
 
 /// A model, ready to look at frames. One owner, one thread.
@@ -70,6 +74,7 @@ pub struct Detector {
     report: ProviderReport,
     confidence: f32,
     max_batch: usize,
+    reid: Option<Reid>,
 }
 
 impl Detector {
@@ -129,6 +134,7 @@ impl Detector {
             report,
             confidence,
             max_batch: 1,
+            reid: None,
         };
         let wished = options.max_batch.get();
         detector.max_batch = match detector.plan.input.batch {
@@ -142,6 +148,10 @@ impl Detector {
                 }
             }
         };
+        // A detector that says itself what things look like needs no second network.
+        if let (Some(reid), None) = (&options.reid, detector.plan.head.embeddings_output()) {
+            detector.reid = Some(Reid::open(reid, options, &detector.plan.classes)?);
+        }
         Ok(detector)
     }
 
@@ -227,7 +237,15 @@ impl Detector {
                 preprocess,
                 inference,
                 decode: StageTime::lap(&mut timer, 1),
+                ..FrameDetections::default()
             });
+        }
+        if let Some(reid) = &mut self.reid {
+            let first = answers.len() - frames.len();
+            for (frame, answer) in frames.iter().zip(&mut answers[first..]) {
+                answer.reid_count = reid.describe(frame, &mut answer.detections)?;
+                answer.reid = StageTime::lap(&mut timer, 1);
+            }
         }
         Ok(())
     }
@@ -248,6 +266,12 @@ impl Detector {
     #[must_use]
     pub fn plan(&self) -> &ModelPlan {
         &self.plan
+    }
+
+    /// The network that looks at crops, where there is one.
+    #[must_use]
+    pub fn reid(&self) -> Option<&Reid> {
+        self.reid.as_ref()
     }
 
     /// Pictures that one call of the network takes.
@@ -293,7 +317,7 @@ fn check_threshold(option: &'static str, value: f32) -> Result<(), DetectError> 
     }
 }
 
-fn check_input(model: &ModelFiles, input: &InputPlan) -> Result<(), DetectError> {
+pub(super) fn check_input(model: &ModelFiles, input: &InputPlan) -> Result<(), DetectError> {
     if let BatchAxis::Fixed(count) = input.batch
         && count > MAX_FIXED_BATCH
     {

@@ -15,7 +15,7 @@ const CLASS_PENALTY: f32 = 0.3;
 /// Candidates kept per track, best first, so that a hostile frame stays bounded.
 const MAX_CANDIDATES: usize = 24;
 /// Gains are counted in millionths.
-const MILLION: f32 = 1e6;
+pub(super) const MILLION: f32 = 1e6;
 
 /// What the first association is worth: overlap weighted by score, with soft cues.
 ///

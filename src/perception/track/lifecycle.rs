@@ -3,6 +3,7 @@
 use crate::base::{BBox, Detection, Pts, TrackId, TrackSnapshot, TrackState};
 
 use super::TrackOptions;
+use super::appearance::Gallery;
 use super::kalman::BoxFilter;
 use super::vote::ClassVote;
 
@@ -29,6 +30,8 @@ pub(super) struct Track {
     pub unseen_secs: f64,
     /// Whether it was seen in the last frame that was stepped.
     pub is_seen: bool,
+    /// What it has looked like, where detections say so.
+    pub look: Option<Box<Gallery>>,
     hits: u32,
     last_bbox: BBox,
     last_score: f32,
@@ -46,6 +49,10 @@ impl Track {
             usual_score: detection.confidence,
             unseen_secs: 0.0,
             is_seen: true,
+            look: detection
+                .embedding
+                .as_ref()
+                .map(|look| Box::new(Gallery::new(look, pts))),
             hits: 1,
             last_bbox: detection.bbox,
             last_score: detection.confidence,
@@ -77,6 +84,29 @@ impl Track {
         self.last_bbox = detection.bbox;
         self.last_score = detection.confidence;
         self.last_seen = pts;
+    }
+
+    /// Goes on as `fresh`, a new track that turned out to be this object: its place and motion are
+    /// taken, identity and past stay.
+    pub fn resume(&mut self, fresh: Self) {
+        self.filter = fresh.filter;
+        self.bbox = fresh.bbox;
+        self.class.add(fresh.class.winner(), fresh.usual_score);
+        self.usual_score = fresh.usual_score;
+        self.unseen_secs = fresh.unseen_secs;
+        self.is_seen = fresh.is_seen;
+        self.hits = self.hits.saturating_add(fresh.hits);
+        self.last_bbox = fresh.last_bbox;
+        self.last_score = fresh.last_score;
+        self.last_seen = fresh.last_seen;
+        if let (Some(gallery), Some(looks)) = (&mut self.look, &fresh.look) {
+            gallery.add(looks.mean(), fresh.last_seen);
+        }
+    }
+
+    /// When it was first seen.
+    pub fn first_seen(&self) -> Pts {
+        self.first_seen
     }
 
     pub fn miss(&mut self) {

@@ -12,10 +12,13 @@ mod listed;
 mod overrides;
 mod queries;
 mod refuse;
+mod reid;
 mod resident;
 mod rows;
 
 use std::path::{Path, PathBuf};
+
+pub use reid::{ReidPlan, reid};
 
 use super::heads::{Classes, HeadLayout};
 use super::{
@@ -59,6 +62,14 @@ pub enum RecogniseError {
         nearest: String,
         /// A manifest to fill in.
         skeleton: String,
+    },
+    /// The graph makes no vectors of pictures of single objects.
+    #[error("model {path}: no re-identification network: {why}")]
+    NotReid {
+        /// The file.
+        path: PathBuf,
+        /// What it is or lacks.
+        why: String,
     },
     /// The manifest contradicts the file.
     #[error("model {path}: {what}")]
