@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use detect_common::{detector, i420};
 use gantryd::perception::detect::{
-    ChannelOrder, DetectError, Detector, RecogniseError, Signature, recognise,
+    ChannelOrder, DetectError, Detector, FrameDetections, RecogniseError, Signature, recognise,
 };
 
 fn fixture(name: &str) -> PathBuf {
@@ -33,7 +33,7 @@ fn open(name: &str) -> Option<Detector> {
     Some(detector(&fixture(name), 0.1)?.unwrap_or_else(|error| panic!("{name}: {error:?}")))
 }
 
-fn see(detector: &mut Detector) -> gantryd::perception::detect::FrameDetections {
+fn see(detector: &mut Detector) -> FrameDetections {
     let mut planes = vec![16; 192 * 144];
     planes.resize(192 * 144 * 3 / 2, 128);
     let frame = i420(192, 144, &planes);
@@ -243,6 +243,113 @@ fn boxes_and_scores_of_every_cell_come_in_either_order() {
 #[test]
 fn an_objectness_that_is_always_one_is_no_class() {
     assert_sees("yolov6", "YOLOv6", CENTRED, ["class1", "class0"]);
+}
+
+/// Row `row` of the vectors of the fixtures: 0.6 in place `row` and 0.8 in place `row` + 5 of 16.
+fn vector(row: usize) -> Vec<f32> {
+    let mut values = vec![0.0; 16];
+    values[row % 16] = 0.6;
+    values[(row + 5) % 16] = 0.8;
+    values
+}
+
+fn vectors_of(seen: &FrameDetections) -> Vec<Vec<f32>> {
+    let vectors = seen.detections.iter().map(|one| one.embedding.as_ref());
+    vectors
+        .map(|one| one.expect("a vector").values().to_vec())
+        .collect()
+}
+
+#[test]
+fn our_own_head_gives_boxes_and_what_each_looks_like() {
+    assert_sees("resident", "resident", CENTRED, ["car", "person"]);
+    let end_to_end = "YOLOv10 / YOLO26 (end-to-end)";
+    assert_sees(
+        "resident_end_to_end",
+        end_to_end,
+        CENTRED,
+        ["car", "person"],
+    );
+    for name in ["resident", "resident_end_to_end"] {
+        let Some(mut detector) = open(name) else {
+            return;
+        };
+        // A is candidate 11 and B candidate 3, bit for bit.
+        assert_eq!(
+            vectors_of(&see(&mut detector)),
+            [vector(11), vector(3)],
+            "{name}"
+        );
+    }
+}
+
+#[test]
+fn each_picture_of_a_batch_has_vectors_of_its_own() {
+    let Some(mut detector) = open("resident") else {
+        return;
+    };
+    assert!(detector.max_batch() > 1);
+    let mut planes = vec![16; 192 * 144];
+    planes.resize(192 * 144 * 3 / 2, 128);
+    let frame = i420(192, 144, &planes);
+    let seen = detector.detect(&[&frame, &frame]).expect("whole frames");
+    assert_eq!(vectors_of(&seen[0]), [vector(11), vector(3)]);
+    let turned = |row: usize| vector(row).into_iter().map(|v| -v).collect::<Vec<f32>>();
+    assert_eq!(vectors_of(&seen[1]), [turned(11), turned(3)]);
+}
+
+#[test]
+fn vectors_beside_another_family_follow_their_boxes_through_suppression() {
+    let family = "YOLOv8 / v9 / 11 / 12";
+    assert_sees("yolov8_embeddings", family, CENTRED, ["car", "person"]);
+    let Some(mut detector) = open("yolov8_embeddings") else {
+        return;
+    };
+    // The stronger A is candidate 2, B candidate 0; half precision has 11 bits.
+    for (found, expected) in vectors_of(&see(&mut detector))
+        .iter()
+        .zip([vector(2), vector(0)])
+    {
+        for (found, expected) in found.iter().zip(expected) {
+            assert!((found - expected).abs() < 1e-3, "{found} {expected}");
+        }
+    }
+}
+
+#[test]
+fn vectors_that_are_no_rows_of_the_candidates_are_left_aside_and_told() {
+    // 20 candidates and 5 vectors, which the run at the start tells.
+    let Some(mut detector) = open("resident_too_few_vectors") else {
+        return;
+    };
+    let seen = see(&mut detector);
+    assert_eq!(seen.detections.len(), 2);
+    assert!(seen.detections.iter().all(|one| one.embedding.is_none()));
+    let notes = &detector.plan().notes;
+    assert!(
+        notes
+            .iter()
+            .any(|note| note.contains("[1, 5, 16] is left aside")),
+        "{notes:?}"
+    );
+}
+
+#[test]
+fn boxes_and_scores_alone_are_our_own_only_where_something_says_so() {
+    // The same graph without its mark and its vectors, as another exporter might name its outputs.
+    let path = fixture("resident_too_few_vectors");
+    let mut signature = Signature::read(&path).expect("a graph");
+    let family = |signature: &Signature| {
+        let plan = recognise(Path::new("x.onnx"), signature, None);
+        plan.map(|plan| plan.family).unwrap_or("none")
+    };
+    assert_eq!(family(&signature), "resident");
+    signature
+        .outputs
+        .retain(|output| output.name != "embeddings");
+    assert_eq!(family(&signature), "resident");
+    signature.metadata.remove("head");
+    assert_ne!(family(&signature), "resident");
 }
 
 #[test]

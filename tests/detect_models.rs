@@ -124,7 +124,7 @@ fn every_shared_model_sees_the_person_and_sees_it_the_same_twice() {
         let again = detector.detect(&[&picture]).unwrap().remove(0);
         assert_eq!(first.detections, again.detections, "{}", onnx.display());
 
-        let best = first.detections[0];
+        let best = &first.detections[0];
         let class = &detector.class_names()[usize::from(best.class.0)];
         let iou = best.bbox.iou(&person);
         eprintln!(
@@ -159,7 +159,7 @@ fn a_batch_sees_what_single_frames_see_whatever_their_sizes() {
         for (frame, together) in frames.iter().zip(&together) {
             let alone = detector.detect(&[frame]).unwrap().remove(0);
             let strong = |answer: &FrameDetections| -> Vec<Detection> {
-                let all = answer.detections.iter().copied();
+                let all = answer.detections.iter().cloned();
                 all.filter(|one| one.confidence >= 0.3).collect()
             };
             let (alone, together) = (strong(&alone), strong(together));

@@ -17,6 +17,7 @@ use super::summary::process_cpu_time;
 use super::{resolve, writers};
 use crate::base::{CameraId, Metrics, Stage, StageStats, StopSource, Worker};
 use crate::capture::{CameraOptions, Source};
+use crate::perception::detect::DetectOptions;
 use crate::perception::track::TrackOptions;
 use crate::sinks::annotate::{AnnotateOptions, Annotator};
 use crate::sinks::record::{RecordOptions, RecordPace, RecordTarget, Recorder};
@@ -67,7 +68,10 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
     let options = PipelineOptions {
         cameras,
         model: resolve::model(args.detect.model.as_ref())?,
-        detect: resolve::detect_from_args(&args.detect),
+        detect: DetectOptions {
+            reid: resolve::reid(args.detect.reid.as_ref())?,
+            ..resolve::detect_from_args(&args.detect)
+        },
         workers: args
             .detect
             .workers

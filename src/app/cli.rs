@@ -141,6 +141,9 @@ pub struct DetectArgs {
     /// A model of gantryd's (gantryd models list) or any exported detector, FILE.onnx
     #[arg(long, short, value_name = "ID|FILE", value_parser = parse_model)]
     pub model: Option<ModelRef>,
+    /// A network that says what persons look like, so that they are known again; not used where the detector says it
+    #[arg(long, value_name = "ID|FILE", value_parser = parse_model)]
+    pub reid: Option<ModelRef>,
     /// Keep only these classes
     #[arg(long, value_name = "A,B", value_delimiter = ',')]
     pub classes: Vec<String>,

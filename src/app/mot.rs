@@ -148,7 +148,7 @@ pub fn read_detections(path: &Path) -> Result<MotDetections, MotError> {
     for chunk in rows.chunk_by(|a, b| a.0 == b.0) {
         read.frames.push(MotFrame {
             number: chunk[0].0,
-            detections: chunk.iter().map(|row| row.1).collect(),
+            detections: chunk.iter().map(|row| row.1.clone()).collect(),
         });
     }
     Ok(read)
@@ -213,6 +213,7 @@ impl Row {
                 bbox,
                 class: self.class,
                 confidence,
+                embedding: None,
             }),
         )
     }

@@ -14,7 +14,7 @@ use crate::base::{CameraId, Secret};
 use crate::capture::{
     CameraOptions, Codec, Decode, HttpSource, RawRecord, RtspSource, Source, Transport,
 };
-use crate::perception::detect::{DetectOptions, ModelFiles, Provider};
+use crate::perception::detect::{DetectOptions, ModelFiles, Provider, ReidOptions};
 use crate::perception::track::TrackOptions;
 use crate::sinks::record::{EncoderChoice, RecordOptions, RecordPace, RecordTarget};
 
@@ -30,6 +30,29 @@ pub fn model(wanted: Option<&ModelRef>) -> Result<ModelFiles, ModelError> {
         Some(wanted) => models::resolve(&wanted.to_string()),
         None => models::resolve(DEFAULT_MODEL),
     }
+}
+
+/// The re-identification network asked for, everything else about it at its default.
+///
+/// # Errors
+/// [`ModelError`] names the known models.
+pub fn reid(wanted: Option<&ModelRef>) -> Result<Option<ReidOptions>, ModelError> {
+    let model = wanted.map(|wanted| models::resolve(&wanted.to_string()));
+    Ok(model.transpose()?.map(ReidOptions::new))
+}
+
+/// The re-identification network of the daemon.
+///
+/// # Errors
+/// [`ModelError`] names the known models.
+pub fn reid_from_config(detect: &DetectConfig) -> Result<Option<ReidOptions>, ModelError> {
+    let found = reid(detect.reid.as_ref())?;
+    Ok(found.map(|default| ReidOptions {
+        classes: detect.reid_classes.clone(),
+        min_height: detect.reid_min_height_px as f32,
+        max_crops: detect.reid_max_crops as usize,
+        ..default
+    }))
 }
 
 /// Model options of a one-shot command.
@@ -100,6 +123,9 @@ pub fn track_from_config(track: &TrackConfig) -> TrackOptions {
     options.follow_scores = track.high.set().is_none() && track.new.set().is_none();
     if let Some(secs) = track.memory_secs.set() {
         options.memory = Duration::from_secs_f64(secs);
+    }
+    if let Some(secs) = track.appearance_memory_secs.set() {
+        options.lost_with_appearance = Duration::from_secs_f64(secs);
     }
     if let Some(hits) = track.confirm_hits.set() {
         options.confirm_hits = hits;

@@ -14,6 +14,7 @@ use super::writers::{self, DaemonFormats, DaemonText};
 use super::{resolve, service};
 use crate::base::{CameraId, Metrics, StopSource, Worker, WorkerEnd};
 use crate::capture::CameraEnd;
+use crate::perception::detect::DetectOptions;
 use crate::sinks::annotate::{AnnotateOptions, Annotator};
 use crate::sinks::http::{Endpoint, Listening};
 use crate::sinks::record::Recorder;
@@ -105,7 +106,10 @@ pub fn options(config: &Config) -> anyhow::Result<PipelineOptions> {
             .map(|camera| resolve::camera_from_config(camera, config))
             .collect(),
         model: resolve::model(Some(&config.detect.model))?,
-        detect: resolve::detect_from_config(config),
+        detect: DetectOptions {
+            reid: resolve::reid_from_config(&config.detect)?,
+            ..resolve::detect_from_config(config)
+        },
         workers: config
             .detect
             .workers

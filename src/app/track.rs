@@ -70,7 +70,10 @@ pub fn run(args: &TrackArgs) -> anyhow::Result<()> {
     let mut shared = Shared {
         args,
         model: resolve::model(args.detect.model.as_ref())?,
-        detect: resolve::detect_from_args(&args.detect),
+        detect: DetectOptions {
+            reid: resolve::reid(args.detect.reid.as_ref())?,
+            ..resolve::detect_from_args(&args.detect)
+        },
         signals: Signals::listen().context("listening for signals")?,
         side_by_side: 1,
     };

@@ -24,6 +24,8 @@ pub enum Stage {
     Inference,
     /// Tensors → detections.
     Decode,
+    /// Crops → what they look like.
+    Reid,
     /// Detections → tracks.
     Track,
     /// Results → files and brokers.
@@ -36,11 +38,12 @@ pub enum Stage {
 
 impl Stage {
     /// Every stage, in the order a frame meets them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Capture,
         Self::Preprocess,
         Self::Inference,
         Self::Decode,
+        Self::Reid,
         Self::Track,
         Self::Publish,
         Self::Annotate,
@@ -55,6 +58,7 @@ impl Stage {
             Self::Preprocess => "preprocess",
             Self::Inference => "inference",
             Self::Decode => "decode",
+            Self::Reid => "reid",
             Self::Track => "track",
             Self::Publish => "publish",
             Self::Annotate => "annotate",
@@ -341,6 +345,11 @@ impl Metrics {
             reason: reason.as_str(),
         };
         self.runs.get_or_create(&labels).get()
+    }
+
+    /// Counts events of one kind.
+    pub fn events(&self, kind: &'static str, count: u64) {
+        self.events.get_or_create(&KindLabel { kind }).inc_by(count);
     }
 
     /// Counts a published event.

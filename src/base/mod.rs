@@ -5,6 +5,7 @@
 
 mod bbox;
 mod clock;
+mod embedding;
 mod frame;
 mod ids;
 mod inbox;
@@ -17,6 +18,7 @@ mod worker;
 
 pub use bbox::BBox;
 pub use clock::{Pts, StageTimer, UtcNanos, thread_cpu_time, utc_now};
+pub use embedding::Embedding;
 pub use frame::{
     Captured, ColorMatrix, ColorRange, Frame, FrameMeta, FromCamera, OwnedPlanes, PixelFormat,
     Pixels, Plane, Planes, RunEnd, Size, UtcSource,

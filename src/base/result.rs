@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{BBox, ClassId, Frame, FrameMeta, Pts, TrackId};
+use super::{BBox, ClassId, Embedding, Frame, FrameMeta, Pts, TrackId};
 
 /// What the model saw in one frame, in frame pixels.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Detection {
     /// Where.
     pub bbox: BBox,
@@ -14,6 +14,8 @@ pub struct Detection {
     pub class: ClassId,
     /// Score, 0..=1, finite.
     pub confidence: f32,
+    /// What it looks like, where a network says so. Never published.
+    pub embedding: Option<Embedding>,
 }
 
 /// Where a track is in its life.

@@ -400,6 +400,81 @@ def yolov6(folder):
     g.save(folder, "yolov6")
 
 
+def vectors(n, width=16):
+    # Row i has 0.6 in place i and 0.8 in place i + 5, counted round: unit length, and no two rows of 16 alike.
+    rows = np.zeros((n, width), np.float32)
+    for i, row in enumerate(rows):
+        row[i % width], row[(i + 5) % width] = 0.6, 0.8
+    return rows
+
+
+def per_picture(g, values):
+    """`values` [N, K] for every picture of the batch."""
+    batch = g.op("Slice", [g.op("Shape", [g.image]), g.const([0], I64), g.const([1], I64)])
+    shape = g.op("Concat", [batch, g.const(values.shape, I64)], axis=0)
+    return g.op("Expand", [g.op("Add", [g.const(values[None]), g.zero]), shape])
+
+
+def resident(folder):
+    # gantryd's own: 20 candidates, A is number 11 and B number 3; vectors of odd pictures point the other way.
+    names = '["person", "car", "dog"]'
+    n = 20
+    boxes, values = np.zeros((n, 4), np.float32), np.zeros((n, 3), np.float32)
+    for row, (box, label, p) in zip((11, 3), OBJECTS):
+        boxes[row], values[row, label] = box, p
+    g = Graph(shape=["batch", 3, "height", "width"])
+    batch = g.op("Squeeze", [g.op("Slice", [g.op("Shape", [g.image]), g.const([0], I64), g.const([1], I64)])])
+    number = g.op("Range", [g.const(0, I64), batch, g.const(1, I64)])
+    odd = g.op("Cast", [g.op("Mod", [number, g.const(2, I64)])], to=F32)
+    sign = g.op("Sub", [g.const(1.0), g.op("Mul", [odd, g.const(2.0)])])
+    sign = g.op("Unsqueeze", [sign, g.const([1, 2], I64)])
+    g.output("boxes", per_picture(g, boxes), F32, ["batch", "candidates", 4])
+    g.output("scores", per_picture(g, values), F32, ["batch", "candidates", 3])
+    g.output("embeddings", g.op("Mul", [per_picture(g, vectors(n)), sign]), F32, ["batch", "candidates", 16])
+    g.metadata = {"head": "resident", "imgsz": f"[{SIZE}, {SIZE}]", "names": names, "license": "Apache-2.0"}
+    g.save(folder, "resident")
+    # The same, end to end.
+    rows = np.zeros((n, 6), np.float32)
+    for row, (box, label, p) in zip((11, 3), OBJECTS):
+        rows[row] = [*box, p, label]
+    g = Graph(shape=["batch", 3, SIZE, SIZE])
+    g.output("detections", per_picture(g, rows), F32, ["batch", n, 6])
+    g.output("embeddings", per_picture(g, vectors(n)), F32, ["batch", n, 16])
+    g.metadata = {"end2end": "True", "names": names}
+    g.save(folder, "resident_end_to_end")
+    # Another family with vectors beside it, in half precision; A twice, the weaker one goes.
+    table = [cxcywh(box) + scores(3, label, p) for box, label, p in (OBJECTS[1], (A, 1, 0.5), OBJECTS[0])]
+    g = Graph()
+    g.output("embeddings", g.op("Cast", [per_picture(g, vectors(CELLS))], to=F16), F16, [1, CELLS, 16])
+    g.output("output0", g.op("Transpose", [g.table(table, CELLS, 7)], perm=[0, 2, 1]), F32, [1, 7, CELLS])
+    g.metadata = {"task": "detect", "stride": "32", "names": names}
+    g.save(folder, "yolov8_embeddings")
+    # Fewer vectors than candidates, which shows when the model runs.
+    g = Graph(shape=["batch", 3, SIZE, SIZE])
+    g.output("boxes", per_picture(g, boxes), F32, ["batch", "candidates", 4])
+    g.output("scores", per_picture(g, values), F32, ["batch", "candidates", 3])
+    g.output("embeddings", per_picture(g, vectors(5)), F32, ["batch", "vectors", 16])
+    g.metadata = {"head": "resident", "names": names}
+    g.save(folder, "resident_too_few_vectors")
+
+
+def reid(folder):
+    # The mean colour of a crop stands for its look: channels first in any number, channels last one at a time.
+    g = Graph(shape=["batch", 3, 16, 8])
+    g.output("output", g.op("Add", [g.op("Flatten", [g.op("GlobalAveragePool", [g.image])]), g.zero]), F32, ["batch", 3])
+    g.save(folder, "reid_nchw")
+    g = Graph(image="inputs:0", shape=(1, 16, 8, 3))
+    g.output("Identity:0", g.op("ReduceMean", [g.image], axes=[1, 2], keepdims=0), F32, [1, 3])
+    g.save(folder, "reid_nhwc", producer="tf2onnx", version="1.16")
+    # The file says that any batch will do; the graph makes one vector of all.
+    g = Graph(shape=["batch", 3, 16, 8])
+    g.output("output", g.op("ReduceMean", [g.image], axes=[0, 2, 3], keepdims=0), F32, None)
+    g.outputs[-1] = helper.make_tensor_value_info("output", F32, ["batch", 3])
+    g.nodes[-2:] = [helper.make_node("ReduceMean", [g.image], ["m"], axes=[0, 2, 3], keepdims=0),
+                    helper.make_node("Unsqueeze", ["m", g.const([0], I64)], ["output"])]
+    g.save(folder, "reid_batch_of_one")
+
+
 def mmdet(folder):
     g = Graph(image="input", shape=["batch", 3, SIZE, SIZE])
     g.output("dets", g.table([[*b, p] for b, _, p in OBJECTS], 100, 5), F32, ["batch", "num_dets", 5])
@@ -486,7 +561,7 @@ if __name__ == "__main__":
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "tests/fixtures/models")
     folder.mkdir(parents=True, exist_ok=True)
     for make in (yolov5, yolov5_dynamic, yolov7_end2end, yolox_decoded, yolov8, yolov10, ultralytics_finished, raw_detr, detr_of_three, ssd_tensorflow, paddle,
-                 efficient_nms, nanodet_plus, yolov5_raw, dense_pairs, yolov6, mmdet, torchvision, rcnn, hostile, not_detectors):
+                 efficient_nms, nanodet_plus, yolov5_raw, dense_pairs, yolov6, resident, reid, mmdet, torchvision, rcnn, hostile, not_detectors):
         make(folder)
     deployed_detr(folder, "rtdetr", ("labels", "boxes", "scores"), 1)
     deployed_detr(folder, "dfine", ("scores", "labels", "boxes"), "N")

@@ -7,7 +7,7 @@ use crate::app::config::{CameraConfig, CameraUri, Config, Provider};
 use crate::app::{resolve, writers};
 use crate::base::{Metrics, redact_text};
 use crate::capture::{self, CaptureError, Codec, Decode};
-use crate::perception::detect::{DetectError, Detector, class_called};
+use crate::perception::detect::{DetectError, DetectOptions, Detector, Reid, class_called};
 use crate::sinks::record::Recorder;
 
 /// Every fault of a valid configuration that `run` would meet at its start: the cameras' pipelines,
@@ -110,10 +110,30 @@ fn model_faults(config: &Config) -> Vec<Fault> {
         Ok(files) => files,
         Err(error) => return vec![fault("detect.model", error)],
     };
-    match Detector::open(&files, &resolve::detect_from_config(config)) {
-        Ok(detector) => class_faults(config, &files.id, detector.class_names()),
+    let options = resolve::detect_from_config(config);
+    match Detector::open(&files, &options) {
+        Ok(detector) => {
+            let known = detector.class_names();
+            let mut faults = class_faults(config, &files.id, known);
+            faults.extend(reid_fault(config, &options, known));
+            faults
+        }
         Err(error) => vec![fault(key_of(&error, config), error)],
     }
+}
+
+/// What is wrong with the re-identification network, if one is asked for.
+fn reid_fault(config: &Config, options: &DetectOptions, known: &[String]) -> Option<Fault> {
+    let reid = match resolve::reid_from_config(&config.detect) {
+        Ok(reid) => reid?,
+        Err(error) => return Some(fault("detect.reid", error)),
+    };
+    let error = Reid::open(&reid, options, known).err()?;
+    let key = match &error {
+        DetectError::UnknownClass { .. } => "detect.reid_classes",
+        _ => "detect.reid",
+    };
+    Some(fault(key, error))
 }
 
 /// The key whose value makes the model fail.

@@ -82,6 +82,14 @@ pub struct DetectConfig {
     pub class_map: BTreeMap<String, String>,
     /// The ONNX Runtime library; auto looks in the usual places.
     pub runtime_library: Auto<PathBuf>,
+    /// A network that says what objects look like.
+    pub reid: Option<ModelRef>,
+    /// Classes it looks at; empty looks at persons.
+    pub reid_classes: Vec<String>,
+    /// Objects less high are not looked at, frame px.
+    pub reid_min_height_px: f64,
+    /// Most objects looked at in one frame.
+    pub reid_max_crops: u32,
 }
 
 impl Default for DetectConfig {
@@ -99,6 +107,10 @@ impl Default for DetectConfig {
             classes: Vec::new(),
             class_map: BTreeMap::new(),
             runtime_library: Auto::Auto,
+            reid: None,
+            reid_classes: Vec::new(),
+            reid_min_height_px: 48.0,
+            reid_max_crops: 16,
         }
     }
 }
@@ -108,7 +120,7 @@ impl DetectConfig {
         let s = &mut section;
         let default = Self::default();
         let config = Self {
-            model: read_model(s).unwrap_or(default.model),
+            model: read_model(s, "model").unwrap_or(default.model),
             provider: s.choice("provider", Provider::ALL, default.provider),
             device: s.integer("device", 0..=63, default.device),
             workers: s.auto_integer("workers", 1..=64),
@@ -120,6 +132,14 @@ impl DetectConfig {
             classes: s.texts("classes").unwrap_or_default(),
             class_map: read_class_map(s),
             runtime_library: read_library(s),
+            reid: read_model(s, "reid"),
+            reid_classes: s.texts("reid_classes").unwrap_or_default(),
+            reid_min_height_px: s.number(
+                "reid_min_height_px",
+                1.0..=4320.0,
+                default.reid_min_height_px,
+            ),
+            reid_max_crops: s.integer("reid_max_crops", 1..=300, default.reid_max_crops),
         };
         if let Auto::Set(confidence) = config.confidence
             && confidence < config.min_confidence
@@ -133,9 +153,9 @@ impl DetectConfig {
     }
 }
 
-fn read_model(section: &mut Section<'_>) -> Option<ModelRef> {
-    match ModelRef::parse(&section.text("model")?) {
-        ModelRef::File(path) => section.readable("model", &path).map(ModelRef::File),
+fn read_model(section: &mut Section<'_>, key: &'static str) -> Option<ModelRef> {
+    match ModelRef::parse(&section.text(key)?) {
+        ModelRef::File(path) => section.readable(key, &path).map(ModelRef::File),
         id @ ModelRef::Id(_) => Some(id),
     }
 }
@@ -173,6 +193,8 @@ pub struct TrackConfig {
     pub low: Auto<f64>,
     /// Detections at least this confident start a track.
     pub new: Auto<f64>,
+    /// How long a hidden object is remembered by its look, s.
+    pub appearance_memory_secs: Auto<f64>,
 }
 
 impl TrackConfig {
@@ -184,6 +206,7 @@ impl TrackConfig {
             high: s.auto_number("high", 0.0..=1.0),
             low: s.auto_number("low", 0.0..=1.0),
             new: s.auto_number("new", 0.0..=1.0),
+            appearance_memory_secs: s.auto_number("appearance_memory_secs", 0.0..=3600.0),
         };
         if let (Auto::Set(low), Auto::Set(high)) = (config.low, config.high)
             && low > high

@@ -143,6 +143,18 @@ impl DetectWorker {
         ] {
             self.metrics.stage(stage, time.wall, time.cpu);
         }
+        if self.detector.reid().is_some() {
+            let count = seen.reid_count;
+            self.metrics
+                .stage(Stage::Reid, seen.reid.wall, seen.reid.cpu);
+            for (kind, count) in [
+                ("reid_described", count.described),
+                ("reid_skipped", count.skipped),
+                ("reid_unusable", count.unusable),
+            ] {
+                self.metrics.events(kind, count);
+            }
+        }
         if seen.rejected > 0 {
             self.metrics
                 .detections_rejected(&captured.frame.meta.camera, seen.rejected);

@@ -49,7 +49,7 @@ impl CameraTracking {
                 .as_ref()
                 .is_none_or(|classes| classes.contains(&detection.class))
         };
-        detections.iter().filter(wanted).copied().collect()
+        detections.iter().filter(wanted).cloned().collect()
     }
 }
 

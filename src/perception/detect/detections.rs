@@ -2,7 +2,8 @@
 
 use crate::base::{BBox, ClassId, Detection, Size};
 
-use super::{ClassMap, Placement, RawBox, Suppressor};
+use super::heads::EmbeddingRows;
+use super::{ClassMap, OutputError, Placement, RawBox, Suppressor};
 
 /// Rounding in a network's last layer can lift a score this much above 1.
 const SCORE_SLACK: f32 = 1e-3;
@@ -27,13 +28,18 @@ pub(super) struct Keep {
 impl Keep {
     /// Detections from candidates, best first, and how many candidates cannot be true: a class that
     /// does not exist, a score that is not in 0..=1, a box that is not finite, has no area, lies off
-    /// the frame, or reaches out of it by more than the frame's own size.
+    /// the frame, or reaches out of it by more than the frame's own size. What is left is given its
+    /// vector of `embeddings`.
+    ///
+    /// # Errors
+    /// [`OutputError`] if there is no vector for one of them.
     pub(super) fn detections(
         &self,
         boxes: &mut Vec<RawBox>,
         placement: &Placement,
         suppressor: &mut Suppressor,
-    ) -> (Vec<Detection>, u64) {
+        embeddings: Option<&EmbeddingRows<'_>>,
+    ) -> Result<(Vec<Detection>, u64), OutputError> {
         let before = boxes.len();
         boxes.retain_mut(|one| {
             let is_known = usize::from(one.class) < self.classes;
@@ -57,12 +63,18 @@ impl Keep {
             Some(iou) => suppressor.suppress(boxes, iou, self.max_detections),
             None => suppressor.best_first(boxes, self.max_detections),
         };
-        let mut detections: Vec<Detection> = boxes
-            .iter()
-            .filter_map(|one| detection(one, placement.frame))
-            .collect();
+        let mut detections = Vec::with_capacity(boxes.len());
+        for one in boxes.iter() {
+            let Some(mut detection) = detection(one, placement.frame) else {
+                continue;
+            };
+            if let Some(embeddings) = embeddings {
+                detection.embedding = embeddings.get(one.row)?;
+            }
+            detections.push(detection);
+        }
         detections.sort_by(order);
-        (detections, rejected)
+        Ok((detections, rejected))
     }
 }
 
@@ -85,6 +97,7 @@ fn detection(one: &RawBox, frame: Size) -> Option<Detection> {
         bbox: bbox.clip(frame.width as f32, frame.height as f32)?,
         class: ClassId(one.class),
         confidence: one.confidence,
+        embedding: None,
     })
 }
 
@@ -143,12 +156,15 @@ mod tests {
             ltrb,
             class,
             confidence,
+            row: 0,
         }
     }
 
     fn detect(boxes: &[RawBox]) -> (Vec<Detection>, u64) {
         let mut boxes = boxes.to_vec();
-        keep().detections(&mut boxes, &placement(), &mut Suppressor::default())
+        keep()
+            .detections(&mut boxes, &placement(), &mut Suppressor::default(), None)
+            .unwrap()
     }
 
     #[test]

@@ -7,11 +7,13 @@ use ort::session::Session;
 use crate::base::{Detection, Frame, StageTimer};
 
 use super::detections::Keep;
+use super::heads::EmbeddingRows;
 use super::session::{self, ProviderReport};
 use super::tensors::{Inputs, shapes, views};
 use super::{
     BatchAxis, ClassMap, DEFAULT_CONFIDENCE, DetectError, DetectOptions, Head, InputPlan, Manifest,
-    ModelFiles, ModelPlan, OutputView, RawBox, Runtime, Signature, Suppressor, recognise,
+    ModelFiles, ModelPlan, OutputError, OutputView, RawBox, Reid, ReidCount, Runtime, Signature,
+    Suppressor, recognise,
 };
 
 /// Model inputs beyond this are refused before memory is asked for, px per side.
@@ -53,6 +55,10 @@ pub struct FrameDetections {
     pub inference: StageTime,
     /// Tensors → detections.
     pub decode: StageTime,
+    /// Crops → what they look like, where a network of its own says so.
+    pub reid: StageTime,
+    /// What that network did.
+    pub reid_count: ReidCount,
 }
 
 /// A model, ready to look at frames. One owner, one thread.
@@ -68,6 +74,7 @@ pub struct Detector {
     report: ProviderReport,
     confidence: f32,
     max_batch: usize,
+    reid: Option<Reid>,
 }
 
 impl Detector {
@@ -130,6 +137,7 @@ impl Detector {
             report,
             confidence,
             max_batch: 1,
+            reid: None,
         };
         let wished = options.max_batch.get();
         detector.max_batch = match detector.plan.input.batch {
@@ -143,6 +151,10 @@ impl Detector {
                 }
             }
         };
+        // A detector that says itself what things look like needs no second network.
+        if let (Some(reid), None) = (&options.reid, detector.plan.head.embeddings_output()) {
+            detector.reid = Some(Reid::open(reid, options, &detector.plan.classes)?);
+        }
         Ok(detector)
     }
 
@@ -158,7 +170,7 @@ impl Detector {
         };
         let mut boxes = Vec::new();
         let decoded = decode(&self.plan, &views, 1, self.keep.min_confidence, &mut boxes);
-        decoded.is_ok()
+        decoded.is_ok() && embedding_rows(&self.plan, &views, 1).is_ok()
     }
 
     /// Looks at `frames`, any number, in calls of at most [`Detector::max_batch`] pictures; one
@@ -208,16 +220,35 @@ impl Detector {
                         source,
                     }
                 })?;
-            let (detections, implausible) =
-                self.keep
-                    .detections(&mut self.boxes, &placement, &mut self.suppressor);
+            let unfit = |source| DetectError::Output {
+                model: self.model.clone(),
+                source,
+            };
+            let embeddings = embedding_rows(&self.plan, &views, item).map_err(unfit)?;
+            let (detections, implausible) = self
+                .keep
+                .detections(
+                    &mut self.boxes,
+                    &placement,
+                    &mut self.suppressor,
+                    embeddings.as_ref(),
+                )
+                .map_err(unfit)?;
             answers.push(FrameDetections {
                 detections,
                 rejected: unreadable + implausible,
                 preprocess,
                 inference,
                 decode: StageTime::lap(&mut timer, 1),
+                ..FrameDetections::default()
             });
+        }
+        if let Some(reid) = &mut self.reid {
+            let first = answers.len() - frames.len();
+            for (frame, answer) in frames.iter().zip(&mut answers[first..]) {
+                answer.reid_count = reid.describe(frame, &mut answer.detections)?;
+                answer.reid = StageTime::lap(&mut timer, 1);
+            }
         }
         Ok(())
     }
@@ -238,6 +269,12 @@ impl Detector {
     #[must_use]
     pub fn plan(&self) -> &ModelPlan {
         &self.plan
+    }
+
+    /// The network that looks at crops, where there is one.
+    #[must_use]
+    pub fn reid(&self) -> Option<&Reid> {
+        self.reid.as_ref()
     }
 
     /// Pictures that one call of the network takes.
@@ -264,6 +301,17 @@ fn decode(
     head.decode(outputs, item, &plan.input, min_confidence, boxes)
 }
 
+/// The vectors beside the boxes of picture `item`, where the head gives some.
+fn embedding_rows<'a>(
+    plan: &ModelPlan,
+    outputs: &[OutputView<'a>],
+    item: usize,
+) -> Result<Option<EmbeddingRows<'a>>, OutputError> {
+    let name = plan.head.embeddings_output();
+    name.map(|name| EmbeddingRows::of_item(outputs, name, item))
+        .transpose()
+}
+
 fn check_threshold(option: &'static str, value: f32) -> Result<(), DetectError> {
     if (0.0..=1.0).contains(&value) {
         Ok(())
@@ -272,7 +320,7 @@ fn check_threshold(option: &'static str, value: f32) -> Result<(), DetectError> 
     }
 }
 
-fn check_input(model: &ModelFiles, input: &InputPlan) -> Result<(), DetectError> {
+pub(super) fn check_input(model: &ModelFiles, input: &InputPlan) -> Result<(), DetectError> {
     if let BatchAxis::Fixed(count) = input.batch
         && count > MAX_FIXED_BATCH
     {

@@ -133,6 +133,8 @@ names! {
         YoloV5Raw = "yolov5-raw",
         /// Rows class, score, left, top, right, bottom of PaddleDetection.
         Paddle = "paddle",
+        /// gantryd's own: boxes, scores and what each candidate looks like.
+        Resident = "resident",
     }
 }
 names! {

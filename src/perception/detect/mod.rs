@@ -21,6 +21,7 @@ mod options;
 mod plan;
 mod preprocess;
 mod recognise;
+mod reid;
 mod runtime;
 mod sample;
 mod session;
@@ -51,7 +52,8 @@ pub use plan::{
     OutputView, RawBox, Resize, TensorData,
 };
 pub use preprocess::{Element, FrameError, Padding, Preprocessor};
-pub use recognise::{ModelPlan, RecogniseError, plan as recognise};
+pub use recognise::{ModelPlan, RecogniseError, ReidPlan, plan as recognise};
+pub use reid::{DEFAULT_REID_MAX_CROPS, DEFAULT_REID_MIN_HEIGHT, Reid, ReidCount, ReidOptions};
 pub use runtime::{Runtime, RuntimeError};
 pub use session::{ProviderReport, try_provider};
 pub use signature::{ElementType, Signature, SignatureError, TensorInfo};

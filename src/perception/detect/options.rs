@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::DetectError;
+use super::{DetectError, ReidOptions};
 
 /// Score from which a detection is believed at once, where the operator names none.
 ///
@@ -110,6 +110,8 @@ pub struct DetectOptions {
     pub max_detections: usize,
     /// Pictures per call, where the batch axis of the model is dynamic.
     pub max_batch: NonZeroUsize,
+    /// A network that says what detections look like; not used where the detector itself does.
+    pub reid: Option<ReidOptions>,
 }
 
 impl Default for DetectOptions {
@@ -125,6 +127,7 @@ impl Default for DetectOptions {
             class_map: BTreeMap::new(),
             max_detections: DEFAULT_MAX_DETECTIONS,
             max_batch: NonZeroUsize::new(DEFAULT_MAX_BATCH).expect("the constant is not 0"),
+            reid: None,
         }
     }
 }

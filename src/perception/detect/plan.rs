@@ -158,4 +158,6 @@ pub struct RawBox {
     pub class: u16,
     /// Score, 0..=1.
     pub confidence: f32,
+    /// Number of the candidate among those of its head, from 0.
+    pub row: u32,
 }

@@ -59,6 +59,28 @@ pub enum Padding {
     Kept,
 }
 
+/// A part of a frame.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Region {
+    /// First column, even.
+    pub(super) left: u32,
+    /// First row, even.
+    pub(super) top: u32,
+    /// Columns and rows, each ≥ 1; the part lies inside the frame.
+    pub(super) size: Size,
+}
+
+impl Region {
+    /// All of a frame of this size.
+    pub(super) fn whole(size: Size) -> Self {
+        Self {
+            left: 0,
+            top: 0,
+            size,
+        }
+    }
+}
+
 /// An element of the image tensor.
 pub trait Element: Copy {
     /// Stores values as this type; bytes are rounded to the nearest.
@@ -146,6 +168,21 @@ impl Preprocessor {
         slot: &mut [T],
         padding: Padding,
     ) -> Result<Placement, FrameError> {
+        self.write_part(size, pixels, Region::whole(size), slot, padding)
+    }
+
+    /// As [`Preprocessor::write`], of a part of the frame alone.
+    ///
+    /// # Errors
+    /// As [`Preprocessor::write`].
+    pub(super) fn write_part<T: Element>(
+        &mut self,
+        size: Size,
+        pixels: &Pixels,
+        part: Region,
+        slot: &mut [T],
+        padding: Padding,
+    ) -> Result<Placement, FrameError> {
         let needed = self.slot_len();
         if slot.len() != needed || needed == 0 {
             return Err(FrameError::Slot {
@@ -153,9 +190,9 @@ impl Preprocessor {
                 needed: needed.max(1),
             });
         }
-        let planes = Checked::new(size, pixels)?;
+        let planes = Checked::new(size, pixels)?.part(part);
         let colour = Colour::new(&self.plan, pixels.matrix, pixels.range);
-        let index = self.taps_for(size);
+        let index = self.taps_for(part.size);
         let taps = &self.taps[index];
         if padding == Padding::Write {
             fill_padding(&self.plan, slot);
@@ -266,6 +303,32 @@ impl<'a> Checked<'a> {
             chroma_bytes,
             chroma_interleaved: pixels.format == PixelFormat::Nv12,
         })
+    }
+}
+
+impl Checked<'_> {
+    /// The same planes from the first pixel of `part` on: it begins at even columns and rows, so that
+    /// chroma has a pixel there.
+    fn part(self, part: Region) -> Self {
+        let (left, top) = (part.left as usize, part.top as usize);
+        let (width, half_left) = (part.size.width as usize, left / 2);
+        let from = |plane: Plane<'_>, row: usize, byte: usize| row * plane.stride + byte;
+        let luma = Plane {
+            data: &self.luma.data[from(self.luma, top, left)..],
+            ..self.luma
+        };
+        let per = if self.chroma_interleaved { 2 } else { 1 };
+        let chroma = self.chroma.map(|plane| Plane {
+            data: &plane.data[from(plane, top / 2, per * half_left)..],
+            ..plane
+        });
+        Self {
+            luma,
+            chroma,
+            luma_bytes: width,
+            chroma_bytes: per * width.div_ceil(2),
+            ..self
+        }
     }
 }
 

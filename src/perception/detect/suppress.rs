@@ -20,6 +20,7 @@ pub(super) fn better_first(a: &RawBox, b: &RawBox) -> Ordering {
                 .find(|order| order.is_ne())
                 .unwrap_or(Ordering::Equal)
         })
+        .then(a.row.cmp(&b.row))
 }
 
 /// Suppresses duplicates; owns its scratch memory so that a frame allocates nothing.
@@ -84,6 +85,7 @@ mod tests {
             ltrb: [left, 0.0, left + 10.0, 10.0],
             class,
             confidence,
+            row: 0,
         }
     }
 

@@ -8,6 +8,7 @@ use ort::value::{DynValue, TensorElementType, TensorRef};
 
 use crate::base::{Frame, Size};
 
+use super::preprocess::Region;
 use super::{
     BatchAxis, Dtype, ExtraInput, ExtraRole, FrameError, InputPlan, Layout, OutputView, Padding,
     Placement, Preprocessor, Signature, TensorData,
@@ -129,7 +130,17 @@ impl Inputs {
 
     /// Writes a frame to a slot that [`Inputs::reserve`] has made.
     pub(super) fn write(&mut self, slot: usize, frame: &Frame) -> Result<Placement, FrameError> {
-        let size = frame.meta.size;
+        self.write_part(slot, frame, Region::whole(frame.meta.size))
+    }
+
+    /// Writes a part of a frame to a slot, as if it were a frame of its own.
+    pub(super) fn write_part(
+        &mut self,
+        slot: usize,
+        frame: &Frame,
+        part: Region,
+    ) -> Result<Placement, FrameError> {
+        let (size, whole) = (part.size, frame.meta.size);
         let known = self.placements[slot];
         let padding = if known.is_some_and(|known| known == self.preprocessor.placement(size)) {
             Padding::Kept
@@ -139,9 +150,15 @@ impl Inputs {
         let range = slot * self.slot_len..(slot + 1) * self.slot_len;
         let (preprocessor, pixels) = (&mut self.preprocessor, &frame.pixels);
         let placement = match &mut self.image {
-            Image::F32(data) => preprocessor.write(size, pixels, &mut data[range], padding),
-            Image::F16(data) => preprocessor.write(size, pixels, &mut data[range], padding),
-            Image::U8(data) => preprocessor.write(size, pixels, &mut data[range], padding),
+            Image::F32(data) => {
+                preprocessor.write_part(whole, pixels, part, &mut data[range], padding)
+            }
+            Image::F16(data) => {
+                preprocessor.write_part(whole, pixels, part, &mut data[range], padding)
+            }
+            Image::U8(data) => {
+                preprocessor.write_part(whole, pixels, part, &mut data[range], padding)
+            }
         }?;
         self.placements[slot] = Some(placement);
         for extra in &mut self.extras {

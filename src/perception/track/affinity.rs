@@ -15,7 +15,7 @@ const CLASS_PENALTY: f32 = 0.3;
 /// Candidates kept per track, best first, so that a hostile frame stays bounded.
 const MAX_CANDIDATES: usize = 24;
 /// Gains are counted in millionths.
-const MILLION: f32 = 1e6;
+pub(super) const MILLION: f32 = 1e6;
 
 /// What the first association is worth: overlap weighted by score, with soft cues.
 ///
@@ -153,7 +153,12 @@ mod tests {
         ) {
             let detections: Vec<_> = cols
                 .iter()
-                .map(|&bbox| Detection { bbox, class: crate::base::ClassId(0), confidence: 1.0 })
+                .map(|&bbox| Detection {
+                    bbox,
+                    class: crate::base::ClassId(0),
+                    confidence: 1.0,
+                    embedding: None,
+                })
                 .collect();
             let all: Vec<u32> = (0..cols.len() as u32).collect();
             let mut sweep = Sweep::default();

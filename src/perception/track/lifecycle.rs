@@ -2,6 +2,7 @@
 
 use crate::base::{BBox, Detection, Pts, TrackId, TrackSnapshot, TrackState};
 
+use super::appearance::Gallery;
 use super::kalman::BoxFilter;
 use super::vote::ClassVote;
 use super::{CameraWarp, TrackOptions};
@@ -29,8 +30,11 @@ pub(super) struct Track {
     pub unseen_secs: f64,
     /// Whether it was seen in the last frame that was stepped.
     pub is_seen: bool,
+    /// What it has looked like, where detections say so.
+    pub look: Option<Box<Gallery>>,
     hits: u32,
-    last: Detection,
+    last_bbox: BBox,
+    last_score: f32,
     first_seen: Pts,
     last_seen: Pts,
 }
@@ -45,8 +49,13 @@ impl Track {
             usual_score: detection.confidence,
             unseen_secs: 0.0,
             is_seen: true,
+            look: detection
+                .embedding
+                .as_ref()
+                .map(|look| Box::new(Gallery::new(look, pts))),
             hits: 1,
-            last: *detection,
+            last_bbox: detection.bbox,
+            last_score: detection.confidence,
             first_seen: pts,
             last_seen: pts,
         }
@@ -54,20 +63,20 @@ impl Track {
 
     pub fn predict(&mut self, dt: f64) {
         self.filter.predict(dt, self.is_seen);
-        self.bbox = self.filter.bbox().unwrap_or(self.last.bbox);
+        self.bbox = self.filter.bbox().unwrap_or(self.last_bbox);
         self.unseen_secs += dt;
     }
 
     /// Moves it `step` px without a change of its velocity: the camera moved.
     pub fn shift(&mut self, step: [f32; 2]) {
         self.filter.shift(step);
-        self.bbox = self.filter.bbox().unwrap_or(self.last.bbox);
+        self.bbox = self.filter.bbox().unwrap_or(self.last_bbox);
     }
 
     /// Takes it along where the whole picture moved, its velocity turned and stretched too.
     pub fn warp(&mut self, warp: &CameraWarp) {
         self.filter.warp(warp);
-        self.bbox = self.filter.bbox().unwrap_or(self.last.bbox);
+        self.bbox = self.filter.bbox().unwrap_or(self.last_bbox);
     }
 
     pub fn see(&mut self, detection: &Detection, pts: Pts) {
@@ -78,8 +87,32 @@ impl Track {
         self.unseen_secs = 0.0;
         self.is_seen = true;
         self.hits = self.hits.saturating_add(1);
-        self.last = *detection;
+        self.last_bbox = detection.bbox;
+        self.last_score = detection.confidence;
         self.last_seen = pts;
+    }
+
+    /// Goes on as `fresh`, a new track that turned out to be this object: its place and motion are
+    /// taken, identity and past stay.
+    pub fn resume(&mut self, fresh: Self) {
+        self.filter = fresh.filter;
+        self.bbox = fresh.bbox;
+        self.class.add(fresh.class.winner(), fresh.usual_score);
+        self.usual_score = fresh.usual_score;
+        self.unseen_secs = fresh.unseen_secs;
+        self.is_seen = fresh.is_seen;
+        self.hits = self.hits.saturating_add(fresh.hits);
+        self.last_bbox = fresh.last_bbox;
+        self.last_score = fresh.last_score;
+        self.last_seen = fresh.last_seen;
+        if let (Some(gallery), Some(looks)) = (&mut self.look, &fresh.look) {
+            gallery.add(looks.mean(), fresh.last_seen);
+        }
+    }
+
+    /// When it was first seen.
+    pub fn first_seen(&self) -> Pts {
+        self.first_seen
     }
 
     pub fn miss(&mut self) {
@@ -117,7 +150,7 @@ impl Track {
         if !self.is_seen {
             return self.bbox;
         }
-        let (seen, believed) = (&self.last.bbox, &self.bbox);
+        let (seen, believed) = (&self.last_bbox, &self.bbox);
         let mix = |seen: f32, believed: f32| believed + DETECTION_SHARE * (seen - believed);
         BBox::from_ltrb(
             mix(seen.left(), believed.left()),
@@ -133,7 +166,7 @@ impl Track {
         Some(TrackSnapshot {
             id: self.id?,
             class: self.class.winner(),
-            confidence: self.last.confidence,
+            confidence: self.last_score,
             bbox: self.shown_bbox(),
             velocity: self.filter.velocity(),
             state: if self.is_seen {

@@ -5,6 +5,7 @@
 //! that looks at pixels.
 
 mod affinity;
+mod appearance;
 mod assign;
 mod camera;
 mod kalman;
@@ -16,12 +17,15 @@ mod warp;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_appearance;
 
 pub use options::TrackOptions;
 pub use warp::CameraWarp;
 
 use crate::base::{Detection, EndReason, EndedTrack, Pts, TrackId, TrackSnapshot};
 use affinity::{Sweep, first_affinity, second_affinity};
+use appearance::{Appearance, Lost};
 use assign::{Assigner, Pair};
 use camera::CameraVote;
 use lifecycle::Track;
@@ -55,6 +59,7 @@ pub struct Tracker {
     score_factor: f32,
     /// How the camera moved before the next step, if that was told.
     warp: Option<CameraWarp>,
+    appearance: Appearance,
     scratch: Scratch,
 }
 
@@ -113,6 +118,7 @@ impl Tracker {
             scale: ScoreScale::default(),
             score_factor: 1.0,
             warp: None,
+            appearance: Appearance::default(),
             scratch: Scratch::default(),
         }
     }
@@ -132,7 +138,9 @@ impl Tracker {
         self.associate_high(detections, pts);
         self.associate_low(detections, pts);
         self.associate_tentative(detections, pts);
+        self.appearance.learn(&mut self.tracks, detections, pts);
         self.mark_missed();
+        self.find_again();
         self.confirm();
         self.end_duplicates(&mut step.ended);
         self.bury(&mut step.ended);
@@ -157,6 +165,7 @@ impl Tracker {
         let mut ended: Vec<_> = self
             .tracks
             .drain(..)
+            .chain(self.appearance.dormant.drain(..))
             .filter_map(|track| {
                 Some(EndedTrack {
                     id: track.id?,
@@ -202,6 +211,7 @@ impl Tracker {
         detection_taken.resize(detections.len(), false);
         track_taken.clear();
         track_taken.resize(self.tracks.len(), false);
+        self.appearance.begin(detections, high, low);
         ignored
     }
 
@@ -213,19 +223,22 @@ impl Tracker {
         for track in &mut self.tracks {
             track.predict(dt);
         }
+        for lost in &mut self.appearance.dormant {
+            lost.unseen_secs += dt;
+        }
     }
 
     /// Takes every track along where the whole picture moved.
     fn follow_camera(&mut self, detections: &[Detection]) {
         if let Some(warp) = self.warp.take() {
-            for track in &mut self.tracks {
+            for track in self.tracks.iter_mut().chain(&mut self.appearance.dormant) {
                 track.warp(&warp);
             }
             return;
         }
         let Scratch { camera, high, .. } = &mut self.scratch;
         if let Some(step) = camera.step(&self.tracks, detections, high) {
-            for track in &mut self.tracks {
+            for track in self.tracks.iter_mut().chain(&mut self.appearance.dormant) {
                 track.shift(step);
             }
         }
@@ -305,6 +318,11 @@ impl Tracker {
             sweep.add_row(rows.len() as u32, &track.bbox, gate, affinity, pairs);
             rows.push(index as u32);
         }
+        if matches!(chosen, Chosen::High) {
+            let sides = (rows.as_slice(), columns.as_slice());
+            self.appearance
+                .weigh(pairs, sides, &self.tracks, detections);
+        }
         let column_of = assigner.solve(rows.len(), columns.len(), pairs);
         for (row, &index) in rows.iter().enumerate() {
             let Some(col) = column_of(row) else { continue };
@@ -312,6 +330,9 @@ impl Tracker {
             track_taken[index as usize] = true;
             detection_taken[detection] = true;
             self.tracks[index as usize].see(&detections[detection], pts);
+            if matches!(chosen, Chosen::High) {
+                self.appearance.note(index, columns[col]);
+            }
         }
         columns.retain(|&index| !detection_taken[index as usize]);
     }
@@ -322,6 +343,32 @@ impl Tracker {
                 track.miss();
             }
         }
+    }
+
+    /// Lets lost objects go on as the tracks that turn out to be them, before these get ids of their
+    /// own.
+    fn find_again(&mut self) {
+        let options = &self.options;
+        let is_fresh = |track: &Track| track.id.is_none() && track.is_believable(options);
+        let mut finds = self.appearance.finds(&self.tracks, is_fresh);
+        if finds.is_empty() {
+            return;
+        }
+        let mut living: Vec<Option<Track>> = self.tracks.drain(..).map(Some).collect();
+        // From the back, so that places stay what they are.
+        finds.sort_by_key(|find| std::cmp::Reverse(find.lost));
+        for find in finds {
+            let lost = match find.lost {
+                Lost::Living(index) => living[index].take(),
+                Lost::Dormant(index) => Some(self.appearance.dormant.remove(index)),
+            };
+            if let (Some(mut lost), Some(fresh)) = (lost, living[find.fresh].take()) {
+                lost.resume(fresh);
+                living[find.fresh] = Some(lost);
+            }
+        }
+        self.tracks.extend(living.into_iter().flatten());
+        self.tracks.sort_by_key(Track::first_seen);
     }
 
     /// Gives ids to the tracks that are believed from now on.
@@ -358,14 +405,28 @@ impl Tracker {
     /// Ends what was not seen for too long.
     fn bury(&mut self, ended: &mut Vec<EndedTrack>) {
         let options = &self.options;
-        self.tracks.retain(|track| {
-            let forgotten = track.is_forgotten(options);
-            if let (true, Some(id)) = (forgotten, track.id) {
-                let reason = EndReason::Lost;
-                ended.push(EndedTrack { id, reason });
+        let appearance = &mut self.appearance;
+        let mut lost = |id: Option<TrackId>| {
+            let reason = EndReason::Lost;
+            ended.extend(id.map(|id| EndedTrack { id, reason }));
+        };
+        for track in self
+            .tracks
+            .extract_if(.., |track| track.is_forgotten(options))
+        {
+            if appearance.keeps(&track, options) {
+                appearance.dormant.push(track);
+            } else {
+                lost(track.id);
             }
-            !forgotten
-        });
+        }
+        let longest = options.lost_with_appearance.as_secs_f64();
+        let dormant = &mut appearance.dormant;
+        let surplus = dormant.len().saturating_sub(options.max_dormant);
+        dormant.drain(..surplus).for_each(|track| lost(track.id));
+        dormant
+            .extract_if(.., |track| track.unseen_secs > longest)
+            .for_each(|track| lost(track.id));
     }
 
     /// Starts a track for each strong detection that is neither a track's nor overlaps a seen one.

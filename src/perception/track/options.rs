@@ -35,6 +35,12 @@ pub struct TrackOptions {
     pub confirm_hits: u32,
     /// A lost track is remembered, and predicted, this long after it was last seen.
     pub memory: Duration,
+    /// A lost object that has been looked at (detections with embeddings) is remembered this long, though
+    /// its place is no longer predicted or published, and may be found again by its look. No longer
+    /// than `memory` switches this off. Used only while looks tell objects apart.
+    pub lost_with_appearance: Duration,
+    /// Objects remembered by their look alone; with all places taken the one lost first ends.
+    pub max_dormant: usize,
     /// A coasting track that an older, seen track of its class covers with at least this IoU is a
     /// duplicate and ends.
     pub duplicate_overlap: f32,
@@ -60,6 +66,8 @@ impl Default for TrackOptions {
             same_object_overlap: 0.75,
             confirm_hits: 2,
             memory: Duration::from_secs(2),
+            lost_with_appearance: Duration::from_secs(20),
+            max_dormant: 200,
             duplicate_overlap: 0.85,
             max_detections: 2000,
             max_tracks: 2000,

@@ -14,6 +14,7 @@ fn seen(cx: f32, cy: f32, confidence: f32) -> Detection {
         bbox: BBox::from_cxcywh(cx, cy, 40.0, 80.0).unwrap(),
         class: CAR,
         confidence,
+        embedding: None,
     }
 }
 
@@ -219,14 +220,14 @@ fn one_object_seen_as_two_classes_is_one_track() {
         let as_truck = Detection {
             class: TRUCK,
             confidence: 0.7,
-            ..as_car
+            ..as_car.clone()
         };
-        let detections: &[_] = if frame == 0 {
-            &[as_car]
+        let detections = if frame == 0 {
+            vec![as_car]
         } else {
-            &[as_car, as_truck]
+            vec![as_car, as_truck]
         };
-        ids.extend(film.show(detections).tracks.iter().map(|track| track.id));
+        ids.extend(film.show(&detections).tracks.iter().map(|track| track.id));
     }
     assert_eq!(ids.len(), 1);
 }
@@ -242,6 +243,7 @@ fn two_classes_that_take_turns_on_one_object_are_one_track() {
             bbox: BBox::from_cxcywh(as_car.bbox.cx(), 100.0, 45.0, 92.0).unwrap(),
             class: TRUCK,
             confidence: if frame % 2 == 0 { 0.9 } else { 0.7 },
+            embedding: None,
         };
         let step = film.show(&[as_car, as_truck]);
         ids.extend(step.tracks.iter().map(|track| track.id));
@@ -367,6 +369,7 @@ fn noise(random: &mut fastrand::Rng) -> (Vec<Detection>, f64) {
                 )?,
                 class: ClassId(random.u16(0..6)),
                 confidence: random.f32(),
+                embedding: None,
             })
         })
         .collect();

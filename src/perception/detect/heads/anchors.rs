@@ -31,6 +31,7 @@ impl AnchorMaps {
         sink: &mut Collector<'_>,
     ) -> Result<(), OutputError> {
         let k = 5 + self.classes;
+        let mut row = 0;
         for (name, anchors) in &self.maps {
             let view = find(outputs, name)?;
             let by_channel = view.shape.len() <= 4 && view.shape.last() != Some(&k);
@@ -63,7 +64,9 @@ impl AnchorMaps {
                         };
                     }
                     let at = [(cell % w) as f32, (cell / w) as f32];
-                    self.offer(&values, at, stride, *anchor, sink);
+                    let ltrb_of = |v| from_anchor(v, at, stride, *anchor);
+                    self.offer(row, &values, ltrb_of, sink);
+                    row += 1;
                 }
             }
         }
@@ -72,10 +75,9 @@ impl AnchorMaps {
 
     fn offer(
         &self,
+        row: usize,
         values: &[f32],
-        cell: [f32; 2],
-        stride: [f32; 2],
-        anchor: Anchor,
+        ltrb_of: impl Fn([f32; 4]) -> [f32; 4],
         sink: &mut Collector<'_>,
     ) {
         let on = |v: f32| if self.needs_sigmoid { sigmoid(v) } else { v };
@@ -84,13 +86,8 @@ impl AnchorMaps {
             return;
         }
         if let Some((class, score)) = best(&values[5..]) {
-            let ltrb = from_anchor(
-                [on(values[0]), on(values[1]), on(values[2]), on(values[3])],
-                cell,
-                stride,
-                anchor,
-            );
-            sink.offer(ltrb, class, objectness * on(score));
+            let ltrb = ltrb_of([on(values[0]), on(values[1]), on(values[2]), on(values[3])]);
+            sink.offer(row, ltrb, class, objectness * on(score));
         }
     }
 }
@@ -128,6 +125,7 @@ impl SharedAnchors {
         if rows != expected {
             return Err(wrong_shape(view, format!("{expected} rows per picture")));
         }
+        let mut before = 0;
         for (stride, anchors) in &self.maps {
             let count = anchors.len();
             if columns < 5 * count + self.classes {
@@ -139,6 +137,8 @@ impl SharedAnchors {
             let w = input.width.div_ceil(*stride);
             for cell in 0..super::cells_of(input.width, input.height, *stride) {
                 let Some(row) = next.next() else { break };
+                let first = before;
+                before += count;
                 let Some((class, score)) = best(&row[5 * count..5 * count + self.classes]) else {
                     continue;
                 };
@@ -154,7 +154,7 @@ impl SharedAnchors {
                         [*stride as f32; 2],
                         *anchor,
                     );
-                    sink.offer(ltrb, class, confidence);
+                    sink.offer(first + a, ltrb, class, confidence);
                 }
             }
         }

@@ -120,8 +120,9 @@ impl<'a> Collector<'a> {
         self.rejected += 1;
     }
 
-    /// Takes a candidate of the class at `class` of the head, or counts it as rejected.
-    pub fn offer(&mut self, ltrb: [f32; 4], class: usize, confidence: f32) {
+    /// Takes candidate number `row` of the head, of the class at `class` of the head, or counts it as
+    /// rejected.
+    pub fn offer(&mut self, row: usize, ltrb: [f32; 4], class: usize, confidence: f32) {
         if confidence < self.min_confidence {
             return;
         }
@@ -139,6 +140,7 @@ impl<'a> Collector<'a> {
                 ltrb,
                 class,
                 confidence: confidence.min(1.0),
+                row: u32::try_from(row).unwrap_or(u32::MAX),
             }),
             Ok(None) => {}
             Err(()) => self.rejected += 1,

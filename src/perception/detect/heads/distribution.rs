@@ -45,6 +45,7 @@ impl Distribution {
         item: usize,
         sink: &mut Collector<'_>,
     ) -> Result<(), OutputError> {
+        let mut before = 0;
         for level in &self.levels {
             let n = level.cells.len();
             let joined = level.scores_output == level.boxes_output;
@@ -59,26 +60,35 @@ impl Distribution {
             let edges = 4 * self.bins;
             if joined {
                 let (width, data) = need(&level.scores_output, self.classes + edges)?;
-                for (row, cell) in data.chunks_exact(width).zip(&level.cells) {
+                for (i, (row, cell)) in data.chunks_exact(width).zip(&level.cells).enumerate() {
                     let (scores, bins) = row.split_at(self.classes);
-                    self.offer(scores, &bins[..edges], *cell, sink);
+                    self.offer(before + i, scores, &bins[..edges], *cell, sink);
                 }
             } else {
                 let (score_width, scores) = need(&level.scores_output, self.classes)?;
                 let (box_width, boxes) = need(&level.boxes_output, edges)?;
-                for ((s, b), cell) in scores
+                for (i, ((s, b), cell)) in scores
                     .chunks_exact(score_width)
                     .zip(boxes.chunks_exact(box_width))
                     .zip(&level.cells)
+                    .enumerate()
                 {
-                    self.offer(&s[..self.classes], &b[..edges], *cell, sink);
+                    self.offer(before + i, &s[..self.classes], &b[..edges], *cell, sink);
                 }
             }
+            before += n;
         }
         Ok(())
     }
 
-    fn offer(&self, scores: &[f32], bins: &[f32], cell: Cell, sink: &mut Collector<'_>) {
+    fn offer(
+        &self,
+        row: usize,
+        scores: &[f32],
+        bins: &[f32],
+        cell: Cell,
+        sink: &mut Collector<'_>,
+    ) {
         let Some((class, mut score)) = best(scores) else {
             return;
         };
@@ -92,6 +102,7 @@ impl Distribution {
         let cy = (cell.y + self.centre) * cell.stride;
         let edge = |i: usize| expected_bin(&bins[i * self.bins..(i + 1) * self.bins]) * cell.stride;
         sink.offer(
+            row,
             [cx - edge(0), cy - edge(1), cx + edge(2), cy + edge(3)],
             class,
             score,

@@ -62,7 +62,7 @@ impl FastestGrid {
                 ],
                 [input.width as f32, input.height as f32],
             );
-            sink.offer(ltrb, best.0, confidence);
+            sink.offer(cell, ltrb, best.0, confidence);
         }
         Ok(())
     }

@@ -71,7 +71,7 @@ impl ExpGrid {
                 format!("[{}, {}] per picture", self.cells.len(), 5 + self.classes),
             ));
         }
-        for (row, cell) in data.chunks_exact(columns).zip(&self.cells) {
+        for (i, (row, cell)) in data.chunks_exact(columns).zip(&self.cells).enumerate() {
             let (mut objectness, scores) = (row[4], &row[5..5 + self.classes]);
             if self.needs_sigmoid {
                 objectness = sigmoid(objectness);
@@ -93,7 +93,7 @@ impl ExpGrid {
                 [row[0] + cell.x, row[1] + cell.y, row[2].exp(), row[3].exp()],
                 [cell.stride; 2],
             );
-            sink.offer(ltrb, class, confidence);
+            sink.offer(i, ltrb, class, confidence);
         }
         Ok(())
     }

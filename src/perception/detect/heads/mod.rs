@@ -6,6 +6,7 @@
 mod anchors;
 mod collect;
 mod distribution;
+mod embeddings;
 mod fastest;
 mod grid;
 mod ready;
@@ -17,6 +18,7 @@ mod tensor;
 pub use anchors::{AnchorMaps, SharedAnchors};
 pub use collect::{BoxFormat, Classes};
 pub use distribution::{Distribution, DistributionLevel};
+pub use embeddings::EmbeddingRows;
 pub use fastest::FastestGrid;
 pub use grid::{ExpGrid, cells, cells_of};
 pub use ready::ReadyRows;
@@ -55,6 +57,8 @@ pub struct Head {
     pub(super) classes: Classes,
     pub(super) frame_pixels: bool,
     pub(super) nms: bool,
+    /// Output with a vector per candidate.
+    pub(super) embeddings: Option<String>,
 }
 
 /// The layouts there are.
@@ -93,6 +97,12 @@ impl Head {
     #[must_use]
     pub fn boxes_in_frame_pixels(&self) -> bool {
         self.frame_pixels
+    }
+
+    /// The output that says what each candidate looks like, `[B, N, D]`, if there is one.
+    #[must_use]
+    pub fn embeddings_output(&self) -> Option<&str> {
+        self.embeddings.as_deref()
     }
 
     /// Whether duplicates are left in the candidates.

@@ -57,10 +57,13 @@ impl ReadyRows {
             }
             return Err(wrong_shape(view, format!("rows of {needed} values")));
         }
+        // Row of the tensor that comes first here.
+        let mut first = 0;
         let data = if self.picture_column.is_some() {
             floats(view, 0, view.shape.iter().product())?
         } else if let Some(count) = &self.count {
             let (from, rows) = self.rows_of(find(outputs, count)?, item)?;
+            first = from;
             floats(
                 view,
                 from.saturating_mul(columns),
@@ -74,7 +77,7 @@ impl ReadyRows {
         } else {
             [1.0, 1.0]
         };
-        for row in data.chunks_exact(columns) {
+        for (i, row) in data.chunks_exact(columns).enumerate() {
             if self
                 .picture_column
                 .is_some_and(|column| row[column] != item as f32)
@@ -93,7 +96,7 @@ impl ReadyRows {
             let ltrb = self
                 .boxes
                 .ltrb([row[b], row[b + 1], row[b + 2], row[b + 3]], scale);
-            sink.offer(ltrb, class.round() as usize, score);
+            sink.offer(first + i, ltrb, class.round() as usize, score);
         }
         Ok(())
     }

@@ -56,14 +56,14 @@ impl Rows {
         if self.is_channel_first {
             self.decode_columns(&data, columns, first_class, scale, sink);
         } else {
-            for row in data.chunks_exact(columns) {
+            for (i, row) in data.chunks_exact(columns).enumerate() {
                 let objectness = if self.has_objectness { row[4] } else { 1.0 };
                 if objectness < sink.min_confidence() {
                     continue;
                 }
                 if let Some((class, score)) = best(&row[first_class..first_class + self.classes]) {
                     let ltrb = self.boxes.ltrb([row[0], row[1], row[2], row[3]], scale);
-                    sink.offer(ltrb, class, objectness * score);
+                    sink.offer(i, ltrb, class, objectness * score);
                 }
             }
         }
@@ -107,7 +107,7 @@ impl Rows {
                     continue;
                 }
                 let ltrb = self.boxes.ltrb([at(0), at(1), at(2), at(3)], scale);
-                sink.offer(ltrb, usize::from(class[i]), confidence);
+                sink.offer(start + i, ltrb, usize::from(class[i]), confidence);
             }
         }
     }

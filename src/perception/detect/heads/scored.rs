@@ -84,19 +84,19 @@ impl Scored {
                 &scores[i * self.classes..(i + 1) * self.classes]
             };
             let ltrb = self.boxes.ltrb([b[0], b[1], b[2], b[3]], scale);
-            self.offer(ltrb, values, sink);
+            self.offer(i, ltrb, values, sink);
         }
         Ok(())
     }
 
-    fn offer(&self, ltrb: [f32; 4], values: &[f32], sink: &mut Collector<'_>) {
+    fn offer(&self, row: usize, ltrb: [f32; 4], values: &[f32], sink: &mut Collector<'_>) {
         match self.activation {
             Activation::Softmax => {
                 let (_, objects) = values.split_last().unwrap_or((&0.0, &[]));
                 if let Some((class, value)) = best(objects) {
                     let sum: f32 = values.iter().map(|v| (v - value).exp()).sum();
                     // e^value / Σ e^v; a sum of infinity is a score of 0.
-                    sink.offer(ltrb, class, 1.0 / sum);
+                    sink.offer(row, ltrb, class, 1.0 / sum);
                 }
             }
             activation => {
@@ -106,10 +106,10 @@ impl Scored {
                 };
                 if self.every_class {
                     for (class, &value) in values.iter().enumerate() {
-                        sink.offer(ltrb, class, score(value));
+                        sink.offer(row, ltrb, class, score(value));
                     }
                 } else if let Some((class, value)) = best(values) {
-                    sink.offer(ltrb, class, score(value));
+                    sink.offer(row, ltrb, class, score(value));
                 }
             }
         }

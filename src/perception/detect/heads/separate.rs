@@ -90,7 +90,7 @@ impl Separate {
                 continue;
             }
             let ltrb = self.boxes.ltrb([b[0], b[1], b[2], b[3]], scale);
-            sink.offer(ltrb, class as usize, score);
+            sink.offer(i, ltrb, class as usize, score);
         }
         Ok(())
     }

@@ -30,6 +30,8 @@ pub struct Facts<'a> {
     pub height: usize,
     /// Class names stated by manifest or metadata.
     pub names: Option<Vec<String>>,
+    /// Whether the graph gives a vector per candidate beside the outputs seen here.
+    pub has_embeddings: bool,
     pub notes: Vec<String>,
 }
 
@@ -61,6 +63,7 @@ impl<'a> Facts<'a> {
             width,
             height,
             names,
+            has_embeddings: false,
             notes,
         })
     }

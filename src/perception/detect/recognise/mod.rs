@@ -12,9 +12,13 @@ mod listed;
 mod overrides;
 mod queries;
 mod refuse;
+mod reid;
+mod resident;
 mod rows;
 
 use std::path::{Path, PathBuf};
+
+pub use reid::{ReidPlan, reid};
 
 use super::heads::{Classes, HeadLayout};
 use super::{
@@ -60,6 +64,14 @@ pub enum RecogniseError {
         nearest: String,
         /// A manifest to fill in.
         skeleton: String,
+    },
+    /// The graph makes no vectors of pictures of single objects.
+    #[error("model {path}: no re-identification network: {why}")]
+    NotReid {
+        /// The file.
+        path: PathBuf,
+        /// What it is or lacks.
+        why: String,
     },
     /// The manifest contradicts the file.
     #[error("model {path}: {what}")]
@@ -163,6 +175,7 @@ type Rule = fn(&Facts<'_>) -> Option<Match>;
 /// Every rule with the head names that ask for it. The first match wins: names and operations before
 /// bare shapes.
 const RULES: &[(&[HeadName], Rule)] = &[
+    (&[HeadName::Resident], resident::resident),
     (&[HeadName::Separate], finished::tensorflow),
     (&[HeadName::Separate], finished::counted),
     (&[HeadName::Paddle], listed::paddle_rows),
@@ -198,13 +211,15 @@ pub fn plan(
     manifest: Option<&Manifest>,
 ) -> Result<ModelPlan, RecogniseError> {
     let refused = |nearest: String| refuse::unknown(path, signature, nearest);
-    let facts = Facts::new(path, signature, manifest).map_err(|error| match error {
+    let rest = resident::without_embeddings(signature);
+    let mut facts = Facts::new(path, &rest, manifest).map_err(|error| match error {
         inputs::Fault::NotPictures(nearest) => refused(nearest),
         inputs::Fault::Manifest(what) => RecogniseError::Manifest {
             path: path.to_path_buf(),
             what,
         },
     })?;
+    facts.has_embeddings = resident::embeddings(signature).is_some();
     if let Some(why) = refuse::other_task(&facts) {
         return Err(refused(why));
     }
@@ -222,7 +237,9 @@ pub fn plan(
         path: path.to_path_buf(),
         what,
     })?;
-    Ok(assemble(found, &facts, path))
+    let mut plan = assemble(found, &facts, path);
+    plan.add_embeddings(signature);
+    Ok(plan)
 }
 
 /// A plan good enough to run the model once and see the shapes of its outputs.
@@ -280,6 +297,7 @@ fn assemble(mut found: Match, facts: &Facts<'_>, path: &Path) -> ModelPlan {
             classes: found.classes,
             frame_pixels: found.frame_pixels,
             nms: found.nms,
+            embeddings: None,
         },
         classes: found.names,
         family: found.family,
@@ -294,6 +312,27 @@ fn assemble(mut found: Match, facts: &Facts<'_>, path: &Path) -> ModelPlan {
 }
 
 impl ModelPlan {
+    /// Takes note of the vectors that the whole `signature` gives beside the boxes.
+    fn add_embeddings(&mut self, signature: &Signature) {
+        let Some(vectors) = resident::embeddings(signature) else {
+            return;
+        };
+        if resident::are_rows_of(vectors, &self.from.1.outputs) {
+            let len = vectors.dims.last().copied().flatten();
+            let values = len.map_or("?".to_owned(), |len| len.to_string());
+            self.notes.push(format!(
+                "{:?}: what each candidate looks like, {values} values",
+                vectors.name
+            ));
+            self.head.embeddings = Some(vectors.name.clone());
+        } else {
+            self.notes.push(format!(
+                "{vectors} is left aside: no other output has as many rows"
+            ));
+        }
+        self.from.1 = signature.clone();
+    }
+
     /// Whether the file does not state enough about its outputs: run one grey picture through the
     /// model as [`ModelPlan::input`] says, then call [`ModelPlan::complete`].
     #[must_use]

@@ -3,8 +3,8 @@
 use super::super::heads::{Activation, BoxFormat, HeadLayout};
 use super::super::manifest::{ActivationName, BoxName, OrderName, ResizeName};
 use super::super::{ChannelOrder, LetterboxAnchor, Resize};
-use super::Match;
 use super::facts::Facts;
+use super::{Feed, Match};
 
 /// Applies the manifest to `found`.
 ///
@@ -14,7 +14,7 @@ pub fn apply(found: &mut Match, facts: &Facts<'_>) -> Result<(), String> {
     let Some(manifest) = facts.manifest else {
         return Ok(());
     };
-    apply_feed(found, manifest);
+    apply_feed(&mut found.feed, manifest);
     if let Some(iou) = manifest.nms_iou {
         found.nms_iou = iou;
     }
@@ -87,9 +87,9 @@ pub fn apply(found: &mut Match, facts: &Facts<'_>) -> Result<(), String> {
     Ok(())
 }
 
-fn apply_feed(found: &mut Match, manifest: &super::Manifest) {
+/// Colours, scale and fit that the manifest states.
+pub fn apply_feed(feed: &mut Feed, manifest: &super::Manifest) {
     let input = &manifest.input;
-    let feed = &mut found.feed;
     if let Some(order) = input.order {
         let order = match order {
             OrderName::Rgb => ChannelOrder::Rgb,
