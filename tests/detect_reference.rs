@@ -3,6 +3,12 @@
 //! Needs ../shared, ONNX Runtime, and a Python with onnxruntime, numpy and OpenCV
 //! (`GANTRYD_REFERENCE_PYTHON`, else `python3`); says so and passes where one is absent.
 
+#![expect(
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    reason = "a skipped test has to say so; a broken reference ends the test"
+)]
+
 mod detect_common;
 
 use std::collections::BTreeMap;
