@@ -3,6 +3,7 @@
 
     pip install onnxruntime numpy opencv-python-headless
     python tests/reference/reference.py MODELS_DIR IMAGES_DIR OUT_DIR
+    python tests/reference/reference.py --tensors MODELS_DIR OUT_DIR
 
 Written from the families' own documentation and demo scripts, independently of the Rust code. Each picture is turned
 into limited-range BT.601 I420 planes first (OUT_DIR/<image>.yuv), because that is what a decoder gives. Detections
@@ -15,7 +16,11 @@ are computed four times, to tell decoding of heads from the way to the tensor:
 
 OUT_DIR/detections.json is a list of
 {model, image, source, width, height, boxes: [[left, top, right, bottom, class, confidence], ...], spread: [[lowest, highest
-confidence of that box when half a grey level of noise is added to the "planes" input], ...]}.
+confidence of that box when noise of NOISE grey levels is added to the "planes" input], ...]}.
+OUT_DIR/<model>.<image>.reference.f32 is the tensor of "planes", OUT_DIR/tensors.json lists these files.
+
+With --tensors, detections are computed from tensors made elsewhere, OUT_DIR/<model>.<image>.f32, into
+OUT_DIR/detections-of-tensors.json: the same pixels to the last bit, so only what follows the tensor can differ.
 """
 import json
 import pathlib
@@ -27,8 +32,10 @@ import onnxruntime as ort
 
 IMAGENET_MEAN, IMAGENET_STD = np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225])
 FLOOR = 0.25
-# Runs with noise of half a grey level: what a score is worth beyond the rounding of the picture.
-JITTERS = 8
+# Grey levels by which another correct tensor may differ (the order of single-precision operations gives 0.0001), and
+# runs with noise of that size: what a score is worth at all.
+NOISE = 0.001
+JITTERS = 16
 
 
 def i420_planes(rgb):
@@ -65,7 +72,7 @@ class Colours:
 
 
 class Planes:
-    """A picture whose planes are resized first and turned into colours then, with `noise` of that many grey levels."""
+    """A picture whose planes are resized first and turned into colours then, with noise of NOISE grey levels."""
 
     def __init__(self, planes, noise=None):
         self.noise = noise
@@ -73,7 +80,17 @@ class Planes:
 
     def resized(self, w, h):
         rgb = rgb_from_yuv(*(resized(p.astype(np.float32), w, h) for p in self.planes))
-        return rgb if self.noise is None else rgb + self.noise.uniform(-0.5, 0.5, rgb.shape)
+        return rgb if self.noise is None else rgb + self.noise.uniform(-NOISE, NOISE, rgb.shape)
+
+
+class Size:
+    """A picture of which only the size is known, for tensors made elsewhere."""
+
+    def __init__(self, width, height):
+        self.width, self.height = width, height
+
+    def resized(self, w, h):
+        return np.zeros((h, w, 3))
 
 
 def sources(rgb, planes):
@@ -251,7 +268,42 @@ MODELS = {
 }
 
 
-def main(models, images, out):
+class Model:
+    def __init__(self, path):
+        options = ort.SessionOptions()
+        options.intra_op_num_threads, options.log_severity_level = 1, 3
+        self.session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        self.image = self.session.get_inputs()[0]
+        self.detect, self.fed = MODELS[path.stem], None
+
+    def boxes(self, picture, tensor=None):
+        """Boxes as lists; the tensor itself is in `fed`, `tensor` takes its place if given."""
+
+        def run(x, **more):
+            self.fed = x if tensor is None else tensor.reshape(x.shape)
+            return self.session.run(None, {self.image.name: self.fed, **more})
+
+        h, w = self.image.shape[2:]
+        return [[float(v) for v in b] for b in self.detect(run, picture, w, h)]
+
+
+def spread(model, picture, boxes):
+    found = [[b[5], b[5]] for b in boxes]
+    for seed in range(JITTERS):
+        again = model.boxes(Planes(picture.planes, np.random.default_rng(seed)))
+        for b, s in zip(boxes, found):
+            same = [o[5] for o in again if o[4] == b[4] and iou(o, b) >= 0.8]
+            if same:
+                s[:] = min(s[0], same[0]), max(s[1], same[0])
+    return found
+
+
+def row(name, stem, source, picture, boxes, found):
+    return {"model": name, "image": stem, "source": source, "width": picture.width, "height": picture.height,
+            "boxes": boxes, "spread": found}
+
+
+def from_pictures(models, images, out):
     out.mkdir(parents=True, exist_ok=True)
     pictures = []
     for path in sorted(images.glob("*.png")):
@@ -260,32 +312,38 @@ def main(models, images, out):
         planes = i420_planes(rgb)
         (out / f"{path.stem}.yuv").write_bytes(b"".join(p.tobytes() for p in planes))
         pictures.append((path.stem, sources(rgb, planes)))
-    results = []
-    options = ort.SessionOptions()
-    options.intra_op_num_threads, options.log_severity_level = 1, 3
-    for name, detect in MODELS.items():
+    results, tensors = [], []
+    for name in MODELS:
         path = models / f"{name}.onnx"
         if not path.exists():
             continue
-        session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        image = session.get_inputs()[0]
-        h, w = image.shape[2:]
+        model = Model(path)
         for stem, variants in pictures:
             for source, picture in variants.items():
-                run = lambda x, **more: session.run(None, {image.name: x, **more})
-                boxes = [[float(v) for v in b] for b in detect(run, picture, w, h)]
-                spread = [[b[5], b[5]] for b in boxes]
+                boxes = model.boxes(picture)
+                found = [[b[5], b[5]] for b in boxes]
                 if source == "planes":
-                    for seed in range(JITTERS):
-                        again = detect(run, Planes(picture.planes, np.random.default_rng(seed)), w, h)
-                        for b, s in zip(boxes, spread):
-                            same = [o[5] for o in again if o[4] == b[4] and iou(o, b) >= 0.8]
-                            if same:
-                                s[:] = min(s[0], *same[:1]), max(s[1], *same[:1])
-                results.append({"model": name, "image": stem, "source": source, "width": picture.width,
-                                "height": picture.height, "boxes": boxes, "spread": spread})
+                    model.fed.tofile(out / f"{name}.{stem}.reference.f32")
+                    tensors.append([name, stem, picture.width, picture.height])
+                    found = spread(model, picture, boxes)
+                results.append(row(name, stem, source, picture, boxes, found))
     (out / "detections.json").write_text(json.dumps(results))
+    (out / "tensors.json").write_text(json.dumps(tensors))
+
+
+def from_tensors(models, out):
+    results, model, of = [], None, None
+    for name, stem, width, height in json.loads((out / "tensors.json").read_text()):
+        if of != name:
+            model, of = Model(models / f"{name}.onnx"), name
+        picture = Size(width, height)
+        boxes = model.boxes(picture, np.fromfile(out / f"{name}.{stem}.f32", np.float32))
+        results.append(row(name, stem, "tensor", picture, boxes, [[b[5], b[5]] for b in boxes]))
+    (out / "detections-of-tensors.json").write_text(json.dumps(results))
 
 
 if __name__ == "__main__":
-    main(*(pathlib.Path(a) for a in sys.argv[1:4]))
+    if sys.argv[1] == "--tensors":
+        from_tensors(*(pathlib.Path(a) for a in sys.argv[2:4]))
+    else:
+        from_pictures(*(pathlib.Path(a) for a in sys.argv[1:4]))
