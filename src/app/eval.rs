@@ -11,7 +11,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::seqinfo::SeqInfoError;
-use crate::tools::evaluate::{Benchmark, Class, RowError, Scores, SequenceScores, evaluate};
+use crate::tools::evaluate::{
+    Benchmark, Class, EvaluateError, RowError, Scores, SequenceScores, evaluate,
+};
 use files::Sequence;
 
 /// Score tracks against the truth
@@ -157,6 +159,14 @@ pub enum EvalError {
         /// The tracks.
         path: PathBuf,
     },
+    /// A sequence that has no scores.
+    #[error("{path}: cannot be scored")]
+    Score {
+        /// The tracks.
+        path: PathBuf,
+        /// Why.
+        source: EvaluateError,
+    },
     /// A file of the result cannot be written.
     #[error("{path}: cannot write the scores")]
     Write {
@@ -226,7 +236,10 @@ fn score(sequences: &[Sequence], class: Class) -> Result<ClassScores, EvalError>
             path: sequence.tracks_path.clone(),
             error,
         })?;
-        let scores = evaluate(&truth, &tracks).expect("the reader refused ids twice in a frame");
+        let scores = evaluate(&truth, &tracks).map_err(|source| EvalError::Score {
+            path: sequence.tracks_path.clone(),
+            source,
+        })?;
         scored.push(SequenceScores {
             name: sequence.name.clone(),
             scores,
