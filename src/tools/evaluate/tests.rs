@@ -1,8 +1,4 @@
 //! Properties of the metrics; equality with the reference program is in `tests/evaluate.rs`.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test ends where its scene cannot be set"
-)]
 
 use proptest::prelude::*;
 
