@@ -25,9 +25,9 @@ use files::Sequence;
   gantryd eval --gt kitti/label_02 --tracks results --format kitti --classes car
   gantryd eval --gt gt.txt --tracks out.txt --per-class --csv scores.csv
 
-In a folder, a sequence's truth is SEQUENCE/gt/gt.txt, SEQUENCE/gt.txt or SEQUENCE.txt, and its tracks
-are SEQUENCE.txt, SEQUENCE.mot.txt or data/SEQUENCE.txt. A seqinfo.ini beside the truth gives the
-number of frames.")]
+In a folder, the truth of a sequence is NAME/gt/gt.txt, NAME/gt.txt or NAME.txt, and its tracks are
+NAME.txt, NAME.mot.txt or data/NAME.txt. A seqinfo.ini beside the truth gives the number of frames.
+docs/evaluate.md tells what counts in each format.")]
 pub struct EvalArgs {
     /// The truth: a file, or a folder of sequences
     #[arg(long, value_name = "FILE|DIR")]
