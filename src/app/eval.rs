@@ -1,17 +1,17 @@
 //! `gantryd eval`: tracks against the truth.
 
 mod curve;
+mod error;
 mod files;
 mod sheet;
 mod table;
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 
-use super::seqinfo::SeqInfoError;
-use crate::tools::evaluate::{Benchmark, Class, RowError, Scores, SequenceScores, evaluate};
+use crate::tools::evaluate::{Benchmark, Class, Scores, SequenceScores, evaluate};
+pub use error::EvalError;
 use files::Sequence;
 
 /// Score tracks against the truth
@@ -25,9 +25,9 @@ use files::Sequence;
   gantryd eval --gt kitti/label_02 --tracks results --format kitti --classes car
   gantryd eval --gt gt.txt --tracks out.txt --per-class --csv scores.csv
 
-In a folder, a sequence's truth is SEQUENCE/gt/gt.txt, SEQUENCE/gt.txt or SEQUENCE.txt, and its tracks
-are SEQUENCE.txt, SEQUENCE.mot.txt or data/SEQUENCE.txt. A seqinfo.ini beside the truth gives the
-number of frames.")]
+In a folder, the truth of a sequence is NAME/gt/gt.txt, NAME/gt.txt or NAME.txt, and its tracks are
+NAME.txt, NAME.mot.txt or data/NAME.txt. A seqinfo.ini beside the truth gives the number of frames.
+docs/evaluate.md tells what counts in each format.")]
 pub struct EvalArgs {
     /// The truth: a file, or a folder of sequences
     #[arg(long, value_name = "FILE|DIR")]
@@ -70,102 +70,6 @@ const FORMATS: &[(&str, Benchmark)] = &[
     ("dancetrack", Benchmark::DanceTrack),
     ("kitti", Benchmark::Kitti),
 ];
-
-/// Why nothing was scored.
-#[derive(Debug, thiserror::Error)]
-pub enum EvalError {
-    /// A file or folder cannot be read.
-    #[error("{path}: cannot read")]
-    Read {
-        /// Which one.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// Something in a file is wrong.
-    #[error("{path}:{error}")]
-    Row {
-        /// Which file.
-        path: PathBuf,
-        /// The line, and what is wrong.
-        error: RowError,
-    },
-    /// A file that is no text.
-    #[error("{path}:{line}: not UTF-8 text")]
-    NotText {
-        /// Which file.
-        path: PathBuf,
-        /// Counted from 1.
-        line: usize,
-    },
-    /// A file is too long to be one.
-    #[error("{path}: longer than {limit} bytes, which no truth and no result is")]
-    TooLong {
-        /// Which file.
-        path: PathBuf,
-        /// Most bytes that are read.
-        limit: u64,
-    },
-    /// A sequence description says something that cannot be.
-    #[error(transparent)]
-    SeqInfo(#[from] SeqInfoError),
-    /// A folder without truth.
-    #[error(
-        "{path}: no sequence in this folder; looked for NAME/gt/gt.txt, NAME/gt.txt and NAME.txt"
-    )]
-    NoSequence {
-        /// Which folder.
-        path: PathBuf,
-    },
-    /// A sequence without tracks.
-    #[error(
-        "{folder}: no tracks of {name}; looked for {looked_for}. An empty file says that nothing was tracked"
-    )]
-    NoTracks {
-        /// Where they should be.
-        folder: PathBuf,
-        /// Name of the sequence.
-        name: String,
-        /// Names of files that would be taken.
-        looked_for: String,
-    },
-    /// Many sequences, one file of tracks.
-    #[error(
-        "{path} is one file, but the truth has {sequences} sequences; name a folder with a file for each"
-    )]
-    OneFile {
-        /// The file of tracks.
-        path: PathBuf,
-        /// Number of sequences.
-        sequences: usize,
-    },
-    /// A class that the format does not score.
-    #[error("--classes {given}: {format} scores {allowed}")]
-    Class {
-        /// What was asked for.
-        given: String,
-        /// Name of the format.
-        format: &'static str,
-        /// What can be asked for.
-        allowed: &'static str,
-    },
-    /// Tracks that do not say what they are, and several classes to score.
-    #[error(
-        "{path}: rows without a KITTI type can be scored for one class only; name it: --classes car"
-    )]
-    WhichClass {
-        /// The tracks.
-        path: PathBuf,
-    },
-    /// A file of the result cannot be written.
-    #[error("{path}: cannot write the scores")]
-    Write {
-        /// Which file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-}
 
 /// The scores of one class.
 #[derive(Debug, Clone, PartialEq)]
@@ -226,7 +130,10 @@ fn score(sequences: &[Sequence], class: Class) -> Result<ClassScores, EvalError>
             path: sequence.tracks_path.clone(),
             error,
         })?;
-        let scores = evaluate(&truth, &tracks).expect("the reader refused ids twice in a frame");
+        let scores = evaluate(&truth, &tracks).map_err(|source| EvalError::Score {
+            path: sequence.tracks_path.clone(),
+            source,
+        })?;
         scored.push(SequenceScores {
             name: sequence.name.clone(),
             scores,

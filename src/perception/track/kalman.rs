@@ -235,6 +235,22 @@ mod tests {
         assert!((filter.bbox().unwrap().width() - before.width()).abs() < 1e-3);
     }
 
+    #[test]
+    fn a_turned_and_zoomed_picture_takes_the_motion_along() {
+        // 300 px/s to the right; then a quarter turn with zoom 2, x' = -2y, y' = 2x.
+        let mut filter = BoxFilter::new(&square(0.0));
+        for frame in 1..=60 {
+            filter.predict(1.0 / 30.0, true);
+            filter.update(&square(10.0 * frame as f32), 0.9);
+        }
+        filter.warp(&CameraWarp::new([0.0, -2.0, 0.0, 2.0, 0.0, 0.0]).unwrap());
+        let bbox = filter.bbox().unwrap();
+        assert!((bbox.cx() + 200.0).abs() < 1.0 && (bbox.cy() - 1200.0).abs() < 4.0);
+        assert!((bbox.width() - 80.0).abs() < 1.0);
+        let [vx, vy] = filter.velocity();
+        assert!(vx.abs() < 3.0 && (vy - 600.0).abs() < 6.0);
+    }
+
     proptest! {
         #[test]
         fn covariance_stays_symmetric_and_positive(

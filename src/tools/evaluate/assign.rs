@@ -5,6 +5,8 @@
 //! two pairings are equally good the same one must be taken as by the reference program, whose
 //! solver (SciPy's `linear_sum_assignment`) is this method with the choices marked below.
 
+/// Most cells of a matrix of costs: 1 GiB.
+pub(super) const MAX_PAIRS: usize = 1 << 27;
 /// Not reached by the search.
 const FAR: f64 = f64::INFINITY;
 

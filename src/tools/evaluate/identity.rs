@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::assign::Costs;
+use super::EvaluateError;
+use super::assign::{Costs, MAX_PAIRS};
 use super::prepare::{Prepared, SAME};
 
 /// The counts of the identity metrics; the shares follow from them.
@@ -70,7 +71,7 @@ impl Identity {
 
 /// Gives tracks to true ids so that the most boxes are found by the right one. With these, the least
 /// sum of IDFN and IDFP is reached too: both are totals less IDTP.
-pub(super) fn score(prepared: &Prepared) -> Identity {
+pub(super) fn score(prepared: &Prepared) -> Result<Identity, EvaluateError> {
     let mut shared = vec![0u64; prepared.links.len()];
     for frame in &prepared.frames {
         for overlap in &frame.overlaps {
@@ -94,12 +95,15 @@ pub(super) fn score(prepared: &Prepared) -> Identity {
         prepared.track_lengths.len(),
     );
     let mut costs = Costs::default();
-    let idtp = groups.iter().map(|group| most(group, &mut costs)).sum();
-    Identity {
+    let mut idtp = 0;
+    for group in &groups {
+        idtp += most(group, &mut costs)?;
+    }
+    Ok(Identity {
         idtp,
         idfn: prepared.count.truth_boxes - idtp,
         idfp: prepared.count.track_boxes - idtp,
-    }
+    })
 }
 
 /// A true id and a track, and the number of frames in which they match.
@@ -137,7 +141,7 @@ fn root(parent: &mut [usize], mut node: usize) -> usize {
 }
 
 /// The most frames that one track per true id can match.
-fn most(group: &[Link], costs: &mut Costs) -> u64 {
+fn most(group: &[Link], costs: &mut Costs) -> Result<u64, EvaluateError> {
     let places = |of: fn(&Link) -> usize| {
         let mut ids: Vec<_> = group.iter().map(of).collect();
         ids.sort_unstable();
@@ -145,6 +149,12 @@ fn most(group: &[Link], costs: &mut Costs) -> u64 {
         ids
     };
     let (truths, tracks) = (places(|link| link.truth), places(|link| link.track));
+    if truths.len().saturating_mul(tracks.len()) > MAX_PAIRS {
+        return Err(EvaluateError::Entangled {
+            truths: truths.len(),
+            tracks: tracks.len(),
+        });
+    }
     costs.reset(truths.len(), tracks.len());
     for link in group {
         let row = truths.partition_point(|&id| id < link.truth);
@@ -154,5 +164,5 @@ fn most(group: &[Link], costs: &mut Costs) -> u64 {
     }
     let pairs = costs.cheapest_pairs();
     let sum: f64 = pairs.iter().map(|&(row, col)| -costs.get(row, col)).sum();
-    sum as u64
+    Ok(sum as u64)
 }

@@ -15,7 +15,7 @@
 //! };
 //! let scores = evaluate(&truth, &[Track { frame: 0, id: 7, bbox }])?;
 //! assert_eq!(scores.hota.mean().hota, 1.0);
-//! # Ok::<(), gantryd::tools::evaluate::TwiceInFrame>(())
+//! # Ok::<(), gantryd::tools::evaluate::EvaluateError>(())
 //! ```
 //!
 //! Sources: HOTA: Luiten et al., "HOTA: A Higher Order Metric for Evaluating Multi-Object Tracking",
@@ -44,18 +44,19 @@ pub use identity::Identity;
 pub use rect::Rect;
 pub use rows::{RowError, RowFault};
 pub use scores::{Count, Scores, SequenceScores};
-pub use values::{Region, Role, Track, Truth, TruthBox, TwiceInFrame, Whose};
+pub use values::{EvaluateError, Region, Role, Track, Truth, TruthBox, Whose};
 
 /// The metrics of one sequence and one class.
 ///
 /// # Errors
-/// [`TwiceInFrame`] if an id has two boxes in one frame: such tracks have no defined score.
-pub fn evaluate(truth: &Truth, tracks: &[Track]) -> Result<Scores, TwiceInFrame> {
+/// An id with two boxes in one frame, for which no score is defined, or more boxes or ids than can be
+/// paired in bounded memory.
+pub fn evaluate(truth: &Truth, tracks: &[Track]) -> Result<Scores, EvaluateError> {
     let prepared = prepare::prepare(truth, tracks)?;
     Ok(Scores {
         hota: hota::score(&prepared),
         clear: clear::score(&prepared),
-        identity: identity::score(&prepared),
+        identity: identity::score(&prepared)?,
         count: prepared.count,
     })
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::assign::Costs;
-use super::{Count, Rect, Role, Track, Truth, TruthBox, TwiceInFrame, Whose};
+use super::assign::{Costs, MAX_PAIRS};
+use super::{Count, EvaluateError, Rect, Role, Track, Truth, TruthBox, Whose};
 
 /// Least IoU of a track box and a true box that are taken for the same.
 pub(super) const SAME: f64 = 0.5;
@@ -47,7 +47,7 @@ pub(super) struct Prepared {
 }
 
 /// Takes out track boxes on ignored ones, in ignored regions and too low, then what is not counted.
-pub(super) fn prepare(truth: &Truth, tracks: &[Track]) -> Result<Prepared, TwiceInFrame> {
+pub(super) fn prepare(truth: &Truth, tracks: &[Track]) -> Result<Prepared, EvaluateError> {
     let mut costs = Costs::default();
     let mut kept = Vec::new();
     for (frame, scene) in scenes(truth, tracks) {
@@ -90,13 +90,21 @@ struct Kept {
 }
 
 impl Scene<'_> {
-    fn check(&self, frame: u64) -> Result<(), TwiceInFrame> {
+    fn check(&self, frame: u64) -> Result<(), EvaluateError> {
+        let (truths, tracks) = (self.truths.len(), self.tracks.len());
+        if truths.saturating_mul(tracks) > MAX_PAIRS {
+            return Err(EvaluateError::Crowded {
+                frame,
+                truths,
+                tracks,
+            });
+        }
         let twice = |whose, mut ids: Vec<u64>| {
             ids.sort_unstable();
             let repeated = ids.windows(2).find(|pair| pair[0] == pair[1]);
             repeated.map_or(Ok(()), |pair| {
                 let id = pair[0];
-                Err(TwiceInFrame { whose, frame, id })
+                Err(EvaluateError::TwiceInFrame { whose, frame, id })
             })
         };
         twice(Whose::Truth, self.truths.iter().map(|b| b.id).collect())?;

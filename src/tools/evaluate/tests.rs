@@ -1,8 +1,4 @@
 //! Properties of the metrics; equality with the reference program is in `tests/evaluate.rs`.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test ends where its scene cannot be set"
-)]
 
 use proptest::prelude::*;
 
@@ -107,7 +103,24 @@ fn an_id_twice_in_a_frame_is_refused() {
     let truth = truth_of(&tracks);
     tracks[1].id = tracks[0].id;
     let error = evaluate(&truth, &tracks).unwrap_err();
-    assert_eq!((error.whose, error.frame, error.id), (Whose::Tracks, 0, 0));
+    let (whose, frame, id) = (Whose::Tracks, 0, 0);
+    assert_eq!(error, EvaluateError::TwiceInFrame { whose, frame, id });
+}
+
+#[test]
+fn a_frame_with_more_boxes_than_can_be_paired_is_refused() {
+    let mut tracks = Vec::new();
+    for id in 0..12_000 {
+        tracks.push(Track {
+            id,
+            ..walkers(1, 1)[0]
+        });
+    }
+    let error = evaluate(&truth_of(&tracks), &tracks).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "frame 0 (counted from 0) has 12000 true boxes and 12000 tracks, allowed are 134217728 pairs"
+    );
 }
 
 #[test]

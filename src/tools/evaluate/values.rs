@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::Rect;
+use super::assign::MAX_PAIRS;
 
 /// What a true box means for the class that is scored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,14 +81,41 @@ impl fmt::Display for Whose {
     }
 }
 
-/// An id with two boxes in one frame.
+/// Why a sequence has no scores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("{whose}: id {id} has two boxes in frame {frame} (counted from 0); an object has one")]
-pub struct TwiceInFrame {
-    /// Where it stands.
-    pub whose: Whose,
-    /// Counted from 0.
-    pub frame: u64,
-    /// The id.
-    pub id: u64,
+pub enum EvaluateError {
+    /// An id with two boxes in one frame.
+    #[error("{whose}: id {id} has two boxes in frame {frame} (counted from 0); an object has one")]
+    TwiceInFrame {
+        /// Where it stands.
+        whose: Whose,
+        /// Counted from 0.
+        frame: u64,
+        /// The id.
+        id: u64,
+    },
+    /// More boxes in a frame than can be paired.
+    #[error(
+        "frame {frame} (counted from 0) has {truths} true boxes and {tracks} tracks, \
+         allowed are {MAX_PAIRS} pairs"
+    )]
+    Crowded {
+        /// Counted from 0.
+        frame: u64,
+        /// True boxes in it.
+        truths: usize,
+        /// Track boxes in it.
+        tracks: usize,
+    },
+    /// More ids that meet one another than can be paired.
+    #[error(
+        "{truths} true ids and {tracks} tracks meet one another, allowed are {MAX_PAIRS} pairs; \
+         score parts of the sequence"
+    )]
+    Entangled {
+        /// True ids.
+        truths: usize,
+        /// Tracks.
+        tracks: usize,
+    },
 }
