@@ -3,3 +3,4 @@
 //! Belongs here: sources of known truth. Does not belong here: anything a daemon needs to run.
 
 pub mod simulate;
+pub mod video;
