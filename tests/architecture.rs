@@ -79,6 +79,29 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
         ],
     ),
     ("src/app/config", &["gstreamer", "ort::"]),
+    (
+        "src/tools/simulate",
+        &[
+            "gstreamer",
+            "ort::",
+            "crate::app",
+            "crate::capture",
+            "crate::perception",
+            "crate::sinks",
+            "tools::video",
+        ],
+    ),
+    (
+        "src/tools/video",
+        &[
+            "ort::",
+            "crate::app",
+            "crate::capture",
+            "crate::perception",
+            "crate::sinks",
+            "tools::simulate",
+        ],
+    ),
 ];
 
 fn rust_files(folder: &Path) -> Vec<PathBuf> {

@@ -158,8 +158,8 @@ fn found(kind: SceneKind, rng: &mut fastrand::Rng) -> View {
 
 /// Near something that moves, from any side.
 fn close(kind: SceneKind, target: V3, rng: &mut fastrand::Rng) -> View {
-    let reach = 4.0 + 24.0 * rng.f32() * rng.f32();
-    let lens = 0.45 + 0.8 * rng.f32();
+    let reach = 5.0 + 26.0 * rng.f32().powf(1.5);
+    let lens = 0.5 + 0.85 * rng.f32();
     let beside =
         |rng: &mut fastrand::Rng, metres: f32| v(metres * centred(rng), metres * centred(rng), 0.7);
     match kind {

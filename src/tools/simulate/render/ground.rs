@@ -289,7 +289,7 @@ impl Ground {
                 let crack = (1.0 - crack.abs() / (0.012 + blur * 0.08)).max(0.0)
                     * (0.02 / (0.012 + blur * 0.08)).min(1.0);
                 let repaired = clouds(x * 0.035 + 31.0, y * 0.05) > 0.55;
-                let base = 0.066 * (1.0 + 0.34 * grain + 0.24 * patch + 0.3 * wide);
+                let base = 0.066 * (1.0 + 0.34 * grain + 0.16 * patch + 0.22 * wide);
                 let base = base * if repaired { 0.72 } else { 1.0 };
                 let base = base * (1.0 - 0.32 * wear * (0.7 + 0.5 * patch)) * (1.0 - 0.6 * crack);
                 v(base, base * 0.99, base * 0.97).component_mul(&self.tone)

@@ -149,7 +149,7 @@ impl Look {
                 self.fog = 0.004 + 0.006 * rng.f32();
                 self.bounce *= 0.7;
             }
-            Weather::Fog => self.fog = 0.012 + 0.03 * rng.f32() * rng.f32(),
+            Weather::Fog => self.fog = 0.005 + 0.02 * rng.f32() * rng.f32(),
             Weather::Overcast => {
                 self.fog = 0.0015;
                 if rng.f32() < 0.25 {

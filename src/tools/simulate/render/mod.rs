@@ -17,6 +17,8 @@ mod shade;
 mod shadow;
 mod sky;
 mod surface;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 

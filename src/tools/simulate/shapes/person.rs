@@ -210,7 +210,7 @@ impl Walker {
                 Posture::Walk { phase, swing } => {
                     let turn = (phase + shift) * TAU;
                     let forward = 0.40 * swing * turn.sin();
-                    let bend = swing * 0.95 * (turn + 0.9).cos().max(0.0).powi(2) + 0.06;
+                    let bend = swing * 0.75 * (turn + 0.9).cos().max(0.0).powi(2) + 0.06;
                     let knee = hip + v(forward.sin(), 0.0, -forward.cos()) * thigh;
                     let low = forward - bend;
                     (knee, knee + v(low.sin(), -side * 0.01, -low.cos()) * shin)
@@ -252,8 +252,9 @@ impl Walker {
             (0.10, 0.108 * g, 0.083 * g),
             (0.38, 0.102 * g, 0.077 * g),
             (0.68, 0.118 * g, 0.082 * g),
-            (0.90, 0.126, 0.064),
-            (1.00, 0.055, 0.040),
+            (0.86, 0.114, 0.068),
+            (0.95, 0.092, 0.052),
+            (1.00, 0.048, 0.040),
             (1.06, 0.030, 0.030),
         ];
         let coat = if self.skirt {
@@ -295,7 +296,7 @@ impl Walker {
         let h = self.height;
         let (upper, fore) = (h * 0.165, h * 0.15);
         for (side, shift) in [(1.0, 0.5), (-1.0, 0.0)] {
-            let shoulder = torso.at(0.92) + v(0.0, side * h * 0.124, -0.01);
+            let shoulder = torso.at(0.89) + v(0.0, side * h * 0.115, -0.01);
             let (elbow, hand) = match posture {
                 Posture::Walk { phase, swing } => {
                     let swing = swing * 0.45 + self.swing_shift;

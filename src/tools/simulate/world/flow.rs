@@ -11,7 +11,7 @@ impl World {
     pub(super) fn populate(&mut self) {
         let density = self.plan.density;
         let (vehicles, walkers) = match self.kind {
-            SceneKind::Junction => (26.0, 30.0),
+            SceneKind::Junction => (44.0, 30.0),
             SceneKind::Motorway => (75.0, 0.0),
             SceneKind::Warehouse => (4.0, 10.0),
             SceneKind::Square => (4.0, 55.0),
@@ -120,7 +120,7 @@ impl World {
         self.walkers.retain(|walker| !walker.has_arrived());
         // Newcomers per second.
         let (vehicles, walkers) = match self.kind {
-            SceneKind::Junction => (0.55, 0.35),
+            SceneKind::Junction => (0.95, 0.35),
             SceneKind::Motorway => (3.6, 0.0),
             SceneKind::Warehouse => (0.0, 0.08),
             SceneKind::Square => (0.1, 1.1),

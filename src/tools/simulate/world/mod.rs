@@ -6,6 +6,8 @@ mod junction;
 mod motorway;
 mod route;
 mod square;
+#[cfg(test)]
+mod tests;
 mod walker;
 mod warehouse;
 
