@@ -1,7 +1,7 @@
 //! The ground: what it is made of and what is painted on it, kept as a map.
 
 use super::Look;
-use super::noise::{clouds, hash};
+use super::noise::{clouds, floor, hash};
 use crate::tools::simulate::mesh::{V3, v};
 
 /// Edge of a cell, metres.
@@ -241,9 +241,10 @@ impl Ground {
     /// Share of paint at a point, between the middles of the cells.
     fn cover(&self, x: f32, y: f32) -> f32 {
         let (x, y) = (x / CELL - 0.5, y / CELL - 0.5);
-        let (fx, fy) = (x - x.floor(), y - y.floor());
+        let (left, low) = (floor(x) as f32, floor(y) as f32);
+        let (fx, fy) = (x - left, y - low);
         let at = |dx: f32, dy: f32| {
-            let cell = self.cell((x.floor() + dx + 0.5) * CELL, (y.floor() + dy + 0.5) * CELL);
+            let cell = self.cell((left + dx + 0.5) * CELL, (low + dy + 0.5) * CELL);
             f32::from(cell.paint & 127) / 127.0
         };
         let upper = at(0.0, 0.0) * (1.0 - fx) + at(1.0, 0.0) * fx;
@@ -270,17 +271,17 @@ impl Ground {
         let wide = clouds(x * 0.06, y * 0.06);
         let wear = f32::from(cell.wear) / 255.0;
         let joint = |size_x: f32, size_y: f32, shift: f32, wide: f32| {
-            let row = (y / size_y).floor();
+            let row = floor(y / size_y) as f32;
             let x = x / size_x + row * shift;
             let distance = |c: f32, size: f32| {
-                let f = c - c.floor();
+                let f = c - floor(c) as f32;
                 f.min(1.0 - f) * size
             };
             let near = distance(x, size_x).min(distance(y / size_y, size_y));
             let wide = wide + blur * 0.5;
             (
                 (1.0 - near / wide).clamp(0.0, 1.0) * (0.02 / wide).min(1.0),
-                hash(x.floor() as i32, row as i32),
+                hash(floor(x), row as i32),
             )
         };
         match cell.surface {

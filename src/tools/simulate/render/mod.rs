@@ -89,12 +89,19 @@ impl Instance {
         let (long, wide) = self.footprint;
         if self.form.radius < 7.0 && long < 3.0 {
             let centre = rotated(self.form.centre, self.yaw) + self.at;
-            return (centre - at).norm() < self.form.radius * 0.9 + 0.7;
+            let radius = self.form.radius;
+            // Right before the lens, or a crown in the middle of the picture.
+            let along = (target - at).normalize();
+            let ahead = (centre - at)
+                .dot(&along)
+                .clamp(0.0, (target - at).norm() * 0.7);
+            let aside = (at + along * ahead - centre).norm();
+            return (centre - at).norm() < radius * 0.9 + 0.7 || long > 0.5 && aside < radius * 0.7;
         }
         (0..=8).any(|i| {
             let p = at.lerp(&target, i as f32 / 8.0 * 0.8);
             let local = rotated(p - self.at, -self.yaw);
-            let near = |c: f32, half: f32| half > 0.0 && c.abs() < half + 1.2;
+            let near = |c: f32, half: f32| half > 0.0 && c.abs() < half + 2.0;
             near(local.x, long) && near(local.y, wide) && p.z < self.at.z + self.form.top + 3.0
         })
     }
