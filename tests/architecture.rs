@@ -80,7 +80,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ),
     ("src/app/config", &["gstreamer", "ort::"]),
     (
-        "src/tools",
+        "src/tools/evaluate",
         &[
             "gstreamer",
             "ort::",
@@ -90,6 +90,29 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
             "crate::sinks",
             "std::fs",
             "std::time::Instant",
+        ],
+    ),
+    (
+        "src/tools/simulate",
+        &[
+            "gstreamer",
+            "ort::",
+            "crate::app",
+            "crate::capture",
+            "crate::perception",
+            "crate::sinks",
+            "tools::video",
+        ],
+    ),
+    (
+        "src/tools/video",
+        &[
+            "ort::",
+            "crate::app",
+            "crate::capture",
+            "crate::perception",
+            "crate::sinks",
+            "tools::simulate",
         ],
     ),
 ];

@@ -5,3 +5,4 @@
 
 pub mod evaluate;
 pub mod simulate;
+pub mod video;

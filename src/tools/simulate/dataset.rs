@@ -122,8 +122,10 @@ impl Dataset {
         let mut simulation = Simulation::new(&options);
         let count = PER_CLIP.min(self.images - clip * PER_CLIP);
         (0..count)
-            .map(|_| {
-                simulation.advance(GAPS.0 + (GAPS.1 - GAPS.0) * rng.f32() * rng.f32());
+            .map(|number| {
+                if number > 0 {
+                    simulation.advance(GAPS.0 + (GAPS.1 - GAPS.0) * rng.f32().powi(2));
+                }
                 let picture = simulation.picture();
                 let jpeg = jpeg(&picture, 35 + rng.u8(..60));
                 Taken {

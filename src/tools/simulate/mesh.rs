@@ -187,16 +187,6 @@ impl Mesh {
             material: face.material + first,
         }));
     }
-
-    /// Leans everything about the x axis.
-    pub fn lean(&mut self, angle: f32) {
-        let (s, c) = angle.sin_cos();
-        let turn = |p: V3| v(p.x, p.y * c - p.z * s, p.y * s + p.z * c);
-        for face in &mut self.faces {
-            face.corners = face.corners.map(turn);
-            face.normals = face.normals.map(turn);
-        }
-    }
 }
 
 /// `p` turned about the vertical axis.

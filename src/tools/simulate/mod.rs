@@ -17,8 +17,8 @@ pub use choices::{Class, Daytime, SceneKind, Weather};
 pub use dataset::{Dataset, DatasetError};
 pub use truth::{LEAST_SIZE, LEAST_VISIBLE, Truth};
 
-use render::{Camera, Film, Look, Scene, expose};
-use world::World;
+use render::{Camera, Film, Instance, Lamp, Look, Scene, expose};
+use world::{Object, World};
 
 /// What is simulated.
 #[derive(Debug, Clone, PartialEq)]
@@ -52,6 +52,16 @@ pub struct Picture {
     pub truths: Vec<Truth>,
 }
 
+/// Everything that makes up one frame.
+struct Moment {
+    /// Counted from 1.
+    number: u64,
+    camera: Camera,
+    objects: Vec<Object>,
+    instances: Vec<Instance>,
+    lamps: Vec<Lamp>,
+}
+
 /// A place in time with a camera.
 #[derive(Debug)]
 pub struct Simulation {
@@ -78,10 +88,11 @@ impl Simulation {
             &mut rng,
         );
         let size = (options.size.0 as usize, options.size.1 as usize);
-        let camera = view::camera(options.scene, size, options.spread, &mut rng);
+        let world = World::new(options.scene, options.density, options.seed);
+        let camera = view::camera(&world, size, options.spread, &mut rng);
         Self {
             options: options.clone(),
-            world: World::new(options.scene, options.density, options.seed),
+            world,
             camera,
             look,
             film: Film::new(),
@@ -98,15 +109,62 @@ impl Simulation {
 
     /// The picture of this moment.
     pub fn picture(&mut self) -> Picture {
+        let moment = self.moment();
+        self.develop(&moment)
+    }
+
+    /// The next `count` pictures, `secs` apart, rendered side by side.
+    pub fn pictures(&mut self, count: usize, secs: f32) -> Vec<Picture> {
+        let moments: Vec<Moment> = (0..count)
+            .map(|_| {
+                let moment = self.moment();
+                self.advance(secs);
+                moment
+            })
+            .collect();
+        let simulation = &*self;
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = moments
+                .iter()
+                .map(|moment| scope.spawn(|| simulation.develop(moment)))
+                .collect();
+            threads
+                .into_iter()
+                .map(|thread| match thread.join() {
+                    Ok(picture) => picture,
+                    Err(panic) => std::panic::resume_unwind(panic),
+                })
+                .collect()
+        })
+    }
+
+    fn moment(&mut self) -> Moment {
         let (objects, instances, lamps) = self.world.frame(self.options.time);
         let (dx, dy) = self.shaking();
-        let camera = self.camera.shaken(dx, dy);
+        self.frames += 1;
+        Moment {
+            number: self.frames,
+            camera: self.camera.shaken(dx, dy),
+            objects,
+            instances,
+            lamps,
+        }
+    }
+
+    fn develop(&self, moment: &Moment) -> Picture {
+        let Moment {
+            number,
+            camera,
+            objects,
+            instances,
+            lamps,
+        } = moment;
         let scene = Scene {
-            camera: &camera,
+            camera,
             look: &self.look,
             ground: &self.world.ground,
-            instances: &instances,
-            lamps: &lamps,
+            instances,
+            lamps,
             objects: objects.len(),
         };
         let exposure = expose(&scene);
@@ -124,12 +182,11 @@ impl Simulation {
         let seed = self
             .options
             .seed
-            .wrapping_add(self.frames.wrapping_mul(0x9e37_79b9));
-        self.frames += 1;
+            .wrapping_add(number.wrapping_mul(0x9e37_79b9));
         let mut rng = fastrand::Rng::with_seed(seed);
         let rgb = self
             .film
-            .develop(&exposure, &camera, &self.look, &lamps, &mut rng);
+            .develop(&exposure, camera, &self.look, lamps, &mut rng);
         Picture {
             rgb,
             size: self.options.size,

@@ -3,125 +3,193 @@
 use super::choices::SceneKind;
 use super::mesh::{V3, v};
 use super::render::Camera;
+use super::world::World;
+
+/// Places tried before one is taken that does not see well.
+const TRIES: usize = 60;
+
+/// Where a camera is, what it looks at, and its horizontal angle of view in radians.
+type View = (V3, V3, f32);
 
 /// A camera for a place. `spread` 0 gives the view of a usual installation, a little different for
 /// each seed; 1 draws from everything that is found.
 pub(super) fn camera(
-    kind: SceneKind,
+    world: &World,
     size: (usize, usize),
     spread: f32,
     rng: &mut fastrand::Rng,
 ) -> Camera {
-    let centred = |rng: &mut fastrand::Rng| rng.f32() * 2.0 - 1.0;
-    let wild = rng.f32() < spread;
-    // Somewhere on a ring between two radii and two heights.
-    let around = |rng: &mut fastrand::Rng, radius: (f32, f32), high: (f32, f32)| {
-        let (s, c) = (rng.f32() * std::f32::consts::TAU).sin_cos();
-        let radius = radius.0 + (radius.1 - radius.0) * rng.f32();
-        v(
-            c * radius,
-            s * radius,
-            high.0 + (high.1 - high.0) * rng.f32(),
-        )
-    };
-    let (at, target, fov): (V3, V3, f32) = match (kind, wild) {
-        (SceneKind::Junction, false) => {
-            let quarter = std::f32::consts::FRAC_PI_2;
-            let angle = quarter * (0.5 + rng.usize(..4) as f32) + 0.12 * centred(rng);
-            let (s, c) = angle.sin_cos();
-            let radius = 21.0 + 4.0 * rng.f32();
-            let at = v(c * radius, s * radius, 8.5 + 1.5 * rng.f32());
-            (at, v(-c * 4.0, -s * 4.0, 0.0), 1.15)
-        }
-        (SceneKind::Junction, true) => {
-            let radius = 10.0 + 30.0 * rng.f32();
-            // Away from houses: over a road or near the corner.
-            let quarter = std::f32::consts::FRAC_PI_2;
-            let step = if radius > 18.0 { 0.0 } else { centred(rng) };
-            let angle = quarter * rng.usize(..4) as f32 + step + 0.25 * centred(rng);
-            let (s, c) = angle.sin_cos();
-            let high = 3.0 + 11.0 * rng.f32() * rng.f32();
-            let target = around(rng, (0.0, 12.0), (0.0, 0.0));
-            (
-                v(c * radius, s * radius, high),
-                target,
-                0.5 + 1.0 * rng.f32(),
-            )
-        }
-        (SceneKind::Motorway, wild) => {
-            let across = if wild {
-                16.0 * centred(rng)
-            } else {
-                3.0 * centred(rng)
-            };
-            let high = if wild {
-                4.0 + 9.0 * rng.f32()
-            } else {
-                7.5 + rng.f32()
-            };
-            let forward = if rng.bool() { 1.0 } else { -1.0 };
-            let at = v(-60.0 * forward, across, high);
-            let reach = if wild { 14.0 + 50.0 * rng.f32() } else { 42.0 };
-            let target = v(
-                at.x + reach * forward,
-                across * 0.6 + 4.0 * centred(rng),
-                0.0,
-            );
-            let fov = if wild { 0.4 + 0.9 * rng.f32() } else { 0.85 };
-            (at, target, fov)
-        }
-        (SceneKind::Warehouse, wild) => {
-            let aisle = [-12.0, -6.0, 0.0, 6.0, 12.0][rng.usize(..5)];
-            let side = if rng.bool() { 1.0 } else { -1.0 };
-            let high = if wild {
-                2.4 + 4.0 * rng.f32()
-            } else {
-                4.5 + rng.f32()
-            };
-            if rng.f32() < 0.6 || !wild {
-                let at = v(
-                    side * (18.0 + 6.0 * rng.f32()),
-                    aisle + 1.2 * centred(rng),
-                    high,
-                );
-                let target = v(
-                    side * (8.0 - 6.0 * rng.f32()),
-                    aisle + centred(rng) * 0.8,
-                    0.5,
-                );
-                (at, target, 1.0 + 0.4 * rng.f32() * spread)
-            } else {
-                let at = v(
-                    side * (18.0 + 8.0 * rng.f32()),
-                    16.5 * if rng.bool() { 1.0 } else { -1.0 },
-                    high,
-                );
-                let target = v(side * (19.0 + 3.0 * centred(rng)), 8.0 * centred(rng), 0.0);
-                (at, target, 0.9 + 0.6 * rng.f32())
+    let busy = world.busy_places();
+    let mut view = usual(world.kind, rng);
+    for _ in 0..TRIES {
+        let wild = rng.f32() < spread;
+        view = match (wild, busy.is_empty()) {
+            (true, false) if rng.f32() < 0.75 => {
+                close(world.kind, busy[rng.usize(..busy.len())], rng)
             }
+            (true, _) => found(world.kind, rng),
+            (false, _) => usual(world.kind, rng),
+        };
+        if world.has_view(view.0, view.1) {
+            break;
         }
-        (SceneKind::Square, false) => {
-            let at = around(rng, (25.0, 25.0), (6.5, 7.5));
-            (at, around(rng, (3.0, 3.0), (0.0, 0.0)) - at * 0.05, 1.05)
-        }
-        (SceneKind::Square, true) => {
-            let at = around(rng, (6.0, 28.0), (2.2, 8.0));
-            let target =
-                v(-at.x, -at.y, 0.0) * (0.3 * rng.f32()) + around(rng, (0.0, 7.0), (0.8, 0.8));
-            (at, target, 0.6 + 0.9 * rng.f32())
-        }
-    };
-    let mut target = target;
+    }
+    let (at, mut target, fov) = view;
     // Nobody hangs a camera that looks at its own pole.
     let flat = v(target.x - at.x, target.y - at.y, 0.0);
-    if flat.norm() < at.z * 0.45 {
+    if flat.norm() < at.z * 0.4 {
         let along = if flat.norm() < 0.1 {
             v(1.0, 0.0, 0.0)
         } else {
             flat.normalize()
         };
-        target = v(at.x, at.y, 0.0) + along * (at.z * 0.8);
+        target = v(at.x, at.y, 0.0) + along * (at.z * 0.6);
     }
     let roll = spread * 0.07 * centred(rng);
     Camera::looking(at, target, (fov, roll), size)
+}
+
+fn centred(rng: &mut fastrand::Rng) -> f32 {
+    rng.f32() * 2.0 - 1.0
+}
+
+fn either(rng: &mut fastrand::Rng) -> f32 {
+    if rng.bool() { 1.0 } else { -1.0 }
+}
+
+/// Somewhere on a ring between two radii, at a height.
+fn around(rng: &mut fastrand::Rng, radius: (f32, f32), high: f32) -> V3 {
+    let (s, c) = (rng.f32() * std::f32::consts::TAU).sin_cos();
+    let radius = radius.0 + (radius.1 - radius.0) * rng.f32();
+    v(c * radius, s * radius, high)
+}
+
+/// Beside an arm of a junction: `x` along it, `y` across.
+fn beside_arm(arm: usize, x: f32, y: f32, high: f32) -> V3 {
+    let flat = super::mesh::rotated(v(x, y, 0.0), arm as f32 * std::f32::consts::FRAC_PI_2);
+    v(flat.x, flat.y, high)
+}
+
+/// As installers do it: high, over the whole place.
+fn usual(kind: SceneKind, rng: &mut fastrand::Rng) -> View {
+    match kind {
+        SceneKind::Junction => {
+            let arm = rng.usize(..4);
+            let (x, y) = (21.0 + 4.0 * rng.f32(), 6.0 + 4.0 * rng.f32());
+            let at = beside_arm(arm, x, y * either(rng), 8.0 + 1.5 * rng.f32());
+            (at, beside_arm(arm, -1.0, 0.0, 0.0), 1.1)
+        }
+        SceneKind::Motorway => {
+            let (across, forward) = (3.0 * centred(rng), either(rng));
+            let at = v(-60.0 * forward, across, 7.5 + rng.f32());
+            let target = v(
+                at.x + 42.0 * forward,
+                across * 0.6 + 4.0 * centred(rng),
+                0.0,
+            );
+            (at, target, 0.85)
+        }
+        SceneKind::Warehouse => {
+            let aisle = [-12.0, -6.0, 0.0, 6.0, 12.0][rng.usize(..5)];
+            let side = either(rng);
+            let at = v(
+                side * (18.0 + 6.0 * rng.f32()),
+                aisle + 1.2 * centred(rng),
+                4.5 + rng.f32(),
+            );
+            let target = v(
+                side * (8.0 - 6.0 * rng.f32()),
+                aisle + centred(rng) * 0.8,
+                0.5,
+            );
+            (at, target, 1.0)
+        }
+        SceneKind::Square => {
+            let high = 6.5 + rng.f32();
+            let at = around(rng, (25.0, 25.0), high);
+            (
+                at,
+                around(rng, (0.0, 3.0), 0.0) - v(at.x, at.y, 0.0) * 0.05,
+                1.05,
+            )
+        }
+    }
+}
+
+/// Any height and direction that is met somewhere.
+fn found(kind: SceneKind, rng: &mut fastrand::Rng) -> View {
+    match kind {
+        SceneKind::Junction => {
+            let arm = rng.usize(..4);
+            let at = beside_arm(
+                arm,
+                9.0 + 35.0 * rng.f32(),
+                9.0 * centred(rng),
+                3.0 + 11.0 * rng.f32() * rng.f32(),
+            );
+            (at, around(rng, (0.0, 12.0), 0.0), 0.5 + rng.f32())
+        }
+        SceneKind::Motorway => {
+            let (across, forward) = (16.0 * centred(rng), either(rng));
+            let at = v(-60.0 * forward, across, 4.0 + 9.0 * rng.f32());
+            let reach = 14.0 + 50.0 * rng.f32();
+            let target = v(
+                at.x + reach * forward,
+                across * 0.6 + 4.0 * centred(rng),
+                0.0,
+            );
+            (at, target, 0.4 + 0.9 * rng.f32())
+        }
+        SceneKind::Warehouse => {
+            let high = 2.4 + 4.0 * rng.f32();
+            let side = either(rng);
+            let at = v(side * (18.0 + 8.0 * rng.f32()), 16.5 * either(rng), high);
+            let target = v(side * (19.0 + 3.0 * centred(rng)), 8.0 * centred(rng), 0.0);
+            (at, target, 0.9 + 0.6 * rng.f32())
+        }
+        SceneKind::Square => {
+            let high = 2.2 + 6.0 * rng.f32();
+            let at = around(rng, (6.0, 28.0), high);
+            let target = v(-at.x, -at.y, 0.0) * (0.3 * rng.f32()) + around(rng, (0.0, 7.0), 0.8);
+            (at, target, 0.6 + 0.9 * rng.f32())
+        }
+    }
+}
+
+/// Near something that moves, from any side.
+fn close(kind: SceneKind, target: V3, rng: &mut fastrand::Rng) -> View {
+    let reach = 5.0 + 26.0 * rng.f32().powf(1.5);
+    let lens = 0.5 + 0.85 * rng.f32();
+    let beside =
+        |rng: &mut fastrand::Rng, metres: f32| v(metres * centred(rng), metres * centred(rng), 0.7);
+    match kind {
+        SceneKind::Warehouse => {
+            let at = v(
+                (target.x + reach * either(rng)).clamp(-27.0, 27.0),
+                target.y + 0.8 * centred(rng),
+                2.2 + 3.5 * rng.f32(),
+            );
+            (at, target + beside(rng, 1.0), lens)
+        }
+        SceneKind::Motorway => {
+            let angle = if rng.f32() < 0.25 {
+                3.2 * centred(rng)
+            } else {
+                0.5 * centred(rng)
+            };
+            let (s, c) = angle.sin_cos();
+            let reach = reach * 1.6 + 4.0;
+            let at = target + v(c * either(rng), s, 0.0) * reach;
+            (
+                v(at.x, at.y, 3.5 + 7.0 * rng.f32()),
+                target + beside(rng, 3.0),
+                lens,
+            )
+        }
+        SceneKind::Junction | SceneKind::Square => {
+            let high = 2.2 + 0.35 * reach * rng.f32() + 3.0 * rng.f32();
+            let at = target + around(rng, (reach, reach), 0.0);
+            (v(at.x, at.y, high), target + beside(rng, 2.5), lens)
+        }
+    }
 }

@@ -35,13 +35,20 @@ struct Span {
     to: usize,
 }
 
+/// The first sample whose middle is not before `edge`.
+fn next(edge: f32) -> usize {
+    let from = (edge - 0.5).max(0.0);
+    let whole = from as usize;
+    whole + usize::from((whole as f32) < from)
+}
+
 /// Calls `span` for each row of samples inside the triangle; corners in samples.
 fn spans(corners: [V3; 3], (width, height): (usize, usize), mut span: impl FnMut(Span)) {
     let mut by_row = corners;
     by_row.sort_by(|a, b| a.y.total_cmp(&b.y));
     let [top, middle, bottom] = by_row;
-    let first = (top.y - 0.5).ceil().max(0.0) as usize;
-    let end = ((bottom.y - 0.5).ceil().max(0.0) as usize).min(height);
+    let first = next(top.y);
+    let end = next(bottom.y).min(height);
     let edge = |a: V3, b: V3, y: f32| a.x + (b.x - a.x) * ((y - a.y) / (b.y - a.y));
     for row in first..end {
         let y = row as f32 + 0.5;
@@ -56,8 +63,8 @@ fn spans(corners: [V3; 3], (width, height): (usize, usize), mut span: impl FnMut
         } else {
             (short, long)
         };
-        let from = (left - 0.5).ceil().max(0.0) as usize;
-        let to = ((right - 0.5).ceil().max(0.0) as usize).min(width);
+        let from = next(left);
+        let to = next(right).min(width);
         if from < to {
             span(Span { row, from, to });
         }

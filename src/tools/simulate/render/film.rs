@@ -114,7 +114,7 @@ fn glare(light: &mut [V3], camera: &Camera, lamp: &Lamp, look: &Look) {
     let image = camera.image(local);
     let radius = (lamp.glare * image.z * camera.focal).clamp(0.8, camera.width as f32 * 0.06);
     let reach = radius * 4.0;
-    let colour = lamp.colour * (strength * (0.5 + 20.0 * look.fog) / (1.0 + look.fog * local.z));
+    let colour = lamp.colour * (strength * (1.1 + 20.0 * look.fog) / (1.0 + look.fog * local.z));
     let range = |middle: f32, size: usize| {
         let low = (middle - reach).max(0.0) as usize;
         low..((middle + reach).max(0.0) as usize).min(size)

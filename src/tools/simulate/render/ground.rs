@@ -1,7 +1,7 @@
 //! The ground: what it is made of and what is painted on it, kept as a map.
 
 use super::Look;
-use super::noise::{clouds, hash};
+use super::noise::{clouds, floor, hash};
 use crate::tools::simulate::mesh::{V3, v};
 
 /// Edge of a cell, metres.
@@ -210,7 +210,7 @@ impl Ground {
         for i in 0..count {
             let shift = ((i as f32 + 0.5) / count as f32 - 0.5) * long;
             // A little to and fro, so that the cells do not show.
-            let jitter = (hash((x * 97.0) as i32, (y * 89.0) as i32 + i as i32) - 0.5) * CELL;
+            let jitter = (hash((x * 97.0) as i32, (y * 89.0) as i32 + i as i32) - 0.5) * CELL * 0.5;
             let (x, y) = (
                 x + along.0 * shift - along.1 * jitter,
                 y + along.1 * shift + along.0 * jitter,
@@ -224,11 +224,11 @@ impl Ground {
         let cell = self.cell(x, y);
         let (px, py) = (x + self.seed, y + self.seed * 0.61);
         let mut colour = self.bare(cell, px, py, blur);
-        let cover = f32::from(cell.paint & 127) / 127.0;
+        let cover = self.cover(x, y);
         if cover > 0.0 {
             let worn = clouds(px * 1.7, py * 1.7) * 0.5 + clouds(px * 0.2, py * 0.2) * 0.5;
             let cover = cover * (0.86 - 0.55 * worn.max(0.0)).clamp(0.2, 1.0);
-            let paint = if cell.paint & 128 == 0 {
+            let paint = if !self.is_yellow(x, y) {
                 v(0.62, 0.62, 0.60)
             } else {
                 v(0.62, 0.40, 0.05)
@@ -238,6 +238,32 @@ impl Ground {
         colour * (1.0 - 0.45 * look.wet)
     }
 
+    /// Share of paint at a point, between the middles of the cells.
+    fn cover(&self, x: f32, y: f32) -> f32 {
+        let (x, y) = (x / CELL - 0.5, y / CELL - 0.5);
+        let (left, low) = (floor(x) as f32, floor(y) as f32);
+        let (fx, fy) = (x - left, y - low);
+        let at = |dx: f32, dy: f32| {
+            let cell = self.cell((left + dx + 0.5) * CELL, (low + dy + 0.5) * CELL);
+            f32::from(cell.paint & 127) / 127.0
+        };
+        let upper = at(0.0, 0.0) * (1.0 - fx) + at(1.0, 0.0) * fx;
+        let lower = at(0.0, 1.0) * (1.0 - fx) + at(1.0, 1.0) * fx;
+        upper * (1.0 - fy) + lower * fy
+    }
+
+    fn is_yellow(&self, x: f32, y: f32) -> bool {
+        [
+            (0.0, 0.0),
+            (-CELL, 0.0),
+            (CELL, 0.0),
+            (0.0, -CELL),
+            (0.0, CELL),
+        ]
+        .iter()
+        .any(|(dx, dy)| self.cell(x + dx, y + dy).paint & 128 != 0)
+    }
+
     fn bare(&self, cell: Cell, x: f32, y: f32, blur: f32) -> V3 {
         let fine = (1.0 - blur * 6.0).clamp(0.0, 1.0);
         let grain = clouds(x * 5.3, y * 5.3) * fine;
@@ -245,17 +271,17 @@ impl Ground {
         let wide = clouds(x * 0.06, y * 0.06);
         let wear = f32::from(cell.wear) / 255.0;
         let joint = |size_x: f32, size_y: f32, shift: f32, wide: f32| {
-            let row = (y / size_y).floor();
+            let row = floor(y / size_y) as f32;
             let x = x / size_x + row * shift;
             let distance = |c: f32, size: f32| {
-                let f = c - c.floor();
+                let f = c - floor(c) as f32;
                 f.min(1.0 - f) * size
             };
             let near = distance(x, size_x).min(distance(y / size_y, size_y));
             let wide = wide + blur * 0.5;
             (
                 (1.0 - near / wide).clamp(0.0, 1.0) * (0.02 / wide).min(1.0),
-                hash(x.floor() as i32, row as i32),
+                hash(floor(x), row as i32),
             )
         };
         match cell.surface {
@@ -264,7 +290,7 @@ impl Ground {
                 let crack = (1.0 - crack.abs() / (0.012 + blur * 0.08)).max(0.0)
                     * (0.02 / (0.012 + blur * 0.08)).min(1.0);
                 let repaired = clouds(x * 0.035 + 31.0, y * 0.05) > 0.55;
-                let base = 0.085 * (1.0 + 0.34 * grain + 0.24 * patch + 0.3 * wide);
+                let base = 0.066 * (1.0 + 0.34 * grain + 0.16 * patch + 0.22 * wide);
                 let base = base * if repaired { 0.72 } else { 1.0 };
                 let base = base * (1.0 - 0.32 * wear * (0.7 + 0.5 * patch)) * (1.0 - 0.6 * crack);
                 v(base, base * 0.99, base * 0.97).component_mul(&self.tone)

@@ -78,7 +78,7 @@ impl Look {
             blur: 0.35 + spread * 0.9 * rng.f32().powi(2),
             vignette: 0.12 + 0.2 * rng.f32() * spread,
             saturation: 1.0 + spread * (rng.f32() * 0.9 - 0.6),
-            contrast: 1.0 + spread * (rng.f32() * 0.5 - 0.25),
+            contrast: 1.12 + spread * (rng.f32() * 0.5 - 0.25),
             tint: V3::repeat(1.0)
                 + v(rng.f32() - 0.5, (rng.f32() - 0.5) * 0.6, rng.f32() - 0.5) * (0.16 * spread),
             sharpen: 0.3 + spread * 0.5 * rng.f32(),
@@ -149,7 +149,7 @@ impl Look {
                 self.fog = 0.004 + 0.006 * rng.f32();
                 self.bounce *= 0.7;
             }
-            Weather::Fog => self.fog = 0.012 + 0.03 * rng.f32() * rng.f32(),
+            Weather::Fog => self.fog = 0.005 + 0.02 * rng.f32() * rng.f32(),
             Weather::Overcast => {
                 self.fog = 0.0015;
                 if rng.f32() < 0.25 {

@@ -17,6 +17,8 @@ mod shade;
 mod shadow;
 mod sky;
 mod surface;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -42,6 +44,8 @@ pub(super) struct Form {
     /// Middle of the sphere that holds it, local.
     centre: V3,
     radius: f32,
+    /// Highest point, local.
+    top: f32,
 }
 
 impl Form {
@@ -57,6 +61,7 @@ impl Form {
             mesh,
             centre,
             radius,
+            top: high.z,
         })
     }
 }
@@ -75,6 +80,31 @@ pub(super) struct Instance {
     pub brakes: bool,
     /// Half length and half width of its shade on the ground; nought for none.
     pub footprint: (f32, f32),
+}
+
+impl Instance {
+    /// Does it stand so near to `at`, or so full in the way to `target`, that a camera there would
+    /// see little else?
+    pub fn blocks(&self, at: V3, target: V3) -> bool {
+        let (long, wide) = self.footprint;
+        if self.form.radius < 7.0 && long < 3.0 {
+            let centre = rotated(self.form.centre, self.yaw) + self.at;
+            let radius = self.form.radius;
+            // Right before the lens, or a crown in the middle of the picture.
+            let along = (target - at).normalize();
+            let ahead = (centre - at)
+                .dot(&along)
+                .clamp(0.0, (target - at).norm() * 0.7);
+            let aside = (at + along * ahead - centre).norm();
+            return (centre - at).norm() < radius * 0.9 + 0.7 || long > 0.5 && aside < radius * 0.7;
+        }
+        (0..=8).any(|i| {
+            let p = at.lerp(&target, i as f32 / 8.0 * 0.8);
+            let local = rotated(p - self.at, -self.yaw);
+            let near = |c: f32, half: f32| half > 0.0 && c.abs() < half + 2.0;
+            near(local.x, long) && near(local.y, wide) && p.z < self.at.z + self.form.top + 3.0
+        })
+    }
 }
 
 /// A triangle in the world.

@@ -47,15 +47,21 @@ static GRAIN: LazyLock<Vec<f32>> = LazyLock::new(|| {
 pub(super) fn clouds(x: f32, y: f32) -> f32 {
     let scale = SIZE as f32 / PERIOD;
     let (x, y) = (x * scale, y * scale);
-    let (left, top) = (x.floor(), y.floor());
-    let (fx, fy) = (x - left, y - top);
-    let wrap = |i: f32| (i as i64).rem_euclid(SIZE as i64) as usize;
+    let (left, top) = (floor(x), floor(y));
+    let (fx, fy) = (x - left as f32, y - top as f32);
+    let wrap = |i: i32| i.rem_euclid(SIZE as i32) as usize;
     let (x0, y0) = (wrap(left), wrap(top));
     let (x1, y1) = ((x0 + 1) % SIZE, (y0 + 1) % SIZE);
     let at = |x: usize, y: usize| CLOUDS[y * SIZE + x];
     let upper = at(x0, y0) + (at(x1, y0) - at(x0, y0)) * fx;
     let lower = at(x0, y1) + (at(x1, y1) - at(x0, y1)) * fx;
     upper + (lower - upper) * fy
+}
+
+/// The whole number below; `f32::floor` is a call into the C library on plain x86-64.
+pub(super) fn floor(x: f32) -> i32 {
+    let whole = x as i32;
+    whole - i32::from((whole as f32) > x)
 }
 
 /// One number per cell of a grid, 0 to 1.

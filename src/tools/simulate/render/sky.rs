@@ -16,7 +16,16 @@ pub(super) fn sky(look: &Look, direction: V3) -> V3 {
     );
     let share = ((cloud + look.clouds) * 1.4).clamp(0.0, 1.0) * (up * 6.0).min(1.0);
     colour = colour.lerp(&(look.sky_horizon * 1.15), share * 0.7);
-    colour
+    // Trees and houses far away.
+    let around = direction.y.atan2(direction.x) * 6.0 + look.seed;
+    let high = 0.022 + 0.022 * clouds(around, 0.3) + 0.008 * clouds(around * 7.0, 0.7);
+    let belt = ((high - direction.z) * 220.0).clamp(0.0, 1.0);
+    let leaves = 0.16 + 0.07 * clouds(around * 9.0, direction.z * 90.0);
+    let far = look.sky_horizon.component_mul(&V3::new(0.8, 1.0, 0.75)) * leaves;
+    colour.lerp(
+        &far.lerp(&look.fog_colour, (look.fog * 300.0).clamp(0.15, 1.0)),
+        belt,
+    )
 }
 
 /// What is mirrored in a direction: the sky, a dim belt of surroundings, the ground.

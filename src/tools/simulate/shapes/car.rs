@@ -296,23 +296,14 @@ fn build(style: &Style, paint: V3, rng: &mut fastrand::Rng) -> Vehicle {
     let trim = if rng.bool() { body } else { common.dark };
     let clearance = 0.17 + 0.05 * (height - 1.4).max(0.0);
     let stations = stations(style, size, clearance);
-    let mut rings: Vec<Vec<V3>> = stations.iter().map(ring).collect();
-    let close = |ring: &Vec<V3>, inwards: f32| -> Vec<V3> {
-        let middle = ring.iter().sum::<V3>() / ring.len() as f32;
-        ring.iter()
-            .map(|p| v(p.x + inwards, middle.y + (p.y - middle.y) * 0.02, middle.z))
-            .collect()
-    };
-    if let (Some(front), Some(back)) = (rings.first().cloned(), rings.last().cloned()) {
-        rings.insert(0, close(&front, 0.02));
-        rings.push(close(&back, -0.02));
+    let rings: Vec<Vec<V3>> = stations.iter().map(ring).collect();
+    for end in [rings.first(), rings.last()].into_iter().flatten() {
+        fascia(&mut mesh, end, body, trim);
     }
-    let parts: Vec<Part> = std::iter::once(Part::Body)
-        .chain(stations.iter().map(|station| station.part))
-        .collect();
     let dark_roof = rng.f32() < 0.12;
     mesh.loft(&rings, true, 0.55, |i, j| {
-        let glass = match parts[i] {
+        let part = stations[i].part;
+        let glass = match part {
             Part::Body => false,
             Part::Side => j == 3 || j == 8,
             Part::Screen => (3..=8).contains(&j),
@@ -321,7 +312,7 @@ fn build(style: &Style, paint: V3, rng: &mut fastrand::Rng) -> Vehicle {
             _ if glass => common.glass,
             12 => common.dark,
             0 | 11 => trim,
-            4..=7 if dark_roof && parts[i] != Part::Body => common.dark,
+            4..=7 if dark_roof && part != Part::Body => common.dark,
             _ => body,
         })
     });
@@ -344,6 +335,23 @@ fn build(style: &Style, paint: V3, rng: &mut fastrand::Rng) -> Vehicle {
         width,
         height,
     }
+}
+
+/// Closes the body at its nose or tail, bulging as far as the ring is bowed.
+fn fascia(mesh: &mut Mesh, ring: &[V3], body: u16, trim: u16) {
+    // Left half from the sill up to the middle of the top.
+    let half = &ring[..7];
+    let row = |p: &V3| -> Vec<V3> {
+        let middle = half[6].x;
+        [1.0, 0.5, 0.0, -0.5, -1.0]
+            .iter()
+            .map(|share: &f32| v(middle + (p.x - middle) * share * share, p.y * share, p.z))
+            .collect()
+    };
+    let rows: Vec<Vec<V3>> = half.iter().map(row).collect();
+    mesh.loft(&rows, false, 0.6, |i, _| {
+        Some(if i == 0 { trim } else { body })
+    });
 }
 
 fn details(mesh: &mut Mesh, common: &Common, style: &Style, size: [f32; 3], body: u16) {

@@ -107,7 +107,7 @@ impl Walker {
         let vest = pick(rng, &[0xd8e82a, 0xc9f03a, 0xf28a1e, 0xf2701a]);
         let (pattern, shirt) = if work && rng.f32() < 0.85 {
             (4, vest)
-        } else if rng.f32() < 0.45 {
+        } else if rng.f32() < 0.6 {
             (rng.u8(..4), pick(rng, TROUSERS))
         } else {
             (rng.u8(..4), any_colour(rng))
@@ -209,8 +209,8 @@ impl Walker {
             let (knee, ankle) = match posture {
                 Posture::Walk { phase, swing } => {
                     let turn = (phase + shift) * TAU;
-                    let forward = 0.48 * swing * turn.sin();
-                    let bend = swing * 0.95 * (turn + 0.9).cos().max(0.0).powi(2) + 0.06;
+                    let forward = 0.40 * swing * turn.sin();
+                    let bend = swing * 0.75 * (turn + 0.9).cos().max(0.0).powi(2) + 0.06;
                     let knee = hip + v(forward.sin(), 0.0, -forward.cos()) * thigh;
                     let low = forward - bend;
                     (knee, knee + v(low.sin(), -side * 0.01, -low.cos()) * shin)
@@ -231,8 +231,8 @@ impl Walker {
             } else {
                 LEGS
             };
-            mesh.bar(hip, knee, (g * 0.052, g * 0.036), sides, LEGS);
-            mesh.bar(knee, ankle, (g * 0.036, g * 0.025), sides, lower);
+            mesh.bar(hip, knee, (g * 0.060, g * 0.043), sides, LEGS);
+            mesh.bar(knee, ankle, (g * 0.043, g * 0.029), sides, lower);
             let toe = ankle + v(h * 0.10, 0.0, -h * 0.02);
             mesh.bar(
                 ankle - v(h * 0.025, 0.0, h * 0.015),
@@ -248,12 +248,13 @@ impl Walker {
         let g = self.girth;
         // Share of the trunk, half width, half depth.
         let mut cuts = vec![
-            (-0.10, 0.085 * g, 0.062 * g),
-            (0.10, 0.098 * g, 0.072 * g),
-            (0.38, 0.092 * g, 0.068 * g),
-            (0.68, 0.108 * g, 0.072 * g),
-            (0.90, 0.115, 0.058),
-            (1.00, 0.055, 0.040),
+            (-0.10, 0.096 * g, 0.074 * g),
+            (0.10, 0.108 * g, 0.083 * g),
+            (0.38, 0.102 * g, 0.077 * g),
+            (0.68, 0.118 * g, 0.082 * g),
+            (0.86, 0.114, 0.068),
+            (0.95, 0.092, 0.052),
+            (1.00, 0.048, 0.040),
             (1.06, 0.030, 0.030),
         ];
         let coat = if self.skirt {
@@ -295,7 +296,7 @@ impl Walker {
         let h = self.height;
         let (upper, fore) = (h * 0.165, h * 0.15);
         for (side, shift) in [(1.0, 0.5), (-1.0, 0.0)] {
-            let shoulder = torso.at(0.92) + v(0.0, side * h * 0.112, -0.01);
+            let shoulder = torso.at(0.89) + v(0.0, side * h * 0.115, -0.01);
             let (elbow, hand) = match posture {
                 Posture::Walk { phase, swing } => {
                     let swing = swing * 0.45 + self.swing_shift;
@@ -328,8 +329,8 @@ impl Walker {
             };
             let g = self.girth * h;
             let lower = if self.short_sleeves { SKIN } else { TOP };
-            mesh.bar(shoulder, elbow, (g * 0.030, g * 0.024), sides.min(6), TOP);
-            mesh.bar(elbow, hand, (g * 0.023, g * 0.017), sides.min(6), lower);
+            mesh.bar(shoulder, elbow, (g * 0.036, g * 0.030), sides.min(6), TOP);
+            mesh.bar(elbow, hand, (g * 0.029, g * 0.021), sides.min(6), lower);
             mesh.ellipsoid(hand, v(0.02, 0.018, 0.028) * h, 4, SKIN);
         }
     }

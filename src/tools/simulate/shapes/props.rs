@@ -106,7 +106,7 @@ fn leaves(
             centre[1] + out.y * radius[1] * depth,
             centre[2] + out.z * radius[2] * depth,
         );
-        let size = (0.16 + 0.3 * rng.f32()) * radius[0].sqrt();
+        let size = (0.10 + 0.17 * rng.f32()) * radius[0].sqrt();
         let near =
             |rng: &mut Rng| v(rng.f32() - 0.5, rng.f32() - 0.5, rng.f32() - 0.5) * 2.0 * size;
         let corners = [at + near(rng), at + near(rng), at + near(rng)];
@@ -143,7 +143,7 @@ pub(in crate::tools::simulate) fn tree(rng: &mut Rng) -> Mesh {
             bark,
         );
     }
-    let count = 220 + rng.usize(..160);
+    let count = 480 + rng.usize(..300);
     leaves(
         &mut mesh,
         rng,
@@ -168,7 +168,7 @@ pub(in crate::tools::simulate) fn bush(rng: &mut Rng) -> Mesh {
         rng,
         [0.0, 0.0, size * 0.6],
         [size * 1.3, size, size * 0.7],
-        110,
+        220,
         green,
     );
     mesh

@@ -29,7 +29,7 @@ impl Common {
                 v(tint * 0.9, tint, tint * 1.1),
             )),
             head: mesh.material(Material::new(Finish::HeadLamp, v(0.7, 0.72, 0.75))),
-            tail: mesh.material(Material::new(Finish::TailLamp, v(0.35, 0.012, 0.01))),
+            tail: mesh.material(Material::new(Finish::TailLamp, v(0.5, 0.015, 0.012))),
             plate: mesh.material(Material::new(Finish::Rough(0.05), plate)),
             chrome: mesh.material(Material::new(Finish::Metal, v(0.5, 0.5, 0.52))),
         }

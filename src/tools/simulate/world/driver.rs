@@ -98,7 +98,7 @@ impl Driver {
                 yaw: Some(yaw),
                 colour: v(1.0, 0.95, 0.85) * (0.9 * bright * strength),
                 reach: 8.0,
-                glare: 0.22 * bright.max(0.3),
+                glare: 0.30 * bright.max(0.3),
             });
             lamps.push(Lamp {
                 at: place(-front.x),

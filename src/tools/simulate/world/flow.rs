@@ -11,10 +11,10 @@ impl World {
     pub(super) fn populate(&mut self) {
         let density = self.plan.density;
         let (vehicles, walkers) = match self.kind {
-            SceneKind::Junction => (16.0, 26.0),
-            SceneKind::Motorway => (34.0, 0.0),
+            SceneKind::Junction => (44.0, 30.0),
+            SceneKind::Motorway => (75.0, 0.0),
             SceneKind::Warehouse => (4.0, 10.0),
-            SceneKind::Square => (3.0, 45.0),
+            SceneKind::Square => (4.0, 55.0),
         };
         let count = |usual: f32| ((usual * density) as usize).min(MOST);
         for _ in 0..count(vehicles) {
@@ -120,8 +120,8 @@ impl World {
         self.walkers.retain(|walker| !walker.has_arrived());
         // Newcomers per second.
         let (vehicles, walkers) = match self.kind {
-            SceneKind::Junction => (0.55, 0.35),
-            SceneKind::Motorway => (2.4, 0.0),
+            SceneKind::Junction => (0.95, 0.35),
+            SceneKind::Motorway => (3.6, 0.0),
             SceneKind::Warehouse => (0.0, 0.08),
             SceneKind::Square => (0.1, 1.1),
         };

@@ -6,6 +6,8 @@ mod junction;
 mod motorway;
 mod route;
 mod square;
+#[cfg(test)]
+mod tests;
 mod walker;
 mod warehouse;
 
@@ -133,7 +135,8 @@ impl World {
         world.rng = rng;
         world.secs = world.rng.f32() * 100.0;
         world.populate();
-        for _ in 0..60 {
+        let settling = if kind == SceneKind::Motorway { 10 } else { 40 };
+        for _ in 0..settling {
             world.step(STEP_SECS * 1.5);
         }
         world
@@ -165,6 +168,25 @@ impl World {
     fn new_id(&mut self) -> u64 {
         self.next_id += 1;
         self.next_id - 1
+    }
+
+    /// Would a camera at `at` see as far as `target`?
+    pub fn has_view(&self, at: V3, target: V3) -> bool {
+        !self
+            .scenery
+            .iter()
+            .any(|instance| instance.blocks(at, target))
+    }
+
+    /// Where something moves.
+    pub fn busy_places(&self) -> Vec<V3> {
+        let vehicles = self.drivers.iter().map(|driver| {
+            let (at, _) = driver.pose(&self.routes[driver.route]);
+            at
+        });
+        vehicles
+            .chain(self.walkers.iter().map(|walker| walker.at))
+            .collect()
     }
 
     /// Puts scenery somewhere.
