@@ -289,6 +289,20 @@ fn a_part_of_which_nothing_is_known_is_thrown_away() {
 }
 
 #[test]
+fn halves_that_nothing_proves_to_belong_together_are_not_joined() {
+    let (address, server) = serve(Server {
+        cuts: Mutex::new(vec![1000]),
+        has_no_tags: true,
+        ..Server::default()
+    });
+    let folder = manifest(&format!("url = \"{address}/m.onnx\"\n"));
+    let got = fetched(&folder).unwrap();
+    assert_eq!(std::fs::read(got.path).unwrap(), MODEL);
+    assert_eq!(server.requests.load(Ordering::SeqCst), 2);
+    assert!(server.ranges.lock().unwrap().is_empty());
+}
+
+#[test]
 fn a_part_that_is_whole_already_only_gets_its_name() {
     let (address, server) = serve(Server::default());
     let url = format!("{address}/m.onnx");

@@ -1,11 +1,7 @@
 //! What `gantryd models inspect` counts, against graphs whose figures are known by hand and against
 //! models whose figures are published.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a failed unwrap is a failed test, and a skipped one has to say so"
-)]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 use std::path::{Path, PathBuf};
 

@@ -247,7 +247,7 @@ pub(super) fn resize(given: &Given<'_>) -> Option<Vec<u64>> {
             .map(|&s| f64::from(s))
             .collect(),
     };
-    if scales.len() != x.len() || scales.iter().any(|s| !(*s > 0.0)) {
+    if scales.len() != x.len() || !scales.iter().all(|&scale| scale > 0.0) {
         return None;
     }
     Some(
