@@ -1,6 +1,10 @@
 //! `gantryd models fetch` against a server on this machine that stalls, cuts off, lies and redirects.
 
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a failed unwrap is a failed test, and its servers end with the process"
+)]
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};

@@ -43,7 +43,7 @@ pub enum FetchError {
     },
     /// What came is another file.
     #[error(
-        "model {id}: what came from {from} has sha256 {found}, the manifest says {stated}: refused and deleted; ask the source, or correct sha256 in {manifest} if you know better"
+        "model {id}: what came from {from} has sha256 {found}, the manifest says {stated}: refused and deleted; ask the source, or correct sha256 in its manifest if you know better"
     )]
     WrongHash {
         /// The model.
@@ -54,8 +54,6 @@ pub enum FetchError {
         found: String,
         /// SHA-256 in the manifest.
         stated: String,
-        /// The manifest.
-        manifest: String,
     },
     /// What came is no model.
     #[error("model {id}: what came from {from} is refused and deleted")]

@@ -184,7 +184,6 @@ pub fn fetch(id: &str, options: &FetchOptions) -> Result<Fetched, FetchError> {
                 from,
                 found: got.sha256,
                 stated: stated.clone(),
-                manifest: manifest_path.display().to_string(),
             }));
         }
         Some(_) => Checked::ByManifest,
