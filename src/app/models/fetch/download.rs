@@ -131,7 +131,7 @@ impl Download<'_> {
                 return Err(FetchError::From {
                     id: self.id.to_owned(),
                     from: redact_text(url),
-                    what: error.to_string(),
+                    what: told(&error),
                 });
             }
             Err(error) => return Ok(Ended::Lost(error.to_string())),
@@ -254,16 +254,36 @@ fn agent() -> Agent {
         .new_agent()
 }
 
+/// Is the server somebody that this machine does not trust?
+fn is_distrusted(error: &ureq::Error) -> bool {
+    let ureq::Error::Io(error) = error else {
+        return false;
+    };
+    let tls = error.get_ref().and_then(|cause| cause.downcast_ref());
+    matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
+}
+
+/// The error, and the remedy where there is one.
+fn told(error: &ureq::Error) -> String {
+    if is_distrusted(error) {
+        return format!(
+            "{error}; if the authority is your own (a company's proxy), add it to the system's, or name its PEM file in SSL_CERT_FILE"
+        );
+    }
+    error.to_string()
+}
+
 /// Will the same request fail for ever?
 fn is_hopeless(error: &ureq::Error) -> bool {
-    matches!(
-        error,
-        ureq::Error::BadUri(_)
-            | ureq::Error::Http(_)
-            | ureq::Error::InvalidProxyUrl
-            | ureq::Error::TooManyRedirects
-            | ureq::Error::RedirectFailed
-    )
+    is_distrusted(error)
+        || matches!(
+            error,
+            ureq::Error::BadUri(_)
+                | ureq::Error::Http(_)
+                | ureq::Error::InvalidProxyUrl
+                | ureq::Error::TooManyRedirects
+                | ureq::Error::RedirectFailed
+        )
 }
 
 /// First byte and total of `Content-Range`, `bytes 100-199/200` or `bytes */200`.
