@@ -8,6 +8,7 @@
 )]
 
 #[path = "support/shapes.rs"]
+#[expect(dead_code, reason = "the video is used, what it shows is not")]
 mod shapes;
 
 use std::collections::BTreeSet;

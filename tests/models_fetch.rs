@@ -1,6 +1,10 @@
 //! `gantryd models fetch` against a server on this machine that stalls, cuts off, lies and redirects.
 
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a failed unwrap is a failed test, and its servers end with the process"
+)]
 
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -285,6 +289,20 @@ fn a_part_of_which_nothing_is_known_is_thrown_away() {
     std::fs::write(folder.path().join("m/m.onnx.part"), vec![7; 1000]).unwrap();
     let got = fetched(&folder).unwrap();
     assert_eq!(std::fs::read(got.path).unwrap(), MODEL);
+    assert!(server.ranges.lock().unwrap().is_empty());
+}
+
+#[test]
+fn halves_that_nothing_proves_to_belong_together_are_not_joined() {
+    let (address, server) = serve(Server {
+        cuts: Mutex::new(vec![1000]),
+        has_no_tags: true,
+        ..Server::default()
+    });
+    let folder = manifest(&format!("url = \"{address}/m.onnx\"\n"));
+    let got = fetched(&folder).unwrap();
+    assert_eq!(std::fs::read(got.path).unwrap(), MODEL);
+    assert_eq!(server.requests.load(Ordering::SeqCst), 2);
     assert!(server.ranges.lock().unwrap().is_empty());
 }
 

@@ -91,8 +91,6 @@ pub struct Signature {
     pub opset: i64,
     /// Name and version of the exporter.
     pub producer: String,
-    /// Number of elements of all initialisers.
-    pub parameters: u64,
     /// The operations and small constants.
     pub graph: Graph,
 }
@@ -255,7 +253,6 @@ fn read_graph<R: Read + Seek>(
             }
             5 => {
                 let tensor = read_initialiser(wire, n)?;
-                signature.parameters = signature.parameters.saturating_add(tensor.elements());
                 initialisers.insert(tensor.name.clone());
                 signature.graph.add_constant(&tensor.name, &tensor);
             }

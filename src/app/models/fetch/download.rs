@@ -1,19 +1,17 @@
 //! Bytes into `<file>.part`: from a server, going on where a part ends, or from a file.
 
-use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread::sleep;
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, ResponseExt, http};
 
-use super::place::with_ending;
-use super::{FetchError, fill};
+use super::FetchError;
+use super::part::{CHUNK_BYTES, Got, Part, PartOf, fill};
 use crate::app::progress::Progress;
 use crate::base::redact_text;
 
@@ -26,9 +24,6 @@ const MAX_VAIN_TRIES: u32 = 4;
 /// Longest file that is taken; the largest detectors have a tenth of it.
 const MAX_BYTES: u64 = 8 << 30;
 
-/// Bytes read at once.
-const CHUNK_BYTES: usize = 64 * 1024;
-
 /// One file on its way.
 pub(super) struct Download<'a> {
     pub(super) id: &'a str,
@@ -36,19 +31,6 @@ pub(super) struct Download<'a> {
     /// Whether a SHA-256 will tell if two halves do not belong together.
     pub(super) is_pinned: bool,
     pub(super) retry_wait: Duration,
-}
-
-/// What arrived.
-pub(super) struct Got {
-    pub(super) bytes: u64,
-    pub(super) sha256: String,
-}
-
-/// Which file a part is the beginning of.
-#[derive(Debug, PartialEq, Eq, Deserialize, Serialize)]
-struct PartOf {
-    url: String,
-    etag: Option<String>,
 }
 
 /// How one connection ended.
@@ -59,51 +41,14 @@ enum Ended {
     Lost(String),
 }
 
-/// An open part and what is in it.
-struct Part {
-    file: File,
-    bytes: u64,
-    hasher: Sha256,
-}
-
-impl Part {
-    fn restart(&mut self) -> io::Result<()> {
-        self.file.set_len(0)?;
-        self.file.seek(SeekFrom::Start(0))?;
-        self.bytes = 0;
-        self.hasher = Sha256::new();
-        Ok(())
-    }
-
-    fn add(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.file.write_all(bytes)?;
-        self.hasher.update(bytes);
-        self.bytes += bytes.len() as u64;
-        Ok(())
-    }
-
-    fn finish(self) -> io::Result<Got> {
-        self.file.sync_all()?;
-        let digest = self.hasher.finalize();
-        Ok(Got {
-            bytes: self.bytes,
-            sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
-        })
-    }
-}
-
 impl Download<'_> {
     /// Copies `file`.
-    pub(super) fn from_file(
-        &self,
-        file: &Path,
-        progress: &mut Progress,
-    ) -> Result<Got, FetchError> {
+    pub(super) fn copy(&self, file: &Path, progress: &mut Progress) -> Result<Got, FetchError> {
         let mut copy = || -> io::Result<Got> {
-            self.forget_part_of()?;
+            PartOf::forget(&self.part)?;
             let mut from = File::open(file)?;
             let total = from.metadata()?.len();
-            let mut part = self.open()?;
+            let mut part = Part::open(&self.part)?;
             part.restart()?;
             let mut buffer = vec![0; CHUNK_BYTES];
             loop {
@@ -119,11 +64,10 @@ impl Download<'_> {
     }
 
     /// Downloads `url`, over as many connections as it takes.
-    pub(super) fn from_url(&self, url: &str, progress: &mut Progress) -> Result<Got, FetchError> {
+    pub(super) fn download(&self, url: &str, progress: &mut Progress) -> Result<Got, FetchError> {
         let agent = agent();
-        let mut part = self
-            .open()
-            .map_err(|source| self.io_error(&self.part, source))?;
+        let mut part =
+            Part::open(&self.part).map_err(|source| self.io_error(&self.part, source))?;
         if !self.is_beginning_of(url) {
             part.restart()
                 .map_err(|source| self.io_error(&self.part, source))?;
@@ -135,7 +79,7 @@ impl Download<'_> {
                 Ended::Whole => {
                     let got = part.finish();
                     let got = got.map_err(|source| self.io_error(&self.part, source))?;
-                    self.forget_part_of()
+                    PartOf::forget(&self.part)
                         .map_err(|source| self.io_error(&self.part, source))?;
                     return Ok(got);
                 }
@@ -153,6 +97,10 @@ impl Download<'_> {
                             what,
                             kept: part.bytes,
                         });
+                    }
+                    if !self.is_beginning_of(url) {
+                        part.restart()
+                            .map_err(|source| self.io_error(&self.part, source))?;
                     }
                     tracing::info!(model = self.id, %what, kept = part.bytes, "connection lost, going on");
                     sleep(self.retry_wait * vain_tries);
@@ -173,7 +121,7 @@ impl Download<'_> {
         let mut request = agent.get(url);
         if part.bytes > 0 {
             request = request.header("Range", format!("bytes={}-", part.bytes));
-            if let Some(etag) = self.part_of().and_then(|known| known.etag) {
+            if let Some(etag) = PartOf::read(&self.part).and_then(|known| known.etag) {
                 request = request.header("If-Range", etag);
             }
         }
@@ -183,7 +131,7 @@ impl Download<'_> {
                 return Err(FetchError::From {
                     id: self.id.to_owned(),
                     from: redact_text(url),
-                    what: error.to_string(),
+                    what: told(&error),
                 });
             }
             Err(error) => return Ok(Ended::Lost(error.to_string())),
@@ -223,7 +171,7 @@ impl Download<'_> {
             // A weak tag does not promise the same bytes.
             let etag = etag.filter(|tag| !tag.starts_with("W/")).map(str::to_owned);
             let url = url.to_owned();
-            self.note_part_of(&PartOf { url, etag }).map_err(io_error)?;
+            PartOf { url, etag }.note(&self.part).map_err(io_error)?;
         }
         self.take(response.into_body().into_reader(), total, part, progress)
     }
@@ -267,70 +215,16 @@ impl Download<'_> {
         }
     }
 
-    /// The part as it was left, hashed anew; nobody else may write to it meanwhile.
-    fn open(&self) -> io::Result<Part> {
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&self.part)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(io::Error::other(
-                    "another gantryd is fetching this model; wait for it",
-                ));
-            }
-            Err(TryLockError::Error(error)) => return Err(error),
-        }
-        let mut hasher = Sha256::new();
-        let mut bytes = 0;
-        let mut buffer = vec![0; CHUNK_BYTES];
-        loop {
-            let read = fill(&mut file, &mut buffer)?;
-            if read == 0 {
-                return Ok(Part {
-                    file,
-                    bytes,
-                    hasher,
-                });
-            }
-            hasher.update(&buffer[..read]);
-            bytes += read as u64;
-        }
-    }
-
     /// Deletes what arrived.
     pub(super) fn discard(&self) -> io::Result<()> {
-        self.forget_part_of()?;
+        PartOf::forget(&self.part)?;
         std::fs::remove_file(&self.part)
     }
 
     /// Is the part the beginning of what `url` holds? Without a tag or a SHA-256 nobody could tell.
     fn is_beginning_of(&self, url: &str) -> bool {
-        self.part_of()
+        PartOf::read(&self.part)
             .is_some_and(|known| known.url == url && (known.etag.is_some() || self.is_pinned))
-    }
-
-    fn part_of(&self) -> Option<PartOf> {
-        toml::from_str(&std::fs::read_to_string(self.part_note()).ok()?).ok()
-    }
-
-    fn note_part_of(&self, known: &PartOf) -> io::Result<()> {
-        let text = toml::to_string(known).map_err(io::Error::other)?;
-        std::fs::write(self.part_note(), text)
-    }
-
-    fn forget_part_of(&self) -> io::Result<()> {
-        match std::fs::remove_file(self.part_note()) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
-    }
-
-    fn part_note(&self) -> PathBuf {
-        with_ending(&self.part, "toml")
     }
 
     fn io_error(&self, path: &Path, source: io::Error) -> FetchError {
@@ -360,16 +254,36 @@ fn agent() -> Agent {
         .new_agent()
 }
 
+/// Is the server somebody that this machine does not trust?
+fn is_distrusted(error: &ureq::Error) -> bool {
+    let ureq::Error::Io(error) = error else {
+        return false;
+    };
+    let tls = error.get_ref().and_then(|cause| cause.downcast_ref());
+    matches!(tls, Some(rustls::Error::InvalidCertificate(_)))
+}
+
+/// The error, and the remedy where there is one.
+fn told(error: &ureq::Error) -> String {
+    if is_distrusted(error) {
+        return format!(
+            "{error}; if the authority is your own (a company's proxy), add it to the system's, or name its PEM file in SSL_CERT_FILE"
+        );
+    }
+    error.to_string()
+}
+
 /// Will the same request fail for ever?
 fn is_hopeless(error: &ureq::Error) -> bool {
-    matches!(
-        error,
-        ureq::Error::BadUri(_)
-            | ureq::Error::Http(_)
-            | ureq::Error::InvalidProxyUrl
-            | ureq::Error::TooManyRedirects
-            | ureq::Error::RedirectFailed
-    )
+    is_distrusted(error)
+        || matches!(
+            error,
+            ureq::Error::BadUri(_)
+                | ureq::Error::Http(_)
+                | ureq::Error::InvalidProxyUrl
+                | ureq::Error::TooManyRedirects
+                | ureq::Error::RedirectFailed
+        )
 }
 
 /// First byte and total of `Content-Range`, `bytes 100-199/200` or `bytes */200`.

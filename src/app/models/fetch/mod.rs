@@ -1,11 +1,13 @@
 //! `gantryd models fetch`: a model's file from where its manifest says, checked and put in place whole.
 
 mod download;
+mod error;
+mod part;
 mod place;
+mod source;
 
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -14,10 +16,11 @@ use serde::{Deserialize, Serialize};
 use super::verify::sha256;
 use super::{ModelError, manifest_of};
 use crate::app::progress::Progress;
-use crate::base::redact_text;
 use crate::perception::detect::{Manifest, Signature};
 use download::Download;
+use source::{Origin, source};
 
+pub use error::FetchError;
 pub use place::default_folder;
 
 /// What is noted beside a fetched file.
@@ -49,114 +52,6 @@ pub struct FetchOptions {
     pub accepted_licence: Option<String>,
     /// Wait before a lost connection is tried again; longer each time in vain.
     pub retry_wait: Duration,
-}
-
-/// Why a model was not fetched.
-#[derive(Debug, thiserror::Error)]
-pub enum FetchError {
-    /// There is no such model, or its manifest cannot be used.
-    #[error(transparent)]
-    Model(#[from] ModelError),
-    /// The licence asks for more than naming the authors.
-    #[error(
-        "model {id}: its weights are under {licence} ({source_of}), which may bind what you build with them; if you accept that: gantryd models fetch {id} --accept-licence {licence}"
-    )]
-    Licence {
-        /// The model.
-        id: String,
-        /// Its licence.
-        licence: String,
-        /// Where it comes from.
-        source_of: String,
-    },
-    /// Nobody offers the file.
-    #[error("model {id}: {what}, then: gantryd models fetch {id} --from FILE.onnx")]
-    NoSource {
-        /// The model.
-        id: String,
-        /// How to get the file.
-        what: String,
-    },
-    /// The place named by `--from` does not have the file.
-    #[error("model {id}: {from}: {what}")]
-    From {
-        /// The model.
-        id: String,
-        /// The place.
-        from: String,
-        /// What was looked for.
-        what: String,
-    },
-    /// What came is another file.
-    #[error(
-        "model {id}: what came from {from} has sha256 {found}, the manifest says {stated}: refused and deleted; ask the source, or correct sha256 in {manifest} if you know better"
-    )]
-    WrongHash {
-        /// The model.
-        id: String,
-        /// Where it came from.
-        from: String,
-        /// SHA-256 of what came.
-        found: String,
-        /// SHA-256 in the manifest.
-        stated: String,
-        /// The manifest.
-        manifest: String,
-    },
-    /// What came is no model.
-    #[error("model {id}: what came from {from} is refused and deleted")]
-    NotAModel {
-        /// The model.
-        id: String,
-        /// Where it came from.
-        from: String,
-        /// What it is instead.
-        #[source]
-        source: crate::perception::detect::SignatureError,
-    },
-    /// The server says no, and will say so again.
-    #[error("model {id}: {from} answers {status}; is the address right? --from URL takes another")]
-    Status {
-        /// The model.
-        id: String,
-        /// The address.
-        from: String,
-        /// The status of the answer.
-        status: u16,
-    },
-    /// The connection failed.
-    #[error(
-        "model {id}: fetching {from}: {what}; {kept} bytes are kept, the same command goes on from there"
-    )]
-    Network {
-        /// The model.
-        id: String,
-        /// The address.
-        from: String,
-        /// What went wrong.
-        what: String,
-        /// Bytes that are there.
-        kept: u64,
-    },
-    /// A file cannot be written or read.
-    #[error("model {id}: {path}")]
-    Io {
-        /// The model.
-        id: String,
-        /// The file.
-        path: String,
-        /// What the system said.
-        #[source]
-        source: io::Error,
-    },
-}
-
-impl FetchError {
-    /// Whether trying again may help without changing anything.
-    #[must_use]
-    pub fn is_temporary(&self) -> bool {
-        matches!(self, Self::Network { .. } | Self::Io { .. })
-    }
 }
 
 /// How a fetched file compares with its manifest.
@@ -269,8 +164,8 @@ pub fn fetch(id: &str, options: &FetchOptions) -> Result<Fetched, FetchError> {
         retry_wait: options.retry_wait,
     };
     let done = match &source {
-        Origin::Url(url) => download.from_url(url, &mut progress),
-        Origin::File(file) => download.from_file(file, &mut progress),
+        Origin::Url(url) => download.download(url, &mut progress),
+        Origin::File(file) => download.copy(file, &mut progress),
     };
     progress.finish();
     let got = done?;
@@ -289,7 +184,6 @@ pub fn fetch(id: &str, options: &FetchOptions) -> Result<Fetched, FetchError> {
                 from,
                 found: got.sha256,
                 stated: stated.clone(),
-                manifest: manifest_path.display().to_string(),
             }));
         }
         Some(_) => Checked::ByManifest,
@@ -359,101 +253,4 @@ fn right_file(id: &str, manifest: &Manifest, path: &Path) -> io::Result<Option<F
         was_there: true,
         licence: manifest.licence.clone(),
     }))
-}
-
-/// Where bytes come from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-enum Origin {
-    Url(String),
-    File(PathBuf),
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Url(url) => f.write_str(&redact_text(url)),
-            Self::File(path) => path.display().fmt(f),
-        }
-    }
-}
-
-fn source(id: &str, manifest: &Manifest, from: Option<&str>) -> Result<Origin, FetchError> {
-    let file_name = manifest
-        .file
-        .file_name()
-        .unwrap_or(manifest.file.as_os_str());
-    let Some(from) = from else {
-        return manifest.url.clone().map(Origin::Url).ok_or_else(|| {
-            let source = manifest.source.as_deref().unwrap_or("its makers");
-            let what = match &manifest.export {
-                Some(export) => format!("{source} offers no ONNX file; make it with: {export}"),
-                None => format!("its manifest names no url; get the file from {source}"),
-            };
-            FetchError::NoSource {
-                id: id.to_owned(),
-                what,
-            }
-        });
-    };
-    if from.contains("://") {
-        let is_file = from
-            .split(['?', '#'])
-            .next()
-            .is_some_and(|path| path.ends_with(".onnx"));
-        return Ok(Origin::Url(if is_file {
-            from.to_owned()
-        } else {
-            format!(
-                "{}/{}",
-                from.trim_end_matches('/'),
-                file_name.to_string_lossy()
-            )
-        }));
-    }
-    let place = Path::new(from);
-    let in_url = manifest
-        .url
-        .as_deref()
-        .and_then(|url| url.rsplit('/').next());
-    let names = [file_name.to_string_lossy().into_owned()]
-        .into_iter()
-        .chain(in_url.map(str::to_owned));
-    let candidates: Vec<PathBuf> = if place.is_dir() {
-        names
-            .flat_map(|name| [place.join(&name), place.join(id).join(&name)])
-            .collect()
-    } else {
-        vec![place.to_owned()]
-    };
-    match candidates.iter().find(|candidate| candidate.is_file()) {
-        Some(found) => Ok(Origin::File(found.clone())),
-        None => Err(FetchError::From {
-            id: id.to_owned(),
-            from: from.to_owned(),
-            what: if place.is_dir() {
-                format!("holds no {}", file_name.to_string_lossy())
-            } else {
-                "there is no such file or folder".to_owned()
-            },
-        }),
-    }
-}
-
-/// Reads until `buffer` is full or the end.
-fn fill(file: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
-    let mut filled = 0;
-    while filled < buffer.len() {
-        match file.read(&mut buffer[filled..]) {
-            Ok(0) => break,
-            Ok(read) => filled += read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(filled)
-}
-
-/// Makes sure that what is in `folder` is so after a power cut.
-fn sync_folder(folder: &Path) -> io::Result<()> {
-    File::open(folder)?.sync_all()
 }

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::{Component, Path, PathBuf};
 
 use super::super::{MANIFEST, user_folder};
-use super::{FetchError, NOTE, Note, sync_folder};
+use super::{FetchError, NOTE, Note};
 use crate::perception::detect::Manifest;
 
 /// Models of the service, if it is installed.
@@ -92,4 +92,9 @@ fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     file.sync_all()?;
     std::fs::rename(&new, path)
+}
+
+/// Makes sure that what is in `folder` is so after a power cut.
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
 }

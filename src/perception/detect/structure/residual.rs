@@ -50,6 +50,10 @@ const ASKS_SHAPE: &[&str] = &["Shape", "Size"];
 /// Operations on a projection at most.
 const MAX_PROJECTION: usize = 8;
 
+/// Operations looked at on the way from a sum back to the input of its block, at most; a block that is
+/// larger is not found.
+const MAX_WALK: usize = 16_384;
+
 /// Residual blocks of a graph.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Residual {
@@ -207,7 +211,7 @@ fn between(graph: &Graph, from: &str, to: &str) -> Option<Through> {
         let Some(maker) = graph.maker(name) else {
             continue;
         };
-        if !seen.insert((maker, convolved, multiplied)) {
+        if seen.len() >= MAX_WALK || !seen.insert((maker, convolved, multiplied)) {
             continue;
         }
         let node = &graph.nodes()[maker];

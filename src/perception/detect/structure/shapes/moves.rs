@@ -109,7 +109,7 @@ pub(super) fn split(given: &Given<'_>) -> Vec<Option<Known>> {
     let parts = || -> Option<Vec<Option<Known>>> {
         let x = given.at(0)?;
         let at = axis(given.node.int("axis").unwrap_or(0), x.dims.len())?;
-        let count = given.node.outputs.len() as u64;
+        let count = given.node.outputs.len().max(1) as u64;
         let sizes: Vec<u64> = match given.ints(1, "split") {
             Some(sizes) => {
                 let sizes = sizes.iter().map(|&s| u64::try_from(s).ok());
@@ -247,7 +247,7 @@ pub(super) fn resize(given: &Given<'_>) -> Option<Vec<u64>> {
             .map(|&s| f64::from(s))
             .collect(),
     };
-    if scales.len() != x.len() || scales.iter().any(|s| !(*s > 0.0)) {
+    if scales.len() != x.len() || !scales.iter().all(|&scale| scale > 0.0) {
         return None;
     }
     Some(
