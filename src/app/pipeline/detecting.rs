@@ -26,7 +26,7 @@ pub(super) struct Detected {
 
 #[derive(Debug)]
 pub(super) enum Outcome {
-    Frame(Captured, FrameDetections),
+    Frame(Captured, Box<FrameDetections>),
     /// Dropped and counted already; only its place in the order is left.
     Dropped,
     RunEnded {
@@ -112,7 +112,7 @@ impl DetectWorker {
                 .zip(seen)
                 .map(|(captured, seen)| {
                     self.count(&captured, &seen);
-                    Outcome::Frame(captured, seen)
+                    Outcome::Frame(captured, Box::new(seen))
                 })
                 .collect(),
             Err(error) => {

@@ -1,8 +1,8 @@
 //! One object's life: tentative → confirmed ⇄ coasting → ended.
 
-use crate::base::{BBox, Detection, Pts, TrackId, TrackSnapshot, TrackState};
+use crate::base::{BBox, Detection, Embedding, Pts, TrackId, TrackSnapshot, TrackState};
 
-use super::appearance::Gallery;
+use super::appearance::{Doubt, Gallery};
 use super::kalman::BoxFilter;
 use super::vote::ClassVote;
 use super::{CameraWarp, TrackOptions};
@@ -32,6 +32,8 @@ pub(super) struct Track {
     pub is_seen: bool,
     /// What it has looked like, where detections say so.
     pub look: Option<Box<Gallery>>,
+    /// Looks of late that are not its own, in a row.
+    pub doubt: Option<Box<Doubt>>,
     hits: u32,
     last_bbox: BBox,
     last_score: f32,
@@ -53,6 +55,7 @@ impl Track {
                 .embedding
                 .as_ref()
                 .map(|look| Box::new(Gallery::new(look, pts))),
+            doubt: None,
             hits: 1,
             last_bbox: detection.bbox,
             last_score: detection.confidence,
@@ -108,6 +111,52 @@ impl Track {
         if let (Some(gallery), Some(looks)) = (&mut self.look, &fresh.look) {
             gallery.add(looks.mean(), fresh.last_seen);
         }
+    }
+
+    /// Takes a look of its own.
+    ///
+    /// Answers how alike the looks were that were doubted until now, and wrongly.
+    pub fn take_look(&mut self, look: &Embedding, pts: Pts) -> Vec<f32> {
+        match &mut self.look {
+            Some(gallery) => gallery.add(look, pts),
+            empty @ None => *empty = Some(Box::new(Gallery::new(look, pts))),
+        }
+        let doubt = self.doubt.take();
+        doubt.map_or_else(Vec::new, |doubt| doubt.into_similarities())
+    }
+
+    /// Takes a look that is hardly its own. With many in a row it must have changed; answers as
+    /// [`Track::take_look`].
+    pub fn doubt_look(&mut self, look: &Embedding, similarity: f32, pts: Pts) -> Vec<f32> {
+        match &mut self.doubt {
+            Some(doubt) => doubt.add(look, similarity, pts),
+            empty @ None => *empty = Some(Box::new(Doubt::new(look, similarity, pts))),
+        }
+        match self.doubt.take_if(|doubt| doubt.is_change()) {
+            Some(doubt) => {
+                let mut similarities = self.take_look(doubt.looks().mean(), pts);
+                similarities.extend(doubt.into_similarities());
+                similarities
+            }
+            None => Vec::new(),
+        }
+    }
+
+    /// Whether the last look was taken long enough ago for another.
+    pub fn is_look_due(&self, pts: Pts) -> bool {
+        let own = self.look.as_ref().is_none_or(|looks| looks.is_due(pts));
+        let strange = self.doubt.as_ref();
+        own && strange.is_none_or(|doubt| doubt.looks().is_due(pts))
+    }
+
+    /// Exchanges what two tracks are; where they are and how they move stays.
+    pub fn exchange(&mut self, other: &mut Self) {
+        std::mem::swap(&mut self.id, &mut other.id);
+        std::mem::swap(&mut self.class, &mut other.class);
+        std::mem::swap(&mut self.look, &mut other.look);
+        std::mem::swap(&mut self.first_seen, &mut other.first_seen);
+        self.doubt = None;
+        other.doubt = None;
     }
 
     /// When it was first seen.

@@ -140,6 +140,7 @@ impl Tracker {
         self.associate_tentative(detections, pts);
         self.appearance.learn(&mut self.tracks, detections, pts);
         self.mark_missed();
+        self.set_right();
         self.find_again();
         self.confirm();
         self.end_duplicates(&mut step.ended);
@@ -342,6 +343,29 @@ impl Tracker {
             if !taken {
                 track.miss();
             }
+        }
+    }
+
+    /// Gives back the identities of tracks that went over to each other's or to a lost object.
+    fn set_right(&mut self) {
+        let mistaken = self.appearance.mistaken(&self.tracks);
+        for find in &mistaken {
+            let is_done = self.tracks[find.fresh].doubt.is_none();
+            match find.lost {
+                // One exchange may have set both right.
+                _ if is_done => {}
+                Lost::Living(other) => {
+                    if let Ok([one, other]) = self.tracks.get_disjoint_mut([find.fresh, other]) {
+                        one.exchange(other);
+                    }
+                }
+                Lost::Dormant(other) => {
+                    self.tracks[find.fresh].exchange(&mut self.appearance.dormant[other]);
+                }
+            }
+        }
+        if !mistaken.is_empty() {
+            self.tracks.sort_by_key(Track::first_seen);
         }
     }
 

@@ -111,6 +111,45 @@ fn two_that_meet_and_turn_back_keep_their_ids_by_their_looks() {
     assert_eq!(before, after);
 }
 
+#[test]
+fn ids_that_went_over_to_the_wrong_objects_are_given_back() {
+    // Nobody is looked at while two meet and turn back, so that their places mislead.
+    let mut scene = Scene::new(Some(0.5));
+    let step = scene.begin(8.0);
+    let places = [(100.0, 100.0), (300.0, 100.0)];
+    let ids = |step: &Step| places.map(|(cx, cy)| id_at(step, cx, cy));
+    let before = ids(&step);
+    scene.noise = None;
+    let mut last = Step::default();
+    for frame in 1..=50u16 {
+        let way = 4.0 * f32::from(if frame <= 25 { frame } else { 50 - frame });
+        let mut objects = STANDING;
+        objects[0].1 = 100.0 + way;
+        objects[1].1 = 300.0 - way;
+        last = scene.show(&objects);
+    }
+    assert_eq!(ids(&last), [before[1], before[0]]);
+    scene.noise = Some(0.5);
+    let last = scene.begin(2.0);
+    assert_eq!(ids(&last), before);
+    assert_eq!(last.tracks.len(), 4);
+    assert_eq!(scene.tracker.last_id, 4, "nobody needed a new id");
+}
+
+#[test]
+fn an_object_that_changes_its_look_keeps_its_id() {
+    let mut scene = Scene::new(Some(0.5));
+    let before = id_at(&scene.begin(8.0), 300.0, 100.0);
+    let mut objects = STANDING;
+    objects[1].0 = 55;
+    let mut last = Step::default();
+    for _ in 0..200 {
+        last = scene.show(&objects);
+    }
+    assert_eq!(id_at(&last, 300.0, 100.0), before);
+    assert_eq!(scene.tracker.last_id, 4);
+}
+
 /// Object 2 is hidden for `secs` and comes back 150 px further down. Its id before and after, and whether
 /// it was said to have ended.
 fn hidden(

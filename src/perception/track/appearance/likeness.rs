@@ -22,6 +22,9 @@ const FALSE_FINDS: f32 = 0.005;
 /// A find must not be less alike than this part of the looks of one object.
 const LEAST_ALIKE: f32 = 0.1;
 
+/// A look that is less alike than all but this part of one object's looks is strange.
+const STRANGE: f32 = 0.02;
+
 /// A histogram of the similarities of late.
 #[derive(Debug)]
 struct Histogram {
@@ -115,6 +118,11 @@ impl Likeness {
     /// are less alike, less the part of strangers' looks that are more alike.
     pub fn evidence(&self, similarity: f32) -> f32 {
         self.same.below(similarity) + self.different.below(similarity) - 1.0
+    }
+
+    /// Whether a similarity is hardly that of the same object.
+    pub fn is_strange(&self, similarity: f32) -> bool {
+        self.is_sure() && self.same.below(similarity) <= STRANGE
     }
 
     /// Whether a similarity, the best among `candidates` lost objects, is that of the same object:

@@ -6,9 +6,11 @@
 //! Source of the parts: a gallery per track (DeepSORT, arXiv 1703.07402), a running mean (JDE,
 //! arXiv 1909.12605); what similarity means is learnt on the way, see [`likeness`].
 
+mod doubt;
 mod gallery;
 mod likeness;
 
+pub use doubt::Doubt;
 pub use gallery::Gallery;
 use likeness::Likeness;
 
@@ -33,6 +35,12 @@ const REACH: [f32; 2] = [1.5, 3.0];
 const LEAST_SIZE_RATIO: f32 = 0.5;
 /// A find must be more alike than any other lost object within reach by this much.
 const LEAD: f32 = 0.03;
+
+/// So many strange looks in a row make a track one that may have gone over to another object.
+const LEAST_DOUBTS: u32 = 3;
+
+/// Time since two tracks went over to each other, at most, when it is found out, seconds.
+const DOUBT_SECS: f64 = 3.0;
 
 /// What is known about looks, and the objects that only a look can bring back.
 #[derive(Debug, Default)]
@@ -190,17 +198,19 @@ impl Appearance {
             let Some(look) = &detection.embedding else {
                 continue;
             };
-            let is_due = tracks[track]
-                .look
-                .as_ref()
-                .is_none_or(|gallery| gallery.is_due(pts) || !tracks[track].is_confirmed());
+            let is_due = tracks[track].is_look_due(pts) || !tracks[track].is_confirmed();
             if !is_due || covered(&detection.bbox, index, detections, &self.considered) > CLEAN {
                 continue;
             }
             let is_known = tracks[track].is_confirmed() && !self.contested[index];
+            let mut strange = None;
             if let (true, Some(gallery)) = (is_known, &tracks[track].look) {
                 if let Some(similarity) = gallery.similarity(look) {
-                    self.likeness.add_same(similarity);
+                    if gallery.looks() >= LEAST_LOOKS && self.likeness.is_strange(similarity) {
+                        strange = Some(similarity);
+                    } else {
+                        self.likeness.add_same(similarity);
+                    }
                 }
                 if count > 1 {
                     // Another one each time, so that everybody meets everybody.
@@ -212,10 +222,14 @@ impl Appearance {
                     }
                 }
             }
-            match &mut tracks[track].look {
-                Some(gallery) => gallery.add(look, pts),
-                empty @ None => *empty = Some(Box::new(Gallery::new(look, pts))),
-            }
+            let track = &mut tracks[track];
+            let settled = match strange {
+                Some(similarity) => track.doubt_look(look, similarity, pts),
+                None => track.take_look(look, pts),
+            };
+            settled
+                .into_iter()
+                .for_each(|similarity| self.likeness.add_same(similarity));
         }
     }
 
@@ -276,12 +290,31 @@ impl Appearance {
         finds
     }
 
+    /// Tracks whose looks of late are not theirs, with the objects that they turn out to be on; each
+    /// object at most once, the most alike first.
+    pub fn mistaken(&self, tracks: &[Track]) -> Vec<Find> {
+        let is_mistaken = |track: &Track| {
+            let doubts = track
+                .doubt
+                .as_ref()
+                .map_or(0, |doubt| doubt.looks().looks());
+            track.is_seen && doubts >= LEAST_DOUBTS
+        };
+        self.finds(tracks, is_mistaken)
+    }
+
     fn find(&self, fresh: usize, track: &Track, tracks: &[Track]) -> Option<Find> {
-        let look = track.look.as_ref()?.mean();
+        let look = match (&track.doubt, &track.look) {
+            (Some(doubt), _) => doubt.looks().mean(),
+            (None, looks) => looks.as_ref()?.mean(),
+        };
+        // Two that went over to each other are both seen.
+        let is_missing =
+            |lost: &Track| !lost.is_seen || (track.doubt.is_some() && lost.doubt.is_some());
         let living = tracks
             .iter()
             .enumerate()
-            .filter(|(_, lost)| lost.is_confirmed() && !lost.is_seen)
+            .filter(|(index, lost)| *index != fresh && lost.is_confirmed() && is_missing(lost))
             .map(|(index, lost)| (Lost::Living(index), lost));
         let dormant = self
             .dormant
@@ -321,7 +354,12 @@ fn may_be(lost: &Track, fresh: &Track) -> bool {
     let ratio = |a: f32, b: f32| a.min(b) / a.max(b);
     let (from, to) = (&lost.bbox, &fresh.bbox);
     let looks = lost.look.as_ref().map_or(0, |gallery| gallery.looks());
-    let reach = (REACH[0] + REACH[1] * lost.unseen_secs as f32) * from.height().max(to.height());
+    let apart_secs = if fresh.doubt.is_some() {
+        lost.unseen_secs + DOUBT_SECS
+    } else {
+        lost.unseen_secs
+    };
+    let reach = (REACH[0] + REACH[1] * apart_secs as f32) * from.height().max(to.height());
     looks >= LEAST_LOOKS
         && lost.class.share(fresh.class.winner()) > 0.0
         && ratio(from.height(), to.height()) >= LEAST_SIZE_RATIO
