@@ -41,7 +41,7 @@ pub(super) fn camera(
         let along = if flat.norm() < 0.1 {
             v(1.0, 0.0, 0.0)
         } else {
-            flat.normalize()
+            super::mesh::unit(flat)
         };
         target = v(at.x, at.y, 0.0) + along * (at.z * 0.6);
     }

@@ -3,7 +3,7 @@
 use std::f32::consts::TAU;
 
 use crate::tools::simulate::material::{Finish, Material, any_colour, pick};
-use crate::tools::simulate::mesh::{Mesh, V3, v};
+use crate::tools::simulate::mesh::{Mesh, V3, unit, v};
 
 /// Who wears what.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -425,9 +425,9 @@ fn knee_between(hip: V3, ankle: V3, thigh: f32, shin: f32) -> V3 {
     let distance = axis.norm().clamp(0.05, thigh + shin - 0.005);
     let along = (thigh * thigh - shin * shin + distance * distance) / (2.0 * distance);
     let out = (thigh * thigh - along * along).max(0.0).sqrt();
-    let direction = axis.normalize();
+    let direction = unit(axis);
     let forward = v(1.0, 0.0, 0.0);
-    let bend = (forward - direction * direction.dot(&forward)).normalize();
+    let bend = unit(forward - direction * direction.dot(&forward));
     hip + direction * along + bend * out
 }
 

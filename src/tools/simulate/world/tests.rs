@@ -40,6 +40,11 @@ fn nobody_passes_through_anybody() {
             let mut world = World::new(kind, 1.0, seed);
             for step in 0..200 {
                 world.advance(STEP_SECS);
+                let places = world.busy_places();
+                assert!(
+                    places.iter().all(|at| at.norm().is_finite()),
+                    "{kind:?} seed {seed}"
+                );
                 let [vehicles, mixed, walkers] = overlaps(&world);
                 let at = format!("{kind:?} seed {seed} step {step}");
                 assert!(vehicles < 0.15, "{at}: vehicles overlap by {vehicles}");
