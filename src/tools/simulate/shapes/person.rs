@@ -209,7 +209,7 @@ impl Walker {
             let (knee, ankle) = match posture {
                 Posture::Walk { phase, swing } => {
                     let turn = (phase + shift) * TAU;
-                    let forward = 0.40 * swing * turn.sin();
+                    let forward = 0.35 * swing * turn.sin();
                     let bend = swing * 0.75 * (turn + 0.9).cos().max(0.0).powi(2) + 0.06;
                     let knee = hip + v(forward.sin(), 0.0, -forward.cos()) * thigh;
                     let low = forward - bend;

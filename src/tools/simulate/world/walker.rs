@@ -92,7 +92,7 @@ impl World {
             for (j, (at, velocity)) in all.iter().enumerate() {
                 let away = walker.at - at;
                 let distance = away.norm();
-                if j == i || distance > 1.7 || distance < 1e-3 {
+                if j == i || !(1e-3..1.7).contains(&distance) {
                     continue;
                 }
                 let strength = ((1.3 - distance).max(0.0) * 1.3).min(1.2);
