@@ -99,7 +99,7 @@ fn a_film_has_its_frames_and_the_truth_is_read_as_mot_text() {
         "--fps",
         "10",
         "--seconds",
-        "0.8",
+        "0.5",
         "--seed",
         "3",
         "--out",
@@ -109,9 +109,9 @@ fn a_film_has_its_frames_and_the_truth_is_read_as_mot_text() {
     ]);
     assert_eq!(code, 0, "{error}");
     let (log, ..) = read_all(options(Source::parse(film.to_str().unwrap()).unwrap()));
-    assert_eq!(log.frames.len(), 8);
+    assert_eq!(log.frames.len(), 5);
     let read = mot::read_detections(&truth).unwrap();
-    assert_eq!(read.frames.last().unwrap().number, 8);
+    assert_eq!(read.frames.last().unwrap().number, 5);
     assert_eq!(read.empty_boxes, 0);
     let classes = read
         .frames

@@ -100,7 +100,7 @@ fn parse_size(text: &str) -> Result<(u32, u32), String> {
     let number = |text: &str| {
         text.parse()
             .ok()
-            .filter(|pixels: &u32| (64..=3840).contains(pixels) && pixels % 2 == 0)
+            .filter(|pixels: &u32| (64..=3840).contains(pixels) && pixels.is_multiple_of(2))
     };
     text.split_once('x')
         .and_then(|(width, height)| number(width).zip(number(height)))

@@ -140,16 +140,16 @@ impl Dataset {
     fn place(&self, rng: &mut fastrand::Rng) -> Options {
         let draw = rng.f32();
         let scene = match draw {
-            _ if draw < 0.36 => SceneKind::Junction,
-            _ if draw < 0.54 => SceneKind::Motorway,
-            _ if draw < 0.76 => SceneKind::Warehouse,
+            _ if draw < 0.44 => SceneKind::Junction,
+            _ if draw < 0.64 => SceneKind::Motorway,
+            _ if draw < 0.84 => SceneKind::Warehouse,
             _ => SceneKind::Square,
         };
         let draw = rng.f32();
         let weather = match draw {
             _ if draw < 0.42 => Weather::Clear,
             _ if draw < 0.76 => Weather::Overcast,
-            _ if draw < 0.90 => Weather::Rain,
+            _ if draw < 0.93 => Weather::Rain,
             _ => Weather::Fog,
         };
         let draw = rng.f32();

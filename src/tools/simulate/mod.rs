@@ -88,7 +88,12 @@ impl Simulation {
             &mut rng,
         );
         let size = (options.size.0 as usize, options.size.1 as usize);
-        let world = World::new(options.scene, options.density, options.seed);
+        let world = World::new(
+            options.scene,
+            options.density,
+            options.spread > 0.5,
+            options.seed,
+        );
         let camera = view::camera(&world, size, options.spread, &mut rng);
         Self {
             options: options.clone(),

@@ -20,13 +20,12 @@ pub(super) fn camera(
     rng: &mut fastrand::Rng,
 ) -> Camera {
     let busy = world.busy_places();
+    let alone = busy.iter().all(Vec::is_empty);
     let mut view = usual(world.kind, rng);
     for _ in 0..TRIES {
         let wild = rng.f32() < spread;
-        view = match (wild, busy.is_empty()) {
-            (true, false) if rng.f32() < 0.75 => {
-                close(world.kind, busy[rng.usize(..busy.len())], rng)
-            }
+        view = match (wild, alone) {
+            (true, false) if rng.f32() < 0.75 => close(world.kind, somebody(&busy, rng), rng),
             (true, _) => found(world.kind, rng),
             (false, _) => usual(world.kind, rng),
         };
@@ -41,12 +40,19 @@ pub(super) fn camera(
         let along = if flat.norm() < 0.1 {
             v(1.0, 0.0, 0.0)
         } else {
-            flat.normalize()
+            super::mesh::unit(flat)
         };
         target = v(at.x, at.y, 0.0) + along * (at.z * 0.6);
     }
     let roll = spread * 0.07 * centred(rng);
     Camera::looking(at, target, (fov, roll), size)
+}
+
+/// The place of a vehicle or a person, of a vehicle more often.
+fn somebody([vehicles, people]: &[Vec<V3>; 2], rng: &mut fastrand::Rng) -> V3 {
+    let vehicle = people.is_empty() || !vehicles.is_empty() && rng.f32() < 0.65;
+    let places = if vehicle { vehicles } else { people };
+    places[rng.usize(..places.len())]
 }
 
 fn centred(rng: &mut fastrand::Rng) -> f32 {

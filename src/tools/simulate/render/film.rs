@@ -2,7 +2,7 @@
 
 use super::noise::grain;
 use super::{Camera, Exposure, Lamp, Look};
-use crate::tools::simulate::mesh::{V3, v};
+use crate::tools::simulate::mesh::{V3, unit, v};
 
 /// Steps of the table from linear to coded values.
 const STEPS: usize = 4096;
@@ -105,7 +105,7 @@ fn glare(light: &mut [V3], camera: &Camera, lamp: &Lamp, look: &Look) {
     let mut strength = 1.0;
     if let Some(yaw) = lamp.yaw {
         let out = v(yaw.cos(), yaw.sin(), 0.0);
-        let facing = -(lamp.at - camera.at).normalize().dot(&out);
+        let facing = -unit(lamp.at - camera.at).dot(&out);
         strength = ((facing - 0.1) * 1.2).clamp(0.0, 1.0);
     }
     if strength <= 0.0 {

@@ -29,7 +29,7 @@ pub(super) use ground::{Ground, Paint, Surface};
 pub(super) use lamps::Lamp;
 pub(super) use look::Look;
 
-use super::mesh::{Mesh, V3, rotated, v};
+use super::mesh::{Mesh, V3, rotated, unit, v};
 use cover::Cover;
 use lamps::FloorLight;
 use shadow::Shadow;
@@ -91,7 +91,7 @@ impl Instance {
             let centre = rotated(self.form.centre, self.yaw) + self.at;
             let radius = self.form.radius;
             // Right before the lens, or a crown in the middle of the picture.
-            let along = (target - at).normalize();
+            let along = unit(target - at);
             let ahead = (centre - at)
                 .dot(&along)
                 .clamp(0.0, (target - at).norm() * 0.7);

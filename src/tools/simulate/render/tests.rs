@@ -84,7 +84,7 @@ fn what_stands_before_an_object_hides_its_share() {
         v(0.0, 0.0, 0.0),
         1,
     );
-    let (_, alone) = extents(&[behind.clone()]);
+    let (_, alone) = extents(std::slice::from_ref(&behind));
     let (_, both) = extents(&[behind, before]);
     assert!(
         (both[0].visibility() - 0.5).abs() < 0.03,

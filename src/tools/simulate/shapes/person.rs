@@ -3,7 +3,7 @@
 use std::f32::consts::TAU;
 
 use crate::tools::simulate::material::{Finish, Material, any_colour, pick};
-use crate::tools::simulate::mesh::{Mesh, V3, v};
+use crate::tools::simulate::mesh::{Mesh, V3, unit, v};
 
 /// Who wears what.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -209,7 +209,7 @@ impl Walker {
             let (knee, ankle) = match posture {
                 Posture::Walk { phase, swing } => {
                     let turn = (phase + shift) * TAU;
-                    let forward = 0.40 * swing * turn.sin();
+                    let forward = 0.35 * swing * turn.sin();
                     let bend = swing * 0.75 * (turn + 0.9).cos().max(0.0).powi(2) + 0.06;
                     let knee = hip + v(forward.sin(), 0.0, -forward.cos()) * thigh;
                     let low = forward - bend;
@@ -425,9 +425,9 @@ fn knee_between(hip: V3, ankle: V3, thigh: f32, shin: f32) -> V3 {
     let distance = axis.norm().clamp(0.05, thigh + shin - 0.005);
     let along = (thigh * thigh - shin * shin + distance * distance) / (2.0 * distance);
     let out = (thigh * thigh - along * along).max(0.0).sqrt();
-    let direction = axis.normalize();
+    let direction = unit(axis);
     let forward = v(1.0, 0.0, 0.0);
-    let bend = (forward - direction * direction.dot(&forward)).normalize();
+    let bend = unit(forward - direction * direction.dot(&forward));
     hip + direction * along + bend * out
 }
 

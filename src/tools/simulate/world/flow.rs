@@ -13,13 +13,13 @@ impl World {
         let (vehicles, walkers) = match self.kind {
             SceneKind::Junction => (44.0, 30.0),
             SceneKind::Motorway => (75.0, 0.0),
-            SceneKind::Warehouse => (4.0, 10.0),
-            SceneKind::Square => (4.0, 55.0),
+            SceneKind::Warehouse => (6.0, 10.0),
+            SceneKind::Square => (6.0, 55.0),
         };
         let count = |usual: f32| ((usual * density) as usize).min(MOST);
         for _ in 0..count(vehicles) {
-            let route = self.rng.usize(..self.routes.len());
             let class = self.some_class();
+            let route = self.some_route(class);
             let length = self.routes[route].length();
             let part = if self.signals.is_some() { 0.75 } else { 1.0 };
             let s = self.rng.f32() * length * part;
@@ -27,7 +27,7 @@ impl World {
             let in_the_way = self.routes[route]
                 .stop
                 .is_some_and(|(stop, _)| s > stop - 8.0 && s < stop + 45.0);
-            if !in_the_way && self.may_take(route, class) {
+            if !in_the_way {
                 // No room is no fault: the place is full.
                 let _entered: Option<()> = self.enter(route, s, class);
             }
@@ -40,6 +40,21 @@ impl World {
     fn some_class(&mut self) -> Class {
         let draw = self.rng.f32();
         let table: &[(f32, Class)] = match self.kind {
+            SceneKind::Junction if self.plan.even => &[
+                (0.30, Class::Car),
+                (0.45, Class::Van),
+                (0.58, Class::Truck),
+                (0.70, Class::Bus),
+                (0.85, Class::Bicycle),
+                (1.0, Class::Motorcycle),
+            ],
+            SceneKind::Motorway if self.plan.even => &[
+                (0.35, Class::Car),
+                (0.55, Class::Van),
+                (0.73, Class::Truck),
+                (0.85, Class::Bus),
+                (1.0, Class::Motorcycle),
+            ],
             SceneKind::Junction => &[
                 (0.52, Class::Car),
                 (0.64, Class::Van),
@@ -64,8 +79,13 @@ impl World {
             .map_or(Class::Car, |(_, class)| *class)
     }
 
-    fn may_take(&self, route: usize, class: Class) -> bool {
-        !(self.routes[route].tight && matches!(class, Class::Truck | Class::Bus))
+    /// Long vehicles take no sharp turns.
+    fn some_route(&mut self, class: Class) -> usize {
+        let long = matches!(class, Class::Truck | Class::Bus);
+        let open: Vec<usize> = (0..self.routes.len())
+            .filter(|&route| !(long && self.routes[route].tight))
+            .collect();
+        open[self.rng.usize(..open.len())]
     }
 
     fn add_walker(&mut self, anywhere: bool) {
@@ -123,16 +143,14 @@ impl World {
             SceneKind::Junction => (0.95, 0.35),
             SceneKind::Motorway => (3.6, 0.0),
             SceneKind::Warehouse => (0.0, 0.08),
-            SceneKind::Square => (0.1, 1.1),
+            SceneKind::Square => (0.25, 1.1),
         };
         let density = self.plan.density;
         if self.rng.f32() < vehicles * density * dt {
-            let route = self.rng.usize(..self.routes.len());
             let class = self.some_class();
-            if self.may_take(route, class) {
-                // No room at the entry: the next one comes later.
-                let _entered: Option<()> = self.enter(route, -8.0, class);
-            }
+            let route = self.some_route(class);
+            // No room at the entry: the next one comes later.
+            let _entered: Option<()> = self.enter(route, -8.0, class);
         }
         let most = match self.kind {
             SceneKind::Warehouse => (14.0 * density) as usize,

@@ -1,5 +1,7 @@
 //! Two roads that cross: lanes, signals, pavements, crossings, houses, a car park.
 
+use std::f32::consts::{FRAC_PI_2, PI};
+
 use super::route::{Route, bent};
 use super::walker::Waypoint;
 use super::{Signals, World};
@@ -20,7 +22,7 @@ pub(super) fn half_road(lanes: usize) -> f32 {
 }
 
 fn turned(arm: usize, x: f32, y: f32) -> V3 {
-    rotated(v(x, y, 0.0), arm as f32 * std::f32::consts::FRAC_PI_2)
+    rotated(v(x, y, 0.0), arm as f32 * FRAC_PI_2)
 }
 
 fn flat(p: V3) -> (f32, f32) {
@@ -65,7 +67,7 @@ pub(super) fn build(rng: &mut fastrand::Rng) -> World {
         };
         let tip = flat(turned(arm, half, half));
         for i in 0..8 {
-            let (a, b) = (i as f32 / 8.0 * 1.5708, (i + 1) as f32 / 8.0 * 1.5708);
+            let (a, b) = (i as f32 / 8.0 * FRAC_PI_2, (i + 1) as f32 / 8.0 * FRAC_PI_2);
             ground.lay(&[tip, at(a, CORNER), at(b, CORNER)], Surface::Asphalt);
             ground.lay(
                 &[
@@ -231,8 +233,8 @@ fn furnish(world: &mut World, lanes: usize, rng: &mut fastrand::Rng) {
     };
     let parking = if rng.f32() < 0.6 { rng.usize(..4) } else { 9 };
     for arm in 0..4 {
-        let yaw = arm as f32 * std::f32::consts::FRAC_PI_2;
-        let pi = std::f32::consts::PI;
+        let yaw = arm as f32 * FRAC_PI_2;
+        let pi = PI;
         for (i, x) in [half + 7.0, half + 29.0, half + 51.0]
             .into_iter()
             .enumerate()
@@ -277,7 +279,7 @@ fn furnish(world: &mut World, lanes: usize, rng: &mut fastrand::Rng) {
 }
 
 fn clutter(world: &mut World, arm: usize, half: f32, rng: &mut fastrand::Rng) {
-    let yaw = arm as f32 * std::f32::consts::FRAC_PI_2;
+    let yaw = arm as f32 * FRAC_PI_2;
     for side in [-1.0, 1.0] {
         let mut x = half + 13.0 + 5.0 * rng.f32();
         let trees = rng.f32() < 0.6;
@@ -304,7 +306,7 @@ fn clutter(world: &mut World, arm: usize, half: f32, rng: &mut fastrand::Rng) {
                 1 => world.stand(
                     shapes::bench(rng),
                     at,
-                    yaw + if side < 0.0 { 3.14 } else { 0.0 },
+                    yaw + if side < 0.0 { PI } else { 0.0 },
                     (0.9, 0.3),
                 ),
                 2 => {
@@ -331,7 +333,7 @@ fn clutter(world: &mut World, arm: usize, half: f32, rng: &mut fastrand::Rng) {
 
 /// Rows of parked cars in the quarter to the left of an arm.
 fn car_park(world: &mut World, arm: usize, from: f32, rng: &mut fastrand::Rng) {
-    let yaw = arm as f32 * std::f32::consts::FRAC_PI_2;
+    let yaw = arm as f32 * FRAC_PI_2;
     let area = [
         (from, from),
         (from + 34.0, from),
@@ -354,7 +356,7 @@ fn car_park(world: &mut World, arm: usize, from: f32, rng: &mut fastrand::Rng) {
                     0 => (Class::Van, shapes::van(rng)),
                     _ => (Class::Car, shapes::car(rng)),
                 };
-                let turn = if rng.bool() { 1.5708 } else { -1.5708 };
+                let turn = if rng.bool() { FRAC_PI_2 } else { -FRAC_PI_2 };
                 let at = turned(arm, x, y + (rng.f32() - 0.5) * 0.5);
                 world.park(class, vehicle, at, yaw + turn + (rng.f32() - 0.5) * 0.06);
             }

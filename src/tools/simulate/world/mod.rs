@@ -56,6 +56,8 @@ struct Plan {
     /// 1 is usual.
     density: f32,
     long_trucks: bool,
+    /// Rare vehicles are as frequent as cars.
+    even: bool,
 }
 
 /// One object of a frame.
@@ -123,7 +125,9 @@ struct Disc {
 
 impl World {
     /// A place with everybody on their way.
-    pub fn new(kind: SceneKind, density: f32, seed: u64) -> Self {
+    ///
+    /// `even` brings rare vehicles as often as cars.
+    pub fn new(kind: SceneKind, density: f32, even: bool, seed: u64) -> Self {
         let mut rng = fastrand::Rng::with_seed(seed);
         let mut world = match kind {
             SceneKind::Junction => junction::build(&mut rng),
@@ -132,6 +136,7 @@ impl World {
             SceneKind::Square => square::build(&mut rng),
         };
         world.plan.density = density;
+        world.plan.even = even;
         world.rng = rng;
         world.secs = world.rng.f32() * 100.0;
         world.populate();
@@ -156,6 +161,7 @@ impl World {
             plan: Plan {
                 density: 1.0,
                 long_trucks: false,
+                even: false,
             },
             secs: 0.0,
             next_id: 1,
@@ -178,15 +184,15 @@ impl World {
             .any(|instance| instance.blocks(at, target))
     }
 
-    /// Where something moves.
-    pub fn busy_places(&self) -> Vec<V3> {
-        let vehicles = self.drivers.iter().map(|driver| {
+    /// Where vehicles are, also parked ones, and where people are.
+    pub fn busy_places(&self) -> [Vec<V3>; 2] {
+        let driven = self.drivers.iter().map(|driver| {
             let (at, _) = driver.pose(&self.routes[driver.route]);
             at
         });
-        vehicles
-            .chain(self.walkers.iter().map(|walker| walker.at))
-            .collect()
+        let parked = self.parked.iter().map(|(.., instance)| instance.at);
+        let people = self.walkers.iter().map(|walker| walker.at);
+        [driven.chain(parked).collect(), people.collect()]
     }
 
     /// Puts scenery somewhere.

@@ -8,6 +8,9 @@ use crate::tools::simulate::mesh::{V3, v};
 use crate::tools::simulate::render::{Ground, Paint, Surface};
 use crate::tools::simulate::shapes;
 
+/// Cyclists cross this far from the middle, metres; nothing stands there.
+const TRACK: f32 = 17.6;
+
 /// Half the side of the square, metres.
 pub(super) const HALF: f32 = 26.0;
 
@@ -46,7 +49,8 @@ pub(super) fn build(rng: &mut fastrand::Rng) -> World {
         (0.0, 20.0),
         (0.0, -20.0),
     ] {
-        let at = v(x + rng.f32() * 3.0, y + rng.f32() * 3.0, 0.0);
+        let away = |c: f32, rng: &mut fastrand::Rng| c + f32::signum(c) * rng.f32() * 3.0;
+        let at = v(away(x, rng), away(y, rng), 0.0);
         world.lamp(at, rng.f32() * 6.0, 4.6, warm);
         world.obstacles.push((at, 0.15));
     }
@@ -61,7 +65,8 @@ pub(super) fn build(rng: &mut fastrand::Rng) -> World {
             .obstacles
             .iter()
             .all(|(there, radius)| (there - at).norm() > radius + 2.2);
-        if !clear || at.norm() < 4.0 {
+        let on_track = (at.y.abs() - TRACK).abs() < 3.0;
+        if !clear || on_track || at.norm() < 4.0 {
             continue;
         }
         let radius = match rng.u8(..9) {
@@ -97,18 +102,14 @@ pub(super) fn build(rng: &mut fastrand::Rng) -> World {
         };
         world.obstacles.push((at, radius));
     }
-    for y in [-9.0, 13.0] {
+    for y in [-TRACK, TRACK] {
         for (from, to) in [(-HALF - 8.0, HALF + 8.0), (HALF + 8.0, -HALF - 8.0)] {
-            let y = y + if from < 0.0 { -1.5 } else { 1.5 };
+            let y = y + if from < 0.0 { -0.8 } else { 0.8 };
             world
                 .routes
                 .push(Route::new(vec![v(from, y, 0.0), v(to, y, 0.0)], 4.0));
         }
     }
-    // Cyclists' ways are kept free of things.
-    world
-        .obstacles
-        .retain(|(at, radius)| *radius > 0.0 || at.norm() >= 0.0);
     world
 }
 

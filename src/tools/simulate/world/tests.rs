@@ -37,9 +37,14 @@ fn overlaps(world: &World) -> [f32; 3] {
 fn nobody_passes_through_anybody() {
     for kind in SCENES {
         for seed in 0..2 {
-            let mut world = World::new(kind, 1.0, seed);
+            let mut world = World::new(kind, 1.0, false, seed);
             for step in 0..200 {
                 world.advance(STEP_SECS);
+                let places = world.busy_places();
+                assert!(
+                    places.iter().flatten().all(|at| at.norm().is_finite()),
+                    "{kind:?} seed {seed}"
+                );
                 let [vehicles, mixed, walkers] = overlaps(&world);
                 let at = format!("{kind:?} seed {seed} step {step}");
                 assert!(vehicles < 0.15, "{at}: vehicles overlap by {vehicles}");
@@ -54,13 +59,38 @@ fn nobody_passes_through_anybody() {
 }
 
 #[test]
+fn nobody_drives_through_what_stands_there() {
+    for kind in SCENES {
+        for seed in 0..3 {
+            let mut world = World::new(kind, 1.0, false, seed);
+            for step in 0..150 {
+                world.advance(STEP_SECS);
+                for disc in world
+                    .discs()
+                    .iter()
+                    .filter(|disc| disc.owner < world.drivers.len())
+                {
+                    for (at, radius) in &world.obstacles {
+                        let room = (disc.at - at).norm() - disc.radius - radius;
+                        assert!(
+                            room > -0.1,
+                            "{kind:?} seed {seed} step {step}: {room} at {at:?}"
+                        );
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn traffic_flows_and_nobody_is_stuck_for_ever() {
     for kind in [
         SceneKind::Junction,
         SceneKind::Motorway,
         SceneKind::Warehouse,
     ] {
-        let mut world = World::new(kind, 1.0, 5);
+        let mut world = World::new(kind, 1.0, false, 5);
         let mut went: BTreeMap<u64, f32> = BTreeMap::new();
         let before: BTreeMap<u64, f32> = world.drivers.iter().map(|d| (d.id, d.s)).collect();
         for _ in 0..900 {
@@ -84,7 +114,7 @@ fn traffic_flows_and_nobody_is_stuck_for_ever() {
 #[test]
 fn an_id_that_is_gone_never_comes_back() {
     for kind in SCENES {
-        let mut world = World::new(kind, 1.0, 3);
+        let mut world = World::new(kind, 1.0, false, 3);
         let (mut gone, mut present) = (BTreeSet::new(), BTreeSet::new());
         for _ in 0..300 {
             world.advance(STEP_SECS);
@@ -111,7 +141,7 @@ fn an_id_that_is_gone_never_comes_back() {
 
 #[test]
 fn an_empty_place_stays_empty_of_traffic() {
-    let mut world = World::new(SceneKind::Motorway, 0.0, 1);
+    let mut world = World::new(SceneKind::Motorway, 0.0, false, 1);
     world.advance(10.0);
     assert!(world.drivers.is_empty() && world.walkers.is_empty());
 }

@@ -2,7 +2,7 @@
 
 use super::{Disc, World};
 use crate::tools::simulate::choices::SceneKind;
-use crate::tools::simulate::mesh::{V3, v};
+use crate::tools::simulate::mesh::{V3, unit, v};
 use crate::tools::simulate::shapes::Walker;
 
 /// Nobody comes nearer to another than this, metres between the middles.
@@ -80,8 +80,7 @@ impl World {
                 let may_go = !target.crossing || green || walker.on_crossing;
                 if may_go && walker.pause <= 0.0 {
                     walker.on_crossing |= target.crossing;
-                    wish =
-                        way.normalize() * walker.speed * if target.crossing { 1.25 } else { 1.0 };
+                    wish = unit(way) * walker.speed * if target.crossing { 1.25 } else { 1.0 };
                 }
                 if way.norm() < 0.7 {
                     walker.pause = target.pause;
@@ -93,7 +92,7 @@ impl World {
             for (j, (at, velocity)) in all.iter().enumerate() {
                 let away = walker.at - at;
                 let distance = away.norm();
-                if j == i || distance > 1.7 || distance < 1e-3 {
+                if j == i || !(1e-3..1.7).contains(&distance) {
                     continue;
                 }
                 let strength = ((1.3 - distance).max(0.0) * 1.3).min(1.2);
@@ -108,7 +107,7 @@ impl World {
                 let away = walker.at - at;
                 let distance = away.norm() - radius;
                 if distance < 0.9 && going {
-                    let out = away.normalize();
+                    let out = unit(away);
                     let side = v(-out.y, out.x, 0.0);
                     let side = side * side.dot(&wish).signum();
                     wish += out * ((0.9 - distance) * 2.2) + side * 0.5;
@@ -119,7 +118,7 @@ impl World {
                 let away = walker.at - disc.at;
                 let distance = away.norm() - disc.radius;
                 if distance < 0.9 {
-                    wish = away.normalize() * 1.2;
+                    wish = unit(away) * 1.2;
                 }
             }
             let limit = walker.speed * 1.5;

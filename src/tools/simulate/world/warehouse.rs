@@ -1,5 +1,7 @@
 //! A hall with pallet racks, aisles, and a loop that the forklifts drive.
 
+use std::f32::consts::FRAC_PI_2;
+
 use super::World;
 use super::route::Route;
 use super::walker::Waypoint;
@@ -61,14 +63,14 @@ pub(super) fn build(rng: &mut fastrand::Rng) -> World {
     for (at, yaw, length) in [
         (v(-HALF.0, HALF.1, 0.0), 0.0, HALF.0 * 2.0),
         (v(-HALF.0, -HALF.1, 0.0), 0.0, HALF.0 * 2.0),
-        (v(HALF.0, -HALF.1, 0.0), 1.5708, HALF.1 * 2.0),
-        (v(-HALF.0, -HALF.1, 0.0), 1.5708, HALF.1 * 2.0),
+        (v(HALF.0, -HALF.1, 0.0), FRAC_PI_2, HALF.1 * 2.0),
+        (v(-HALF.0, -HALF.1, 0.0), FRAC_PI_2, HALF.1 * 2.0),
     ] {
         world.stand(shapes::hall_wall(rng, length, high), at, yaw, (0.0, 0.0));
     }
-    for x in [-21.0, 21.0] {
+    for x in [-25.0, 25.0] {
         for y in [-9.0, 3.0, 15.0] {
-            let at = v(x + 1.5 * f32::signum(x), y, 0.0);
+            let at = v(x, y, 0.0);
             world.stand(shapes::pillar(rng, high), at, 0.0, (0.25, 0.25));
             world.obstacles.push((at, 0.35));
         }
