@@ -4,6 +4,7 @@
 """
 
 import argparse
+import copy
 import json
 from pathlib import Path
 
@@ -13,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .classes import CLASSES
-from .model import SIZES, ResIdent, boxes_from, locations
+from .model import SIZES, PreActivation, ResIdent, boxes_from, locations
 
 OPSET = 17
 BEST = 300
@@ -39,6 +40,20 @@ class Exported(nn.Module):
         return boxes, take(logits).sigmoid(), F.normalize(take(self.net.embedder(maps)), dim=-1)
 
 
+def plain(net: nn.Module) -> nn.Module:
+    """A copy in which every norm is an ordinary one with its positive scale worked out, so that it can be folded into
+    the convolution before it."""
+    net = copy.deepcopy(net).eval()
+    for parent in list(net.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, PreActivation):
+                norm = nn.BatchNorm2d(child.weight.numel(), eps=child.eps)
+                norm.weight.data, norm.bias.data = child.scale().detach(), child.bias.detach()
+                norm.running_mean, norm.running_var = child.running_mean, child.running_var
+                setattr(parent, name, nn.Sequential(norm, nn.ReLU()).eval())
+    return net
+
+
 def restored(checkpoint: Path) -> tuple[ResIdent, int]:
     """The averaged network of a checkpoint, and its step."""
     state = torch.load(checkpoint, map_location="cpu")
@@ -54,8 +69,11 @@ def export(net: ResIdent, out: Path, metadata: dict[str, str]) -> None:
     arguments = {"opset_version": OPSET, "input_names": ["images"], "output_names": ["boxes", "scores", "embeddings"], "dynamic_axes": axes}
     if torch.__version__ >= "2.5":
         arguments["dynamo"] = False
-    torch.onnx.export(Exported(net).eval(), torch.zeros(1, 3, *INPUT), str(out), **arguments)
+    torch.onnx.export(Exported(plain(net)).eval(), torch.zeros(1, 3, *INPUT), str(out), **arguments)
     model = onnx.load(str(out))
+    for output, width in zip(model.graph.output, (4, len(CLASSES), net.size.embedding)):
+        for axis, known in ((1, BEST), (2, width)):
+            output.type.tensor_type.shape.dim[axis].dim_value = known
     for key, value in metadata.items():
         model.metadata_props.add(key=key, value=value)
     onnx.checker.check_model(model, full_check=True)
@@ -67,7 +85,7 @@ def metadata(size: str, run: str) -> dict[str, str]:
     return {
         "names": json.dumps(dict(enumerate(CLASSES))),
         "license": "Apache-2.0 OR MIT",
-        "family": "resident",
+        "head": "resident",
         "size": size,
         "imgsz": json.dumps(list(INPUT)),
         "run": run,

@@ -140,7 +140,7 @@ class Training(unittest.TestCase):
         path = self.folder / "tiny.onnx"
         export(saved, path, metadata("tiny", "test"))
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-        self.assertEqual(session.get_modelmeta().custom_metadata_map["family"], "resident")
+        self.assertEqual(session.get_modelmeta().custom_metadata_map["head"], "resident")
         for batch, height, width in ((1, 288, 512), (2, 320, 352)):
             images = torch.rand(batch, 3, height, width)
             boxes, scores, embeddings = session.run(None, {"images": images.numpy()})
