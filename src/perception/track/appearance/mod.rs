@@ -36,6 +36,8 @@ const LEAST_SIZE_RATIO: f32 = 0.5;
 /// A find must be more alike than any other lost object within reach by this much.
 const LEAD: f32 = 0.03;
 
+/// Others that each look is compared with; in a crowd few of them are seen clearly.
+const STRANGERS: usize = 4;
 /// So many strange looks in a row make a track one that may have gone over to another object.
 const LEAST_DOUBTS: u32 = 3;
 
@@ -212,9 +214,9 @@ impl Appearance {
                         self.likeness.add_same(similarity);
                     }
                 }
-                if count > 1 {
-                    // Another one each time, so that everybody meets everybody.
-                    let other = (number + 1 + self.steps % (count - 1)) % count;
+                // Others each time, so that everybody meets everybody.
+                for offset in 0..STRANGERS.min(count.saturating_sub(1)) {
+                    let other = (number + 1 + (self.steps + offset) % (count - 1)) % count;
                     if let Some(similarity) =
                         self.stranger(gallery, track, other, tracks, detections)
                     {
