@@ -1,0 +1,59 @@
+"""What the network says of a picture, by PyTorch alone: for comparing gantryd's own way from planes to boxes.
+
+    python -m resident.reference CHECKPOINT.pt OUT_DIR PICTURE…
+
+For each picture OUT_DIR gets <stem>.yuv (I420, limited-range BT.601) and a row in resident.json: {name, width, height,
+boxes: [[left, top, right, bottom, class, confidence, embedding…], …]} in frame pixels, confidence 0.25 and more.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+
+from .export import INPUT, restored
+from .model import ResIdent
+from .teacher import reference_decoders
+
+FLOOR = 0.25
+
+
+def said(net: ResIdent, planes: list[np.ndarray]) -> list[list[float]]:
+    """I420 planes -> rows of 6 + D values, best first."""
+    reference = reference_decoders()
+    height, width = INPUT
+    canvas, back = reference.letterbox(reference.Planes(planes), width, height, 114, True)
+    with torch.no_grad():
+        images = torch.from_numpy(canvas / 255).float().permute(2, 0, 1)[None]
+        maps = net.neck(net.backbone(images))
+        raw = net(images)
+        vectors = F.normalize(net.embedder(maps)[0], dim=-1)
+    scores, labels = raw.one_logits[0].sigmoid().max(-1)
+    boxes = back(raw.one_boxes[0].double().numpy())
+    size = [planes[0].shape[1], planes[0].shape[0]] * 2
+    best = [i for i in scores.argsort(descending=True).tolist() if scores[i] >= FLOOR]
+    return [[*np.clip(boxes[i], 0, size).round(3).tolist(), int(labels[i]), round(float(scores[i]), 5),
+             *(round(v, 5) for v in vectors[i].tolist())] for i in best]
+
+
+def main() -> None:
+    """Command line."""
+    checkpoint, out, *pictures = (Path(argument) for argument in sys.argv[1:])
+    net, _ = restored(checkpoint)
+    rows = []
+    for path in pictures:
+        rgb = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+        rgb = np.ascontiguousarray(rgb[: rgb.shape[0] // 2 * 2, : rgb.shape[1] // 2 * 2])
+        planes = reference_decoders().i420_planes(rgb)
+        (out / f"{path.stem}.yuv").write_bytes(b"".join(plane.tobytes() for plane in planes))
+        rows.append({"name": path.stem, "width": rgb.shape[1], "height": rgb.shape[0], "boxes": said(net, planes)})
+        print(f"{path.stem}: {len(rows[-1]['boxes'])} boxes")
+    (out / "resident.json").write_text(json.dumps(rows))
+
+
+if __name__ == "__main__":
+    main()

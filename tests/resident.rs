@@ -1,0 +1,98 @@
+//! gantryd's own model against PyTorch: models/training/resident/reference.py made tests/fixtures/resident.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a failed unwrap is a failed test; what was compared has to be seen"
+)]
+
+mod detect_common;
+
+use std::path::{Path, PathBuf};
+
+use detect_common::{detector, i420};
+use gantryd::base::{BBox, Detection};
+use serde::Deserialize;
+
+/// Pixels of the frame by which an edge may differ.
+const MAX_EDGE_GAP: f32 = 0.5;
+const MAX_SCORE_GAP: f32 = 0.005;
+/// Least cosine of two embeddings of one box.
+const LEAST_LIKENESS: f32 = 0.999;
+/// The reference lists boxes from 0.25; those right at the limit may be on either side of it.
+const FLOOR: f32 = 0.25;
+
+#[derive(Deserialize)]
+struct Reference {
+    name: String,
+    width: u32,
+    height: u32,
+    /// Left, top, right, bottom, class, confidence, embedding.
+    boxes: Vec<Vec<f32>>,
+}
+
+fn fixtures() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/resident")
+}
+
+fn is_same(found: &Detection, row: &[f32]) -> bool {
+    let expected = BBox::from_ltrb(row[0], row[1], row[2], row[3]).unwrap();
+    let edges = [
+        found.bbox.left() - expected.left(),
+        found.bbox.top() - expected.top(),
+        found.bbox.right() - expected.right(),
+        found.bbox.bottom() - expected.bottom(),
+    ];
+    f32::from(found.class.0) == row[4]
+        && (found.confidence - row[5]).abs() <= MAX_SCORE_GAP
+        && edges.iter().all(|edge| edge.abs() <= MAX_EDGE_GAP)
+}
+
+#[test]
+fn boxes_scores_and_embeddings_are_those_of_pytorch() {
+    let onnx = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/resident-n/resident-n.onnx");
+    let Some(detector) = detector(&onnx, FLOOR - MAX_SCORE_GAP) else {
+        return;
+    };
+    let mut detector = detector.unwrap();
+    let references: Vec<Reference> =
+        serde_json::from_slice(&std::fs::read(fixtures().join("resident.json")).unwrap()).unwrap();
+    let mut compared = 0;
+    for reference in references {
+        let planes = std::fs::read(fixtures().join(format!("{}.yuv", reference.name))).unwrap();
+        let frame = i420(reference.width, reference.height, &planes);
+        let found = detector.detect(&[&frame]).unwrap().remove(0).detections;
+        for row in &reference.boxes {
+            let Some(same) = found.iter().find(|one| is_same(one, row)) else {
+                panic!(
+                    "{}: {:?} is not among {found:#?}",
+                    reference.name,
+                    &row[..6]
+                );
+            };
+            let embedding = same.embedding.as_ref().unwrap();
+            let likeness: f32 = embedding
+                .values()
+                .iter()
+                .zip(&row[6..])
+                .map(|(a, b)| a * b)
+                .sum();
+            assert!(
+                likeness >= LEAST_LIKENESS,
+                "{}: likeness {likeness}",
+                reference.name
+            );
+            compared += 1;
+        }
+        let sure = found
+            .iter()
+            .filter(|one| one.confidence > FLOOR + MAX_SCORE_GAP);
+        assert!(
+            sure.count() <= reference.boxes.len(),
+            "{}: more boxes than PyTorch",
+            reference.name
+        );
+    }
+    eprintln!("{compared} boxes compared");
+    assert!(compared >= 10, "only {compared} boxes were compared");
+}
