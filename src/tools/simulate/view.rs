@@ -21,19 +21,23 @@ pub(super) fn camera(
 ) -> Camera {
     let busy = world.busy_places();
     let alone = busy.iter().all(Vec::is_empty);
-    let mut view = usual(world.kind, rng);
+    let mut best = (usize::MAX, usual(world.kind, rng));
     for _ in 0..TRIES {
         let wild = rng.f32() < spread;
-        view = match (wild, alone) {
+        let view = match (wild, alone) {
             (true, false) if rng.f32() < 0.75 => close(world.kind, somebody(&busy, rng), rng),
             (true, _) => found(world.kind, rng),
             (false, _) => usual(world.kind, rng),
         };
-        if world.has_view(view.0, view.1) {
+        let blocking = world.blocking(view.0, view.1);
+        if blocking < best.0 {
+            best = (blocking, view);
+        }
+        if blocking == 0 {
             break;
         }
     }
-    let (at, mut target, fov) = view;
+    let (at, mut target, fov) = best.1;
     // Nobody hangs a camera that looks at its own pole.
     let flat = v(target.x - at.x, target.y - at.y, 0.0);
     if flat.norm() < at.z * 0.4 {
@@ -81,7 +85,7 @@ fn usual(kind: SceneKind, rng: &mut fastrand::Rng) -> View {
     match kind {
         SceneKind::Junction => {
             let arm = rng.usize(..4);
-            let (x, y) = (21.0 + 4.0 * rng.f32(), 6.0 + 4.0 * rng.f32());
+            let (x, y) = (16.0 + 9.0 * rng.f32(), 4.5 + 5.0 * rng.f32());
             let at = beside_arm(arm, x, y * either(rng), 8.0 + 1.5 * rng.f32());
             (at, beside_arm(arm, -1.0, 0.0, 0.0), 1.1)
         }

@@ -204,38 +204,36 @@ impl Ground {
     /// Reflectance at a point; `blur` is the size of a pixel there in metres, across and along the
     /// line of sight (`along`, unit length).
     pub fn colour(&self, x: f32, y: f32, blur: (f32, f32), along: (f32, f32), look: &Look) -> V3 {
-        let long = blur.1.max(CELL);
-        let count = ((long / 0.12) as usize).clamp(1, 5);
-        let mut sum = V3::zeros();
-        for i in 0..count {
-            let shift = ((i as f32 + 0.5) / count as f32 - 0.5) * long;
-            // A little to and fro, so that the cells do not show.
-            let jitter = (hash((x * 97.0) as i32, (y * 89.0) as i32 + i as i32) - 0.5) * CELL * 0.5;
-            let (x, y) = (
-                x + along.0 * shift - along.1 * jitter,
-                y + along.1 * shift + along.0 * jitter,
-            );
-            sum += self.painted(x, y, blur.0, look);
-        }
-        sum / count as f32
-    }
-
-    fn painted(&self, x: f32, y: f32, blur: f32, look: &Look) -> V3 {
-        let cell = self.cell(x, y);
         let (px, py) = (x + self.seed, y + self.seed * 0.61);
-        let mut colour = self.bare(cell, px, py, blur);
-        let cover = self.cover(x, y);
+        let mut colour = self.bare(self.cell(x, y), px, py, blur.0);
+        let (cover, yellow) = self.painted(x, y, blur.1.max(CELL), along);
         if cover > 0.0 {
             let worn = clouds(px * 1.7, py * 1.7) * 0.5 + clouds(px * 0.2, py * 0.2) * 0.5;
             let cover = cover * (0.86 - 0.55 * worn.max(0.0)).clamp(0.2, 1.0);
-            let paint = if !self.is_yellow(x, y) {
-                v(0.62, 0.62, 0.60)
-            } else {
+            let paint = if yellow {
                 v(0.62, 0.40, 0.05)
+            } else {
+                v(0.62, 0.62, 0.60)
             };
             colour = colour.lerp(&paint, cover);
         }
         colour * (1.0 - 0.45 * look.wet)
+    }
+
+    /// Share of paint over a pixel `long` metres long, and whether it is yellow.
+    fn painted(&self, x: f32, y: f32, long: f32, along: (f32, f32)) -> (f32, bool) {
+        let count = ((long / 0.12) as usize).clamp(1, 5);
+        let (mut cover, mut yellow) = (0.0, false);
+        for i in 0..count {
+            let shift = ((i as f32 + 0.5) / count as f32 - 0.5) * long;
+            let (x, y) = (x + along.0 * shift, y + along.1 * shift);
+            let share = self.cover(x, y);
+            if share > 0.0 {
+                cover += share;
+                yellow |= self.is_yellow(x, y);
+            }
+        }
+        (cover / count as f32, yellow)
     }
 
     /// Share of paint at a point, between the middles of the cells.
@@ -266,7 +264,11 @@ impl Ground {
 
     fn bare(&self, cell: Cell, x: f32, y: f32, blur: f32) -> V3 {
         let fine = (1.0 - blur * 6.0).clamp(0.0, 1.0);
-        let grain = clouds(x * 5.3, y * 5.3) * fine;
+        let grain = if fine > 0.0 {
+            clouds(x * 5.3, y * 5.3) * fine
+        } else {
+            0.0
+        };
         let patch = clouds(x * 0.55, y * 0.55);
         let wide = clouds(x * 0.06, y * 0.06);
         let wear = f32::from(cell.wear) / 255.0;

@@ -119,9 +119,14 @@ impl Lighting<'_> {
             (view.x / flat, view.y / flat),
             scene.look,
         );
-        let puddle = super::noise::clouds(at.x * 0.13 + scene.look.seed, at.y * 0.13);
-        let wet = scene.look.wet * (0.5 + puddle).clamp(0.1, 1.0);
-        let gloss = if scene.look.indoor { 0.035 } else { 0.09 * wet };
+        let gloss = match (scene.look.indoor, scene.look.wet > 0.0) {
+            (true, _) => 0.035,
+            (false, false) => 0.0,
+            (false, true) => {
+                let puddle = super::noise::clouds(at.x * 0.13 + scene.look.seed, at.y * 0.13);
+                0.09 * scene.look.wet * (0.5 + puddle).clamp(0.1, 1.0)
+            }
+        };
         let skin = Skin {
             albedo,
             mirror: gloss,

@@ -176,12 +176,10 @@ impl World {
         self.next_id - 1
     }
 
-    /// Would a camera at `at` see as far as `target`?
-    pub fn has_view(&self, at: V3, target: V3) -> bool {
-        !self
-            .scenery
-            .iter()
-            .any(|instance| instance.blocks(at, target))
+    /// How many things stand between a camera at `at` and `target`, or right before its lens.
+    pub fn blocking(&self, at: V3, target: V3) -> usize {
+        let blocks = |instance: &&Instance| instance.blocks(at, target);
+        self.scenery.iter().filter(blocks).count()
     }
 
     /// Where vehicles are, also parked ones, and where people are.
