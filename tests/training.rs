@@ -1,8 +1,5 @@
 //! The tests of the training code (models/training), with whatever Python here has PyTorch.
 
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
-#![expect(clippy::print_stdout, reason = "what is skipped has to be seen")]
-
 use std::path::Path;
 use std::process::Command;
 

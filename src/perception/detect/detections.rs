@@ -204,8 +204,9 @@ mod tests {
             raw([10.0, 10.0, 20.0, 20.0], 2, 0.6),
             raw([10.0, 10.0, 20.0, 21.0], 1, 0.8),
         ];
-        let (found, rejected) =
-            keep.detections(&mut boxes, &placement(), &mut Suppressor::default());
+        let (found, rejected) = keep
+            .detections(&mut boxes, &placement(), &mut Suppressor::default(), None)
+            .unwrap();
         assert_eq!(keep.map.names(), ["bench", "person"]);
         assert_eq!((found.len(), rejected), (1, 0));
         assert_eq!((found[0].class, found[0].confidence), (ClassId(1), 0.8));
