@@ -52,6 +52,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
             "pngdec",
             "qtdemux",
             "rtph264depay",
+            "rtph264pay",
             "rtph265depay",
             "rtpjitterbuffer",
             "rtpjpegdepay",

@@ -25,6 +25,8 @@ pub(super) const PIPELINES: &[(&str, &str)] = pipelines![
     "encode-x264.gst",
     "record-mp4.gst",
     "record-raw.gst",
+    "simulate-mp4.gst",
+    "simulate-rtsp.gst",
 ];
 
 #[cfg(test)]

@@ -246,10 +246,12 @@ fn classes(names: &[String], known: &[String], model: &str) -> Result<Vec<ClassI
             .map(|name| class_called(name.trim(), known, model));
         return ids.collect();
     }
-    let usual: Vec<ClassId> = USUAL_CLASSES
+    let mut usual: Vec<ClassId> = USUAL_CLASSES
         .iter()
         .filter_map(|name| class_called(name, known, model).ok())
         .collect();
+    // Two names may have become one class.
+    usual.dedup();
     if usual.is_empty() {
         // Says which classes there are.
         class_called(USUAL_CLASSES[0], known, model)?;
