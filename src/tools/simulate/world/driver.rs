@@ -20,6 +20,8 @@ const HARDEST: f32 = 8.0;
 /// Distance kept when standing, metres, and time kept when driving, seconds.
 const GAP: f32 = 1.8;
 const HEADWAY: f32 = 1.2;
+/// Metres from one point looked at on the way ahead to the next.
+const LOOK_STEP: f32 = 0.8;
 /// Room kept to the side, metres.
 const SIDE: f32 = 0.22;
 
@@ -180,35 +182,35 @@ impl World {
         }
         let (at, yaw) = driver.pose(route);
         let ahead = v(yaw.cos(), yaw.sin(), 0.0);
-        let near: Vec<&Disc> = discs
+        let reach = |disc: &Disc| far + driver.length + disc.radius + 3.0;
+        // Place, square of the room needed beside it, and speed along our way.
+        let near: Vec<[f32; 4]> = discs
             .iter()
-            .filter(|disc| {
-                let reach = far + driver.length + disc.radius + 3.0;
-                disc.owner != i && (disc.at - at).norm_squared() < reach * reach
+            .filter(|disc| disc.owner != i && (disc.at - at).norm_squared() < reach(disc).powi(2))
+            .map(|disc| {
+                let room = driver.width / 2.0 + disc.radius + SIDE;
+                let speed = disc.velocity.dot(&ahead).max(0.0);
+                [disc.at.x, disc.at.y, room * room, speed]
             })
             .collect();
         if near.is_empty() {
             return best;
         }
-        let step = 0.8;
         let mut along = 0.0;
         while along < far.min(best.0) {
-            let point = route.point(front + along - driver.width / 2.0, driver.offset);
-            let aside = route.point(front + along - driver.width / 2.0, driver.target);
-            for disc in &near {
-                let room = driver.width / 2.0 + disc.radius + SIDE;
-                let square = (disc.at - point)
-                    .norm_squared()
-                    .min((disc.at - aside).norm_squared());
-                if square < room * room && along < best.0 {
-                    let speed = disc.velocity.dot(&ahead).max(0.0);
-                    best = (along, speed);
-                }
+            let place = front + along - driver.width / 2.0;
+            let points = [driver.offset, driver.target].map(|offset| {
+                let point = route.point(place, offset);
+                (point.x, point.y)
+            });
+            let in_the_way = |[x, y, square, _]: &&[f32; 4]| {
+                let hits = |(px, py): &(f32, f32)| (x - px).powi(2) + (y - py).powi(2) < *square;
+                points.iter().any(hits)
+            };
+            if let Some([.., speed]) = near.iter().find(in_the_way) {
+                return (along, *speed);
             }
-            if best.0 <= along {
-                break;
-            }
-            along += step;
+            along += LOOK_STEP;
         }
         best
     }
