@@ -15,7 +15,7 @@ fn folder() -> PathBuf {
 
 fn manifests() -> BTreeMap<String, Manifest> {
     let entries = std::fs::read_dir(folder()).unwrap().map(Result::unwrap);
-    let folders = entries.filter(|entry| entry.path().is_dir());
+    let folders = entries.filter(|entry| entry.path().join("manifest.toml").is_file());
     folders
         .map(|entry| {
             let id = entry.file_name().into_string().unwrap();
