@@ -207,8 +207,12 @@ fn the_detector_hands_its_boxes_on_unless_it_says_itself_what_they_look_like() {
         eprintln!("SKIPPED: {error}");
         return;
     }
-    let detect = |name: &str| {
+    let detect = |name: &str, renamed: &[(&str, &str)]| {
         let mut options = options();
+        let renamed = renamed
+            .iter()
+            .map(|(from, to)| ((*from).to_owned(), (*to).to_owned()));
+        options.class_map = renamed.collect();
         let mut reid = ReidOptions::new(fixture("reid_nchw"));
         reid.min_height = 1.0;
         options.reid = Some(reid);
@@ -221,6 +225,9 @@ fn the_detector_hands_its_boxes_on_unless_it_says_itself_what_they_look_like() {
         lens
     };
     // A is a car, B a person.
-    assert_eq!(detect("yolov8"), [None, Some(3)]);
-    assert_eq!(detect("resident"), [Some(16), Some(16)]);
+    assert_eq!(detect("yolov8", &[]), [None, Some(3)]);
+    assert_eq!(detect("resident", &[]), [Some(16), Some(16)]);
+    // What is called a person is looked at, whatever the model calls it.
+    let exchanged = [("car", "person"), ("person", "car")];
+    assert_eq!(detect("yolov8", &exchanged), [Some(3), None]);
 }

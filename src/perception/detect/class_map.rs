@@ -125,6 +125,12 @@ impl ClassMap {
         u16::try_from(at).ok()
     }
 
+    /// Whether several classes of the model become one.
+    #[must_use]
+    pub fn joins(&self) -> bool {
+        self.of_model.iter().flatten().count() > self.names.len()
+    }
+
     /// Names of the classes that come out, by their ids.
     #[must_use]
     pub fn names(&self) -> &[String] {

@@ -118,10 +118,12 @@ impl Detector {
 
         let stated = manifest.map(|m| m.class_map).unwrap_or_default();
         let map = ClassMap::new(&model.id, &plan.classes, &stated, &options.class_map)?;
+        // Classes that become one leave duplicates even of a head that selects by itself.
+        let has_duplicates = plan.head.needs_nms() || map.joins();
         let keep = Keep {
             map,
             min_confidence: options.min_confidence.min(confidence),
-            nms_iou: (plan.head.needs_nms()).then(|| options.nms_iou.unwrap_or(plan.nms_iou)),
+            nms_iou: has_duplicates.then(|| options.nms_iou.unwrap_or(plan.nms_iou)),
             in_frame_pixels: plan.head.boxes_in_frame_pixels(),
             classes: plan.classes.len(),
             max_detections: options.max_detections,
@@ -153,7 +155,8 @@ impl Detector {
         };
         // A detector that says itself what things look like needs no second network.
         if let (Some(reid), None) = (&options.reid, detector.plan.head.embeddings_output()) {
-            detector.reid = Some(Reid::open(reid, options, &detector.plan.classes)?);
+            // Its classes are those that detections carry, which the map may have renumbered.
+            detector.reid = Some(Reid::open(reid, options, detector.keep.map.names())?);
         }
         Ok(detector)
     }

@@ -108,6 +108,7 @@ impl Track {
         self.last_bbox = fresh.last_bbox;
         self.last_score = fresh.last_score;
         self.last_seen = fresh.last_seen;
+        self.doubt = None;
         if let (Some(gallery), Some(looks)) = (&mut self.look, &fresh.look) {
             gallery.add(looks.mean(), fresh.last_seen);
         }
@@ -157,6 +158,18 @@ impl Track {
         std::mem::swap(&mut self.first_seen, &mut other.first_seen);
         self.doubt = None;
         other.doubt = None;
+        for track in [self, other] {
+            track.last_seen = track.last_seen.max(track.first_seen);
+        }
+    }
+
+    /// Takes the place of `other` as its own last one, as of now.
+    pub fn was_last_where(&mut self, other: &Self) {
+        self.filter = other.filter.clone();
+        self.bbox = other.bbox;
+        self.last_bbox = other.last_bbox;
+        self.last_seen = other.last_seen;
+        self.unseen_secs = 0.0;
     }
 
     /// When it was first seen.

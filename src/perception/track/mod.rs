@@ -351,16 +351,25 @@ impl Tracker {
         let mistaken = self.appearance.mistaken(&self.tracks);
         for find in &mistaken {
             let is_done = self.tracks[find.fresh].doubt.is_none();
+            // A seen track without doubts is right already, perhaps by an exchange just made.
+            let is_right = |other: usize| {
+                let other = &self.tracks[other];
+                other.was_seen() && other.doubt.is_none()
+            };
             match find.lost {
                 // One exchange may have set both right.
                 _ if is_done => {}
+                Lost::Living(other) if is_right(other) => {}
                 Lost::Living(other) => {
                     if let Ok([one, other]) = self.tracks.get_disjoint_mut([find.fresh, other]) {
                         one.exchange(other);
                     }
                 }
                 Lost::Dormant(other) => {
-                    self.tracks[find.fresh].exchange(&mut self.appearance.dormant[other]);
+                    let lost = &mut self.appearance.dormant[other];
+                    self.tracks[find.fresh].exchange(lost);
+                    // Whose place the track had was seen there until now.
+                    lost.was_last_where(&self.tracks[find.fresh]);
                 }
             }
         }

@@ -31,7 +31,8 @@ impl<'a> EmbeddingRows<'a> {
         let view = *find(outputs, name)?;
         let (pictures, rows, width) = match *view.shape {
             [pictures, rows, width] => (pictures, rows, width),
-            [rows, width] => (item + 1, rows, width),
+            // Without an axis of pictures there is one picture.
+            [rows, width] => (1, rows, width),
             _ => return Err(wrong_shape(&view, "[B, N, D]")),
         };
         if item >= pictures || width == 0 || width > Embedding::MAX_LEN {

@@ -81,6 +81,9 @@ impl<'a> Given<'a> {
     }
 }
 
+/// Axes that a tensor may have.
+const MOST_AXES: usize = 64;
+
 /// Shapes of every tensor that can be known, by name; `inputs` are those of the graph.
 pub(super) fn infer<'g>(
     graph: &'g Graph,
@@ -109,6 +112,8 @@ pub(super) fn infer<'g>(
                 let dims = graph.declared(name).filter(|_| trust_declared)?;
                 Some(Known::of(dims.to_vec()))
             };
+            // No real tensor has as many axes; a damaged graph can double them at every step.
+            let found = found.filter(|found| found.dims.len() <= MOST_AXES);
             if let Some(found) = found.or_else(declared) {
                 known.insert(name, found);
             }

@@ -204,7 +204,11 @@ impl Appearance {
             if !is_due || covered(&detection.bbox, index, detections, &self.considered) > CLEAN {
                 continue;
             }
-            let is_known = tracks[track].is_confirmed() && !self.contested[index];
+            // Whose look a contested one is, is not known; new tracks have nothing to lose.
+            if tracks[track].is_confirmed() && self.contested[index] {
+                continue;
+            }
+            let is_known = tracks[track].is_confirmed();
             let mut strange = None;
             if let (true, Some(gallery)) = (is_known, &tracks[track].look) {
                 if let Some(similarity) = gallery.similarity(look) {

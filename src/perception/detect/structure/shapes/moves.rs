@@ -127,7 +127,7 @@ pub(super) fn split(given: &Given<'_>) -> Vec<Option<Known>> {
         for size in sizes {
             let mut dims = x.dims.clone();
             dims[at] = size;
-            let end = done + usize::try_from(size).ok()?;
+            let end = done.checked_add(usize::try_from(size).ok()?)?;
             let elements = x.elements.as_ref().filter(|_| x.dims.len() == 1);
             let elements = elements.and_then(|e| Some(e.get(done..end)?.to_vec()));
             made.push(Some(Known { dims, elements }));
