@@ -204,6 +204,24 @@ fn what_cannot_be_written_is_told_and_nothing_asked_for_is_a_usage_error() {
     assert_eq!(simulate(&["--rtsp", "nowhere"]).0, 2);
 }
 
+/// A limit on the size of files stands in for a full disk: both fail while the film is under way.
+#[test]
+fn a_film_for_which_there_is_no_room_ends_with_the_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let film = folder.path().join("film.mp4");
+    let script = "trap '' XFSZ; ulimit -f 8; exec \"$0\" simulate square --size 160x96 --seconds 12 --out \"$1\"";
+    let output = Command::new("bash")
+        .args(["-c", script, env!("CARGO_BIN_EXE_gantryd")])
+        .arg(&film)
+        .timeout(Duration::from_secs(120))
+        .output()
+        .unwrap();
+    let error = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.contains("film.mp4"), "{error}");
+    assert!(!film.exists());
+}
+
 /// Ends the camera with the test.
 struct Server(Child);
 

@@ -15,7 +15,7 @@ fn pythons() -> Vec<String> {
 
 fn can_train(python: &str) -> bool {
     let found = Command::new(python)
-        .args(["-c", "import torch, cv2"])
+        .args(["-c", "import torch, cv2, onnx, onnxruntime"])
         .output();
     found.is_ok_and(|output| output.status.success())
 }
@@ -24,7 +24,7 @@ fn can_train(python: &str) -> bool {
 fn the_training_code_passes_its_own_tests() {
     let Some(python) = pythons().into_iter().find(|python| can_train(python)) else {
         println!(
-            "SKIPPED: no Python with PyTorch and OpenCV; scripts/setup --training installs one"
+            "SKIPPED: no Python with PyTorch, OpenCV, onnx and onnxruntime; scripts/setup --training installs one"
         );
         return;
     };

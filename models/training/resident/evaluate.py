@@ -1,6 +1,6 @@
 """Average precision on held-out pictures, side by side with other detectors.
 
-    python -m resident.evaluate --train DIR --teacher FILE.json [--dataset DIR] MODEL.onnx[@WIDTHxHEIGHT]…
+    python -m resident.evaluate --train DIR --held-out FILE MODEL.onnx[@WIDTHxHEIGHT]…
 
 The truth of a set is its own labels alone, for the classes that it labels; no teacher has a say. A van counts as a car,
 because no set and none of the other detectors knows vans; `vehicle` is car, van, truck and bus together.

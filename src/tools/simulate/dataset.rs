@@ -64,7 +64,7 @@ impl Dataset {
     /// `progress` is called with the number of pictures done and stops the work by giving false.
     ///
     /// # Errors
-    /// The first file that cannot be written.
+    /// The first file that cannot be written, or that it was stopped: then there is no index.
     pub fn write(
         &self,
         folder: &Path,
@@ -88,7 +88,15 @@ impl Dataset {
             }
             clip += threads;
             if !progress(index.images.len() as u64) {
-                break;
+                let stopped = std::io::Error::new(
+                    std::io::ErrorKind::Interrupted,
+                    format!(
+                        "stopped after {} of {} pictures; without its index the set is not used",
+                        index.images.len(),
+                        self.images
+                    ),
+                );
+                return Err(failed(&folder.join("annotations.json"), stopped));
             }
         }
         index.write(&folder.join("annotations.json"))

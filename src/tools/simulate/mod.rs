@@ -70,7 +70,8 @@ pub struct Simulation {
     camera: Camera,
     look: Look,
     film: Film,
-    secs: f32,
+    /// Single precision would stand still after some days.
+    secs: f64,
     frames: u64,
 }
 
@@ -109,7 +110,7 @@ impl Simulation {
     /// Lets time pass.
     pub fn advance(&mut self, secs: f32) {
         self.world.advance(secs);
-        self.secs += secs;
+        self.secs += f64::from(secs);
     }
 
     /// The picture of this moment.
@@ -201,7 +202,7 @@ impl Simulation {
 
     /// A pole in the wind: a few slow swings and a little trembling, pixels.
     fn shaking(&self) -> (f32, f32) {
-        let swing = |rate: f32, shift: f32| (self.secs * rate + shift).sin();
+        let swing = |rate: f64, shift: f64| (self.secs * rate + shift).sin() as f32;
         let x = swing(3.1, 0.0) * 0.6 + swing(7.7, 1.0) * 0.3 + swing(23.0, 2.0) * 0.2;
         let y = swing(2.3, 4.0) * 0.5 + swing(9.1, 5.0) * 0.3 + swing(27.0, 6.0) * 0.2;
         (x * self.options.shake, y * self.options.shake)

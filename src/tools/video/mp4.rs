@@ -13,6 +13,11 @@ const TEXT: &str = include_str!("../../../pipelines/simulate-mp4.gst");
 /// How long the encoder may take to finish the file.
 const FINISH: gst::ClockTime = gst::ClockTime::from_seconds(60);
 
+/// Pictures that may wait for the encoder.
+const WAITING: u64 = 4;
+/// How often it is looked whether there is room.
+const LOOK_AGAIN: gst::ClockTime = gst::ClockTime::from_mseconds(5);
+
 /// A file in the making: it stands under its name only when it is whole.
 #[derive(Debug)]
 pub struct Mp4 {
@@ -92,10 +97,26 @@ impl Mp4 {
             buffer.set_duration(at(self.count + 1) - at(self.count));
         }
         self.count += 1;
+        self.wait_for_room()?;
         match self.frames.push_buffer(buffer) {
             Ok(_) => Ok(()),
             Err(error) => Err(self.failure(&error.to_string())),
         }
+    }
+
+    /// Waits until the encoder has taken what waits. Not left to the appsrc: it would wait for ever after
+    /// a failure further on.
+    fn wait_for_room(&self) -> Result<(), VideoError> {
+        let Some(bus) = self.pipeline.bus() else {
+            return Ok(());
+        };
+        while self.frames.current_level_buffers() >= WAITING {
+            let told = bus.timed_pop_filtered(LOOK_AGAIN, &[gst::MessageType::Error]);
+            if let Some(gst::MessageView::Error(error)) = told.as_ref().map(|told| told.view()) {
+                return Err(self.file_error(error.error().to_string()));
+            }
+        }
+        Ok(())
     }
 
     /// Finishes the file and puts it under its name.

@@ -114,7 +114,16 @@ impl RtspServer {
         let running = main_loop.clone();
         let work = move || {
             // The servers live as long as their loop.
-            let _servers = servers;
+            let servers: Vec<server::RTSPServer> = servers.into_values().collect();
+            // A client that vanished without a word leaves a session that only this ends.
+            let sweep =
+                glib::timeout_source_new_seconds(2, None, glib::Priority::DEFAULT, move || {
+                    for pool in servers.iter().filter_map(RTSPServerExt::session_pool) {
+                        pool.cleanup();
+                    }
+                    glib::ControlFlow::Continue
+                });
+            sweep.attach(Some(&context));
             let run = || running.run();
             if let Err(error) = context.with_thread_default(run) {
                 tracing::error!(%error, "RTSP server does not run");
@@ -175,19 +184,19 @@ fn factory(
 
 /// Films in real time until nobody looks; a machine that is too slow leaves pictures out.
 fn film(camera: &Camera, frames: &gst_app::AppSrc, stopped: impl Fn() -> bool) {
-    let step = 1.0 / camera.shape.fps as f32;
+    let step = 1.0 / f64::from(camera.shape.fps);
     let mut picture = (camera.film)();
     let began = Instant::now();
     let mut frame = 0_u64;
     while !stopped() {
-        let due = (began.elapsed().as_secs_f32() / step) as u64;
+        let due = (began.elapsed().as_secs_f64() / step) as u64;
         let skipped = due.saturating_sub(frame);
         frame += skipped + 1;
-        let rgb = picture(step * (skipped + 1) as f32);
+        let rgb = picture((step * (skipped + 1) as f64) as f32);
         if frames.push_buffer(camera.shape.buffer(&rgb)).is_err() {
             return;
         }
-        let next = Duration::from_secs_f32(step * frame as f32);
+        let next = Duration::from_secs_f64(step * frame as f64);
         if let Some(wait) = next.checked_sub(began.elapsed()) {
             std::thread::sleep(wait);
         }

@@ -42,7 +42,8 @@ pub(super) struct World {
     walkers: Vec<Pedestrian>,
     signals: Option<Signals>,
     plan: Plan,
-    secs: f32,
+    /// Single precision would stand still after some days.
+    secs: f64,
     next_id: u64,
     rng: fastrand::Rng,
     heads: Vec<(V3, f32, usize, [Arc<Form>; 3])>,
@@ -90,12 +91,13 @@ enum Aspect {
 }
 
 impl Signals {
-    fn phase(self, secs: f32) -> f32 {
+    fn phase(self, secs: f64) -> f32 {
         let arm = GREEN + YELLOW + CLEARING;
-        (secs + self.shift) % (4.0 * arm + WALK + WALK_CLEARING)
+        let cycle = f64::from(4.0 * arm + WALK + WALK_CLEARING);
+        ((secs + f64::from(self.shift)) % cycle) as f32
     }
 
-    fn arm(self, arm: usize, secs: f32) -> Aspect {
+    fn arm(self, arm: usize, secs: f64) -> Aspect {
         let length = GREEN + YELLOW + CLEARING;
         let own = self.phase(secs) - arm as f32 * length;
         if (0.0..GREEN).contains(&own) {
@@ -107,7 +109,7 @@ impl Signals {
         }
     }
 
-    fn walk(self, secs: f32) -> bool {
+    fn walk(self, secs: f64) -> bool {
         let own = self.phase(secs) - 4.0 * (GREEN + YELLOW + CLEARING);
         (0.0..WALK).contains(&own)
     }
@@ -138,7 +140,7 @@ impl World {
         world.plan.density = density;
         world.plan.even = even;
         world.rng = rng;
-        world.secs = world.rng.f32() * 100.0;
+        world.secs = f64::from(world.rng.f32() * 100.0);
         world.populate();
         let settling = if kind == SceneKind::Motorway { 10 } else { 40 };
         for _ in 0..settling {
@@ -254,7 +256,7 @@ impl World {
     }
 
     fn step(&mut self, dt: f32) {
-        self.secs += dt;
+        self.secs += f64::from(dt);
         let discs = self.discs();
         self.drive(&discs, dt);
         self.walk(&discs, dt);
