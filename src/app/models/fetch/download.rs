@@ -45,10 +45,10 @@ impl Download<'_> {
     /// Copies `file`.
     pub(super) fn copy(&self, file: &Path, progress: &mut Progress) -> Result<Got, FetchError> {
         let mut copy = || -> io::Result<Got> {
-            PartOf::forget(&self.part)?;
             let mut from = File::open(file)?;
             let total = from.metadata()?.len();
             let mut part = Part::open(&self.part)?;
+            PartOf::forget(&self.part)?;
             part.restart()?;
             let mut buffer = vec![0; CHUNK_BYTES];
             loop {

@@ -2,6 +2,7 @@
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -16,6 +17,8 @@ pub(super) const CHUNK_BYTES: usize = 64 * 1024;
 pub(super) struct Got {
     pub(super) bytes: u64,
     pub(super) sha256: String,
+    /// Held until the file has its name, so that nobody else begins it anew.
+    pub(super) _lock: File,
 }
 
 /// Which file a part is the beginning of.
@@ -75,6 +78,13 @@ impl Part {
             }
             Err(TryLockError::Error(error)) => return Err(error),
         }
+        // The other one may have been done between opening and locking, and the file have its name by now.
+        let (held, named) = (file.metadata()?, std::fs::metadata(path)?);
+        if (held.dev(), held.ino()) != (named.dev(), named.ino()) {
+            return Err(io::Error::other(
+                "another gantryd has just fetched this model; run this again",
+            ));
+        }
         let mut hasher = Sha256::new();
         let mut bytes = 0;
         let mut buffer = vec![0; CHUNK_BYTES];
@@ -113,6 +123,7 @@ impl Part {
         Ok(Got {
             bytes: self.bytes,
             sha256: digest.iter().map(|byte| format!("{byte:02x}")).collect(),
+            _lock: self.file,
         })
     }
 }
