@@ -56,7 +56,8 @@ def fitted(rows: list[tuple[float, bool]]) -> tuple[float, float]:
         return loss
 
     rule.step(closure)
-    return float(line[0].exp()), float(line[1])
+    slope, offset = line.detach()
+    return float(slope.exp()), float(offset)
 
 
 def main() -> None:
