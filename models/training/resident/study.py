@@ -1,6 +1,6 @@
 """What the identity path does: the same depth, the same batches, with `F(x) + x` and with `F(x)` alone.
 
-    python -m resident.study OUT_DIR --train DIR --teacher FILE.json [--steps 600] [--depth 3]
+    python -m resident.study OUT_DIR --train DIR --teacher FILE.json [--steps 800] [--depth 3]
 
 Writes study.json, loss.svg and gradients.svg. The gradient norm of a block is that of all its weights, relative to
 the norm of the weights themselves, so that blocks of different widths compare.
@@ -97,7 +97,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--train", type=Path, required=True)
     parser.add_argument("--teacher", type=Path, required=True)
-    parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--steps", type=int, default=800)
     parser.add_argument("--depth", type=int, default=3)
     parser.add_argument("--pairs", type=int, default=6)
     arguments = parser.parse_args()
