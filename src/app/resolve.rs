@@ -18,7 +18,7 @@ use crate::perception::detect::{DetectOptions, ModelFiles, Provider, ReidOptions
 use crate::perception::track::TrackOptions;
 use crate::sinks::record::{EncoderChoice, RecordOptions, RecordPace, RecordTarget};
 
-/// The model where none is named: the one that will come with gantryd.
+/// The model where none is named: the one that comes with gantryd.
 const DEFAULT_MODEL: &str = "resident-n";
 
 /// The files of the model asked for.
