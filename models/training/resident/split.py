@@ -1,4 +1,4 @@
-"""Which pictures are held out: whole groups of look-alikes, so that no copy of a held-out picture is trained on.
+"""Which pictures are held out: whole groups of look-alikes, so that no copy in the same set is trained on.
 
 Pictures of one set that look alike when shrunk to a few grey cells (copies, neighbouring frames, one fixed camera at
 one time of day) form a group. A group is held out when the hash of its first name says so.
