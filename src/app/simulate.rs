@@ -58,6 +58,10 @@ pub struct SimulateArgs {
     /// How much goes on, 1 is usual
     #[arg(long, value_name = "X", default_value_t = 1.0, value_parser = parse_few)]
     pub density: f32,
+    /// Where cameras hang: 0 as installers do it, 1 anywhere that is found [default: 0; 1 for a data
+    /// set]
+    #[arg(long, value_name = "X", value_parser = parse_share)]
+    pub spread: Option<f32>,
     /// How far the camera shakes, pixels
     #[arg(long, value_name = "PX", default_value_t = 0.0, value_parser = parse_few)]
     pub shake: f32,
@@ -128,6 +132,13 @@ fn parse_few(text: &str) -> Result<f32, String> {
         .ok_or_else(|| "allowed is 0 to 4".to_owned())
 }
 
+fn parse_share(text: &str) -> Result<f32, String> {
+    text.parse()
+        .ok()
+        .filter(|number| (0.0..=1.0).contains(number))
+        .ok_or_else(|| "allowed is 0 to 1".to_owned())
+}
+
 fn parse_address(text: &str) -> Result<Address, String> {
     let wrong = || "allowed is HOST:PORT/PATH, such as 127.0.0.1:8554/cam1".to_owned();
     let text = text.strip_prefix("rtsp://").unwrap_or(text);
@@ -185,7 +196,7 @@ fn options(args: &SimulateArgs, number: u64) -> Options {
         time,
         density: args.density,
         shake: args.shake,
-        spread: 0.0,
+        spread: args.spread.unwrap_or(0.0),
     }
 }
 
@@ -198,6 +209,7 @@ fn dataset(args: &SimulateArgs, folder: &Path, signals: &Signals) -> anyhow::Res
         size: args.size.unwrap_or((512, 288)),
         images: args.images.get(),
         density: args.density,
+        spread: args.spread.unwrap_or(1.0),
     };
     let mut progress = Progress::start("dataset");
     dataset.write(folder, |done| {

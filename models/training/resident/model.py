@@ -107,7 +107,7 @@ class Backbone(nn.Module):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """[B, 3, H, W] in 0..1 -> three maps."""
-        x, maps = self.stem(images * 2 - 1), []
+        x, maps = self.stem(images), []
         for stage in self.stages:
             x = stage(x)
             maps.append(x)

@@ -101,7 +101,7 @@ def main() -> None:
     parser.add_argument("--depth", type=int, default=3)
     parser.add_argument("--pairs", type=int, default=6)
     arguments = parser.parse_args()
-    sources, _ = load(arguments.train, arguments.teacher, None)
+    sources, _ = load(arguments.train, arguments.teacher, [])
     batches = Batches(sources, arguments.pairs, 7, arguments.steps, ((256, 256),))
     study = {}
     for name, identity in (("F(x) + x", True), ("F(x)", False)):

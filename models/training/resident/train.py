@@ -134,7 +134,7 @@ def main() -> None:
     parser.add_argument("run", type=Path, help="folder of checkpoints and the log")
     parser.add_argument("--train", type=Path, required=True, help="folder of labelled sets")
     parser.add_argument("--teacher", type=Path, required=True, help="made by resident.teacher")
-    parser.add_argument("--dataset", type=Path, help="made by gantryd simulate --dataset")
+    parser.add_argument("--dataset", type=Path, action="append", default=[], help="made by gantryd simulate --dataset; may be given again")
     parser.add_argument("--size", choices=SIZES, default="n")
     parser.add_argument("--steps", type=int, default=100_000)
     parser.add_argument("--cool", type=int, default=0, metavar="N", help="end with N steps of a falling rate")

@@ -50,6 +50,8 @@ pub struct Dataset {
     pub images: u64,
     /// How much goes on; 1 is usual.
     pub density: f32,
+    /// As [`Options::spread`].
+    pub spread: f32,
 }
 
 /// One picture as it will be written.
@@ -180,7 +182,7 @@ impl Dataset {
             time: self.time.unwrap_or(time),
             density: density * self.density,
             shake: 0.0,
-            spread: 1.0,
+            spread: self.spread,
         }
     }
 }
