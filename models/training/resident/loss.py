@@ -70,9 +70,11 @@ def detection(
     weight = counts.clone()
     weight[(*at, labels[which])] = 1.0
     total = matched.quality.sum().clamp(min=1.0)
-    # Varifocal weighting of negatives (Zhang et al. 2021, "VarifocalNet", equation 2).
-    scores = logits.sigmoid().detach()
-    weight = weight * torch.where(wanted > 0, torch.ones_like(wanted), scores**FOCUS * 0.75)
+    if top > 1:
+        # Varifocal weighting of negatives (Zhang et al. 2021, "VarifocalNet", equation 2). Not for the head that is
+        # exported: it lifts the scores of doubtful places, 0.1 becomes 0.35, and with them those of duplicates.
+        scores = logits.sigmoid().detach()
+        weight = weight * torch.where(wanted > 0, torch.ones_like(wanted), scores**FOCUS * 0.75)
     score = (F.binary_cross_entropy_with_logits(logits, wanted, reduction="none") * weight).sum() / total
     fit = complete_iou(boxes[at], targets.boxes[which])
     box = ((1 - fit) * matched.quality[at]).sum() / total
