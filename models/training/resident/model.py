@@ -194,6 +194,9 @@ class Raw:
 class ResIdent(nn.Module):
     """The whole network. Input sides are multiples of 32."""
 
+    # Scale and shift of the log odds of exported scores, set by calibrate.py.
+    calibration = (1.0, 0.0)
+
     def __init__(self, size: Size) -> None:
         super().__init__()
         self.size = size

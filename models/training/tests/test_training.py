@@ -10,10 +10,13 @@ from unittest import mock
 import numpy as np
 import torch
 
+from torch import Tensor
+
 from resident.batches import Batches
-from resident.classes import CLASSES, INDEX
-from resident.export import export, metadata, restored
 from resident.boxes import intersection_over_union
+from resident.classes import CLASSES, INDEX
+from resident.export import SAME, export, metadata, restored
+from resident.model import Raw
 from resident.pictures import Picture, combined
 from resident.restore import restore
 from resident.split import groups, signature
@@ -140,9 +143,9 @@ class Training(unittest.TestCase):
         images = torch.stack([torch.from_numpy(p.rgb).permute(2, 0, 1) for p in fresh]).float() / 255
         with torch.no_grad():
             raw = net(images)
-        for picture, logits, boxes in zip(fresh, raw.one_logits, raw.one_boxes):
-            at = logits.amax(-1).argmax()
-            right = int(logits[at].argmax()) == picture.labels[0]
+        for picture, scores, boxes in zip(fresh, raw.one_logits.sigmoid() * raw.many_logits.sigmoid(), raw.many_boxes):
+            at = scores.amax(-1).argmax()
+            right = int(scores[at].argmax()) == picture.labels[0]
             hits += right and intersection_over_union(boxes[at], torch.from_numpy(picture.boxes[0])).item() > 0.3
         self.assertGreaterEqual(hits, 20, "of 40 fresh pictures, where chance is below one")
 
@@ -160,7 +163,8 @@ class Training(unittest.TestCase):
         with torch.no_grad():
             before, after = (net.eval()(images) for net in (saved, again))
         self.assertLess((before.one_logits.sigmoid() - after.one_logits.sigmoid()).abs().max().item(), 1e-3)
-        self.assertLess((before.one_boxes - after.one_boxes).abs().max().item(), 0.05)
+        self.assertLess((before.many_logits.sigmoid() - after.many_logits.sigmoid()).abs().max().item(), 1e-3)
+        self.assertLess((before.many_boxes - after.many_boxes).abs().max().item(), 0.05)
         self.assertTrue(all((p.grad is None) and p.requires_grad for p in again.parameters()))
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         self.assertEqual(session.get_modelmeta().custom_metadata_map["head"], "resident")
@@ -169,14 +173,26 @@ class Training(unittest.TestCase):
             boxes, scores, embeddings = session.run(None, {"images": images.numpy()})
             with torch.no_grad():
                 raw = saved(images)
-            # The order of equal scores is free: every exported row must be some location's row.
             self.assertEqual((boxes.shape[1:], scores.shape[2], embeddings.shape[2]), ((300, 4), len(CLASSES), 16))
             for row in range(batch):
-                distance = torch.cdist(torch.from_numpy(boxes[row]), raw.one_boxes[row])
-                near = distance.argmin(1)
-                self.assertLess(distance.amin(1).max().item(), 0.5)
-                self.assertLess((raw.one_logits[row][near].sigmoid() - torch.from_numpy(scores[row])).abs().max().item(), 0.005)
+                self.assert_says_the_same(raw, row, torch.from_numpy(boxes[row]), torch.from_numpy(scores[row]))
             np.testing.assert_allclose(np.linalg.norm(embeddings, axis=-1), 1.0, atol=1e-4)
+
+    def assert_says_the_same(self, raw: Raw, row: int, boxes: Tensor, scores: Tensor) -> None:
+        """Every exported row [300, 4 and C] of one picture is a location's; those without score were found before."""
+        told = (raw.one_logits[row].sigmoid() * raw.many_logits[row].sigmoid()).sqrt()
+        distance = torch.cdist(boxes, raw.many_boxes[row])
+        self.assertLess(distance.amin(1).max().item(), 0.5)
+        stays = scores.amax(-1) > 0
+        self.assertTrue(stays[0] and not stays.all())
+        # The order of equal scores is free.
+        differs = (told[distance.argmin(1)] - scores).abs().amax(-1)
+        self.assertLess(differs[stays].max().item(), 0.005)
+        overlap = intersection_over_union(boxes[:, None], boxes)
+        kept = overlap[stays][:, stays] - torch.eye(int(stays.sum()))
+        self.assertLess((kept > SAME + 0.001).any(1).float().mean().item(), 0.05)
+        before = (torch.arange(300)[:, None] > torch.arange(300)) & (overlap > SAME - 0.001)
+        self.assertTrue(before[~stays].any(1).all())
 
 
 if __name__ == "__main__":
