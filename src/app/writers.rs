@@ -300,6 +300,7 @@ mod tests {
         let track = |id, state| TrackSnapshot {
             id: TrackId(id),
             class: ClassId(0),
+            class_share: 1.0,
             confidence: 0.5,
             bbox: BBox::from_ltrb(10.0, 20.0, 40.5, 60.0).unwrap(),
             velocity: [0.0, 0.0],
@@ -327,6 +328,7 @@ mod tests {
                 track(3, TrackState::Confirmed),
             ],
             ended: Vec::new(),
+            counts: None,
             timings: Timings::default(),
             frame: None,
         }))

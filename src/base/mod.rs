@@ -6,6 +6,7 @@
 mod bbox;
 mod clock;
 mod embedding;
+mod event;
 mod frame;
 mod ids;
 mod inbox;
@@ -19,6 +20,10 @@ mod worker;
 pub use bbox::BBox;
 pub use clock::{Pts, StageTimer, UtcNanos, thread_cpu_time, utc_now};
 pub use embedding::Embedding;
+pub use event::{
+    Direction, Event, EventKind, LineCount, ObjectTrace, PathPoint, Phase, SceneCounts, Speed,
+    SpeedUnit, ZoneCount,
+};
 pub use frame::{
     Captured, ColorMatrix, ColorRange, Frame, FrameMeta, FromCamera, OwnedPlanes, PixelFormat,
     Pixels, Plane, Planes, RunEnd, Size, UtcSource,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{BBox, ClassId, Embedding, Frame, FrameMeta, Pts, TrackId};
+use super::{BBox, ClassId, Embedding, Frame, FrameMeta, Pts, SceneCounts, TrackId};
 
 /// What the model saw in one frame, in frame pixels.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,6 +74,8 @@ pub struct TrackSnapshot {
     pub id: TrackId,
     /// Its class.
     pub class: ClassId,
+    /// Share of the confidence-weighted vote of its detections that the class has, 0..=1.
+    pub class_share: f32,
     /// Score of the last detection that belongs to it, 0..=1.
     pub confidence: f32,
     /// Where it is, frame pixels: the filter's estimate, predicted while coasting.
@@ -123,6 +125,8 @@ pub struct FrameResult {
     pub tracks: Vec<TrackSnapshot>,
     /// Confirmed tracks that ended since the last frame, in id order.
     pub ended: Vec<EndedTrack>,
+    /// Counts of the camera's zones and lines, if it has any.
+    pub counts: Option<Arc<SceneCounts>>,
     /// Where the time went.
     pub timings: Timings,
     /// The picture, if a sink asked for it.

@@ -115,6 +115,7 @@ impl Tracking {
             detections: detections.len(),
             tracks: step.tracks,
             ended: step.ended,
+            counts: None,
             timings: Timings {
                 preprocess: seen.preprocess.wall,
                 inference: seen.inference.wall,

@@ -228,6 +228,7 @@ impl Track {
         Some(TrackSnapshot {
             id: self.id?,
             class: self.class.winner(),
+            class_share: self.class.share(self.class.winner()),
             confidence: self.last_score,
             bbox: self.shown_bbox(),
             velocity: self.filter.velocity(),

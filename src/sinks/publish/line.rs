@@ -169,6 +169,7 @@ mod tests {
             tracks: vec![TrackSnapshot {
                 id: TrackId(5),
                 class: ClassId(1),
+                class_share: 1.0,
                 confidence: 0.876_54,
                 bbox: BBox::from_ltrb(1.234, 2.0, 30.0, 40.0).unwrap(),
                 velocity: [-0.001, 12.345],
@@ -180,6 +181,7 @@ mod tests {
                 id: TrackId(4),
                 reason: EndReason::Lost,
             }],
+            counts: None,
             timings: Timings::default(),
             frame: None,
         }

@@ -1,0 +1,85 @@
+//! Which new track goes on with an object whose track broke off.
+//!
+//! The tracker gives a new id when an object was hidden for longer than it remembers, or moved
+//! differently while it was hidden. For counting it is still the same object, if the new track begins
+//! where the old one may have come to.
+
+use std::time::Duration;
+
+use geo::{Coord, Distance, Euclidean, Line};
+
+use super::object::Object;
+use super::plan::Anchor;
+use crate::base::{Pts, Size, TrackSnapshot};
+
+/// An object may go on as another track for so long after it was last seen.
+pub(super) const STITCH_WITHIN: Duration = Duration::from_secs(4);
+
+/// A new track begins at most this far from where the object may be, in its sizes.
+const REACH: f64 = 1.0;
+
+/// Of the way that the object would have gone at its last velocity it may have gone any part up to
+/// this: it may have slowed down, stopped or sped up meanwhile.
+const MOST_OF_WAY: f64 = 1.5;
+
+/// Added to the distance, in sizes, for a track of another class: classes flicker, but less than
+/// objects follow each other.
+const OTHER_CLASS: f64 = 0.5;
+
+/// Sizes may differ by this factor: what comes out from behind something shows in part at first.
+const SIZE_FACTOR: f64 = 2.0;
+
+/// Faster than this both must go the same way, in sizes per second.
+const CLEARLY_MOVING: f64 = 0.5;
+
+/// How far the beginning of `track` is from where `object` may have come to, in sizes of the object;
+/// `None` if it cannot be its continuation.
+pub(super) fn distance(object: &Object, track: &TrackSnapshot, frame: Size) -> Option<f64> {
+    let gap = track.first_seen.secs_since(object.last_seen);
+    if gap <= 0.0 || gap > STITCH_WITHIN.as_secs_f64() {
+        return None;
+    }
+    let size = object.size();
+    let new_size = f64::from(track.bbox.width() + track.bbox.height()) / 2.0;
+    if new_size > size * SIZE_FACTOR || size > new_size * SIZE_FACTOR {
+        return None;
+    }
+    if is_opposed(object, track, new_size) {
+        return None;
+    }
+    let from = object.centre();
+    let velocity = Coord {
+        x: f64::from(object.velocity[0]),
+        y: f64::from(object.velocity[1]),
+    };
+    // What has gone out of the picture does not come back as a new track.
+    if !is_within(from + velocity * gap, frame) {
+        return None;
+    }
+    // As far as it was when it was first seen; the snapshot is of a frame or two later.
+    let way = Line::new(from, from + velocity * gap * MOST_OF_WAY);
+    let off = Euclidean.distance(&way, &geo::Point(Anchor::Center.of(&track.bbox))) / size;
+    let off = if track.class == object.class {
+        off
+    } else {
+        off + OTHER_CLASS
+    };
+    (off <= REACH).then_some(off)
+}
+
+fn is_opposed(object: &Object, track: &TrackSnapshot, size: f64) -> bool {
+    let [x, y] = track.velocity;
+    let is_moving = f64::from(x.hypot(y)) > CLEARLY_MOVING * size;
+    let product = x * object.velocity[0] + y * object.velocity[1];
+    is_moving && object.sizes_per_second() > CLEARLY_MOVING && product < 0.0
+}
+
+fn is_within(point: Coord, frame: Size) -> bool {
+    (0.0..=f64::from(frame.width)).contains(&point.x)
+        && (0.0..=f64::from(frame.height)).contains(&point.y)
+}
+
+/// Is the object hidden for too long to go on?
+pub(super) fn is_over(object: &Object, now: Pts) -> bool {
+    now.secs_since(object.last_seen) > STITCH_WITHIN.as_secs_f64()
+}
