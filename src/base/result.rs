@@ -114,6 +114,15 @@ pub struct Timings {
     pub age: Duration,
 }
 
+/// Where a frame is in a recording.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// Name of the file, without its folder.
+    pub file: Arc<str>,
+    /// PTS of the frame in that file, ns.
+    pub pts_ns: u64,
+}
+
 /// Everything known about one frame, as published.
 #[derive(Debug, Clone)]
 pub struct FrameResult {

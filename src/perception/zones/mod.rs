@@ -19,8 +19,6 @@ mod visit;
 
 #[cfg(test)]
 mod tests;
-#[cfg(test)]
-mod tests_traffic;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -186,6 +184,11 @@ impl Zones {
             last_frame: None,
             plan,
         })
+    }
+
+    /// Names of the zones, in the order of the counts.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.plan.zones.iter().map(|zone| &*zone.name)
     }
 
     /// Takes in what the tracker made of a frame: living tracks and those that ended, in id order.

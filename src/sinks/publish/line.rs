@@ -135,11 +135,11 @@ fn ended_line(ended: &crate::base::EndedTrack) -> EndedLine {
 }
 
 /// `value` to `1 / steps`; −0 becomes 0.
-fn rounded(value: f32, steps: f64) -> f64 {
+pub(super) fn rounded(value: f32, steps: f64) -> f64 {
     (f64::from(value) * steps).round() / steps + 0.0
 }
 
-fn to_json(line: &impl Serialize) -> String {
+pub(super) fn to_json(line: &impl Serialize) -> String {
     serde_json::to_string(line).expect("lines hold only strings, integers and finite numbers")
 }
 
