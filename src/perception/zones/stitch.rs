@@ -19,8 +19,9 @@ pub(super) const STITCH_WITHIN: Duration = Duration::from_secs(4);
 const REACH: f64 = 1.0;
 
 /// Of the way that the object would have gone at its last velocity it may have gone any part up to
-/// this: it may have slowed down, stopped or sped up meanwhile.
-const MOST_OF_WAY: f64 = 1.5;
+/// this: it may have slowed down or stopped meanwhile, and of one that was still coming in over the
+/// border only half of the speed shows.
+const MOST_OF_WAY: f64 = 2.0;
 
 /// Added to the distance, in sizes, for a track of another class: classes flicker, but less than
 /// objects follow each other.
