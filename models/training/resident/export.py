@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .classes import CLASSES
-from .model import SIZES, PreActivation, ResIdent, boxes_from, locations
+from .model import SIZES, STRIDES, PreActivation, ResIdent, boxes_from, flat
 
 OPSET = 17
 BEST = 300
@@ -30,14 +30,36 @@ class Exported(nn.Module):
         self.net = net
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """See the class."""
-        maps = self.net.neck(self.net.backbone(images))
-        logits, distances = self.net.one(maps)
-        best, at = logits.amax(-1).topk(BEST, dim=1)
+        """See the class. What only BEST locations need is worked out for them alone."""
+        net = self.net
+        maps = net.neck(net.backbone(images))
+        joined = lambda parts: torch.cat([flat(part) for part in parts], 1)
+        logits = joined(net.one.score(net.one.score_tower(x)) for x in maps)
+        reach = joined(net.one.box(net.one.box_tower(x)) for x in maps)
+        looks = joined(net.embedder.tower(x) for x in maps)
+        at = logits.amax(-1).topk(BEST, dim=1).indices
         take = lambda x: torch.gather(x, 1, at[..., None].expand(-1, -1, x.shape[-1]))
-        centres, strides = locations(images.shape[-2], images.shape[-1], images.device)
-        boxes = boxes_from(take(distances), centres[at], strides[at])
-        return boxes, take(logits).sigmoid(), F.normalize(take(self.net.embedder(maps)), dim=-1)
+        boxes = boxes_from(F.softplus(take(reach)), *places(at, [x.shape[-2:] for x in maps]))
+        out = net.embedder.out
+        embeddings = F.linear(take(looks), out.weight.flatten(1), out.bias)
+        return boxes, take(logits).sigmoid(), F.normalize(embeddings, dim=-1)
+
+
+def places(at: Tensor, shapes: list[torch.Size]) -> tuple[Tensor, Tensor]:
+    """Numbers of locations [B, N] -> their centres in pixels [B, N, 2] and strides [B, N, 1]; as `locations` gives
+    them, without a list of all."""
+    number, columns, stride = at, torch.zeros_like(at), torch.zeros_like(at)
+    first = 0
+    for (rows, wide), step in zip(shapes, STRIDES):
+        reached = at >= first
+        number = torch.where(reached, at - first, number)
+        columns = torch.where(reached, wide, columns)
+        stride = torch.where(reached, step, stride)
+        first = first + rows * wide
+    row = torch.div(number, columns, rounding_mode="floor")
+    cell = torch.stack((number - row * columns, row), -1)
+    stride = stride[..., None].float()
+    return (cell.float() + 0.5) * stride, stride
 
 
 def plain(net: nn.Module) -> nn.Module:

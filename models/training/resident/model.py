@@ -209,7 +209,7 @@ class ResIdent(nn.Module):
         maps = self.neck(self.backbone(images))
         centres, strides = locations(images.shape[-2], images.shape[-1], images.device)
         many_logits, many_distances = self.many(maps)
-        one_logits, one_distances = self.one([x.detach() for x in maps])
+        one_logits, one_distances = self.one(maps)
         return Raw(
             one_logits,
             boxes_from(one_distances, centres, strides),

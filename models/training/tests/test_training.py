@@ -1,6 +1,7 @@
 """Data, training and export with a tiny network on drawn pictures."""
 
 import importlib.util
+import os
 import tempfile
 import unittest
 from pathlib import Path
@@ -14,6 +15,7 @@ from resident.classes import CLASSES, INDEX
 from resident.export import export, metadata, restored
 from resident.boxes import intersection_over_union
 from resident.pictures import Picture, combined
+from resident.restore import restore
 from resident.split import groups, signature
 from resident.train import rate_at, train
 
@@ -108,6 +110,21 @@ class Training(unittest.TestCase):
         for name, value in whole.state_dict().items():
             self.assertTrue(torch.equal(value, resumed.state_dict()[name]), name)
 
+    def test_two_processes_learn_from_twice_the_views(self) -> None:
+        meeting, children = self.folder / "meeting", []
+        for rank in range(2):
+            child = os.fork()
+            if child == 0:
+                torch.distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
+                batches = Batches([(1.0, drawn(16, 1))], 2, 3 + rank, 3, ((64, 64),))
+                net = train(self.folder / f"run{rank}", batches, "tiny", 3, 0, self.cpu, 0)
+                torch.save([p.data for p in net.parameters()], self.folder / f"{rank}.pt")
+                os._exit(0)
+            children.append(child)
+        self.assertEqual([os.waitpid(child, 0)[1] for child in children], [0, 0])
+        first, second = (torch.load(self.folder / f"{rank}.pt") for rank in range(2))
+        self.assertTrue(all(torch.equal(a, b) for a, b in zip(first, second)))
+
     def test_the_rate_warms_holds_and_cools(self) -> None:
         self.assertLess(rate_at(0, None, 0), 0.01)
         self.assertEqual(rate_at(10_000, None, 0), 1.0)
@@ -139,6 +156,12 @@ class Training(unittest.TestCase):
         self.assertEqual(step, 300)
         path = self.folder / "tiny.onnx"
         export(saved, path, metadata("tiny", "test"))
+        again = restore(path, "tiny", [torch.rand(4, 3, 64, 96), images[:8]])
+        with torch.no_grad():
+            before, after = (net.eval()(images) for net in (saved, again))
+        self.assertLess((before.one_logits.sigmoid() - after.one_logits.sigmoid()).abs().max().item(), 1e-3)
+        self.assertLess((before.one_boxes - after.one_boxes).abs().max().item(), 0.05)
+        self.assertTrue(all((p.grad is None) and p.requires_grad for p in again.parameters()))
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         self.assertEqual(session.get_modelmeta().custom_metadata_map["head"], "resident")
         for batch, height, width in ((1, 288, 512), (2, 320, 352)):
