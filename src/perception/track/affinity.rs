@@ -74,10 +74,29 @@ pub(super) fn size_agreement(a: &BBox, b: &BBox) -> f32 {
     less / more
 }
 
+/// A key that sorts by a number (not NaN) and then by place: one whole number compares faster than two
+/// fields found by index.
+pub(super) fn sort_key(number: f32, place: u32) -> u64 {
+    // Positive numbers are ordered as their bits are, negative ones the other way round.
+    let bits = number.to_bits();
+    let ordered = if bits >> 31 == 0 {
+        bits | 1 << 31
+    } else {
+        !bits
+    };
+    u64::from(ordered) << 32 | u64::from(place)
+}
+
+/// The place in a [`sort_key`].
+pub(super) fn place_of(key: u64) -> u32 {
+    (key & u64::from(u32::MAX)) as u32
+}
+
 /// The detections of a frame from left to right, for finding those near a box.
 #[derive(Debug, Default)]
 pub(super) struct Sweep {
     by_left: Vec<Candidate>,
+    keys: Vec<u64>,
     widest: f32,
 }
 
@@ -104,19 +123,24 @@ impl Sweep {
     pub fn set(&mut self, detections: &[Detection], taking_part: &[u32]) {
         self.widest = 0.0;
         self.by_left.clear();
-        for (col, &index) in taking_part.iter().enumerate() {
-            let detection = &detections[index as usize];
-            self.widest = self.widest.max(detection.bbox.width());
-            self.by_left.push(Candidate {
+        self.keys.clear();
+        self.keys
+            .extend((0..).zip(taking_part).map(|(col, &index)| {
+                let bbox = &detections[index as usize].bbox;
+                self.widest = self.widest.max(bbox.width());
+                sort_key(bbox.left(), col)
+            }));
+        self.keys.sort_unstable();
+        self.by_left.extend(self.keys.iter().map(|&key| {
+            let col = place_of(key);
+            let detection = &detections[taking_part[col as usize] as usize];
+            Candidate {
                 bbox: detection.bbox,
                 score: detection.confidence,
                 root: detection.confidence.sqrt(),
-                col: col as u32,
-            });
-        }
-        self.by_left.sort_unstable_by(|a, b| {
-            (a.bbox.left().total_cmp(&b.bbox.left())).then(a.col.cmp(&b.col))
-        });
+                col,
+            }
+        }));
     }
 
     /// The detections whose left edge lies between the two.
@@ -174,6 +198,15 @@ mod tests {
                 BBox::from_ltrb(l, t, l + w, t + h)
             });
         prop::collection::vec(one, 1..count)
+    }
+
+    #[test]
+    fn keys_sort_by_number_then_by_place() {
+        let numbers = [f32::MIN, -2.5, -2.0, -0.0, 0.0, 1e-30, 2.0, f32::MAX];
+        let keys: Vec<_> = numbers.iter().map(|&number| sort_key(number, 7)).collect();
+        assert!(keys.is_sorted());
+        assert!(sort_key(2.0, 3) < sort_key(2.0, 4));
+        assert_eq!(place_of(sort_key(-1.0, 4_000_000_000)), 4_000_000_000);
     }
 
     proptest! {

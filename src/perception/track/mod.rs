@@ -24,7 +24,7 @@ pub use options::TrackOptions;
 pub use warp::CameraWarp;
 
 use crate::base::{Detection, EndReason, EndedTrack, Pts, TrackId, TrackSnapshot};
-use affinity::{Affinity, Candidate, Sweep};
+use affinity::{Affinity, Candidate, Sweep, place_of, sort_key};
 use appearance::{Appearance, Lost};
 use assign::{Assigner, Pair};
 use camera::CameraVote;
@@ -70,6 +70,7 @@ struct Scratch {
     sweep: Sweep,
     assigner: Assigner,
     pairs: Vec<Pair>,
+    keys: Vec<u64>,
     /// Indices of the detections that take part, best score first.
     taking_part: Vec<u32>,
     /// Indices of the tracks that make the rows of the current association.
@@ -127,11 +128,18 @@ impl Tracker {
     /// Scores that are not finite never take part. A `pts` equal to or before the last one counts as
     /// no time passed, and time goes on from there.
     pub fn step(&mut self, detections: &[Detection], pts: Pts) -> Step {
+        let mut step = Step::default();
+        self.step_into(detections, pts, &mut step);
+        step
+    }
+
+    /// As [`Tracker::step`], into the memory of an earlier answer: without embeddings, and with no more
+    /// objects than there have been before, nothing is allocated.
+    pub fn step_into(&mut self, detections: &[Detection], pts: Pts, step: &mut Step) {
+        step.tracks.clear();
+        step.ended.clear();
         self.learn_scale(detections);
-        let mut step = Step {
-            ignored: self.sort_by_score(detections),
-            ..Step::default()
-        };
+        step.ignored = self.sort_by_score(detections);
         self.predict(pts);
         self.follow_camera();
         self.associate_believed(detections, pts);
@@ -148,7 +156,6 @@ impl Tracker {
             .extend(self.tracks.iter().filter_map(Track::snapshot));
         step.tracks.sort_unstable_by_key(|track| track.id);
         step.ended.sort_unstable_by_key(|track| track.id);
-        step
     }
 
     /// Tells how the picture moves to the frame of the next step; that step takes it instead of
@@ -188,21 +195,24 @@ impl Tracker {
     /// Sorts the detections that take part, best first, and answers how many were over the limit.
     fn sort_by_score(&mut self, detections: &[Detection]) -> usize {
         let Scratch {
+            keys,
             taking_part,
             sweep,
             detection_taken,
             track_taken,
             ..
         } = &mut self.scratch;
-        let score = |index: u32| detections[index as usize].confidence;
+        keys.clear();
+        let numbered = (0..).zip(detections);
+        keys.extend(numbered.filter_map(|(index, detection)| {
+            let score = detection.confidence;
+            (score >= self.options.low_score && score.is_finite()).then(|| sort_key(-score, index))
+        }));
+        keys.sort_unstable();
+        let ignored = keys.len().saturating_sub(self.options.max_detections);
+        keys.truncate(self.options.max_detections);
         taking_part.clear();
-        let looked_at = |index: &u32| score(*index) >= self.options.low_score;
-        taking_part.extend((0..detections.len() as u32).filter(looked_at));
-        taking_part.sort_unstable_by(|&a, &b| score(b).total_cmp(&score(a)).then(a.cmp(&b)));
-        let ignored = taking_part
-            .len()
-            .saturating_sub(self.options.max_detections);
-        taking_part.truncate(self.options.max_detections);
+        taking_part.extend(keys.iter().map(|&key| place_of(key)));
         drop_second_classes(taking_part, detections, self.options.same_object_overlap);
         sweep.set(detections, taking_part);
         detection_taken.clear();
