@@ -13,7 +13,7 @@ static COUNTED: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 fn crowd(frame: u32) -> Vec<Detection> {
     let walked = 40.0 * (frame as f32 / 15.0).sin();
     (0..100u16)
-        .filter(|number| (u32::from(*number) + frame) % 17 != 0)
+        .filter(|number| !(u32::from(*number) + frame).is_multiple_of(17))
         .filter_map(|number| {
             let (column, row) = (f32::from(number % 10), f32::from(number / 10));
             let (cx, cy) = (100.0 + 180.0 * column + walked, 60.0 + 100.0 * row);

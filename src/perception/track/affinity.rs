@@ -12,7 +12,7 @@ const SHAPE_CUE: f32 = 0.05;
 const SCORE_CUE: f32 = 0.2;
 /// Taken off a track that has been unseen for as long as is remembered, less for shorter: of two
 /// tracks that fit, the visible one wins. Measured.
-const UNSEEN_PENALTY: f32 = 0.3;
+const UNSEEN_PENALTY: f32 = 0.2;
 /// Taken off for a class the track has never been seen as.
 const CLASS_PENALTY: f32 = 0.3;
 /// Taken off a weak detection, so that of two that fit the strong one wins (TrackTrack, CVPR 2025,

@@ -12,12 +12,12 @@ use crate::base::BBox;
 /// Centre x, centre y, width, height.
 const AXES: usize = 4;
 /// The size wanders this much less than the position. Measured, see docs/tracking.md.
-const SIZE_WALK: f64 = 0.7;
+const SIZE_WALK: f64 = 0.5;
 /// How much of the walk each axis has.
 const WALK: [f64; AXES] = [1.0, 1.0, SIZE_WALK, SIZE_WALK];
 /// Random walk of the position, as share of the object's size, per √second. Measured; ByteTrack's
 /// 5 % per frame at 30 fps would be 0.27.
-const POSITION_WALK: f64 = 0.2;
+const POSITION_WALK: f64 = 0.18;
 /// Standard deviation of the acceleration, taken as constant between two frames, in sizes per s².
 ///
 /// Measured over sets from 7 to 30 fps. A walk of the velocity (its variance growing with dt, not

@@ -1,5 +1,5 @@
 //! Microseconds per frame of gantryd's tracker and others, on detections of 10, 100 and 1,000 objects
-//! that are all seen in every frame. One thread; the median of 200 frames, best of five runs, so that
+//! that are all seen in every frame. One thread; the median of 100 frames, best of three runs, so that
 //! other work on the machine disturbs little.
 
 use std::time::{Duration, Instant};
@@ -14,8 +14,8 @@ use trackforge::trackers::byte_track::ByteTrack;
 use trackforge::trackers::sort::Sort;
 use trackforge::trackers::tracktrack::TrackTrack;
 
-const FRAMES: usize = 200;
-const RUNS: usize = 5;
+const FRAMES: usize = 100;
+const RUNS: usize = 3;
 const OBJECTS: [usize; 3] = [10, 100, 1000];
 /// Width of the picture, px.
 const WIDTH: f32 = 1920.0;
