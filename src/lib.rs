@@ -3,7 +3,7 @@
 //! A frame's way, from top to bottom (alphabetical order of the folders is flow order):
 //!
 //! ```text
-//! capture ──▶ Inbox ──▶ perception::detect ──▶ perception::track ──▶ sinks {annotate, publish, record}
+//! capture ──▶ Inbox ──▶ perception::detect ──▶ track ──▶ zones ──▶ sinks {annotate, publish, record}
 //! ```
 //!
 //! `app` reads what was asked for and joins the stages; `base` holds the words they share. `tools`
@@ -17,12 +17,13 @@ pub mod sinks;
 pub mod tools;
 
 pub use app::pipeline::{
-    CameraPlan, Outlet, Pipeline, PipelineError, PipelineOptions, Published, WhenFull,
+    CameraPlan, EventOutlet, Outlet, Pipeline, PipelineError, PipelineOptions, Published, WhenFull,
 };
 pub use base::{CameraId, FrameResult, Metrics, StopSource, TrackSnapshot, TrackState};
 pub use capture::{CameraOptions, Source};
 pub use perception::detect::{DetectOptions, ModelFiles};
 pub use perception::track::TrackOptions;
+pub use perception::zones::ZonesPlan;
 
 /// The examples of the README are compiled as tests.
 #[cfg(doctest)]

@@ -45,6 +45,19 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "src/perception/zones",
+        &[
+            "gstreamer",
+            "ort::",
+            "crate::app",
+            "crate::capture",
+            "crate::sinks",
+            "perception::detect",
+            "perception::track",
+            "std::time::Instant",
+        ],
+    ),
+    (
         "src/sinks/annotate",
         &[
             "gstreamer",

@@ -67,7 +67,9 @@ fn every_fault_is_told_at_once_with_its_key() {
     let own = folder.path().join("own.gst");
     std::fs::write(&own, "videotestsrc ! nosuchelement name=frames").unwrap();
     let cameras = format!(
-        "{GATE}pipeline = {own:?}\nclasses = [\"CAR\", \"zeppelin\"]\n{YARD}classes = []\n"
+        "{GATE}pipeline = {own:?}\nclasses = [\"CAR\", \"zeppelin\"]\n\
+         [[cameras.lines]]\nname = \"stop\"\nline_norm = [[0.1, 0.5], [0.9, 0.5]]\nclasses = [\"blimp\"]\n\
+         {YARD}classes = []\n"
     );
     let found = faults(&site(
         &cameras,
@@ -82,14 +84,16 @@ fn every_fault_is_told_at_once_with_its_key() {
         "cameras[1].uri",
         "detect.classes",
         "cameras[0].classes",
+        "cameras[0].\"stop\".classes",
     ];
-    assert_eq!(keys[..4], expected, "{found:#?}");
+    assert_eq!(keys[..5], expected, "{found:#?}");
     assert!(found[0].contains("no element \"nosuchelement\""));
     assert!(found[1].contains("/dev/video-none: no such device"));
     assert!(found[3].contains("no class \"zeppelin\""));
+    assert!(found[4].contains("no class \"blimp\""));
     // A machine with that hardware has one fault less.
     if gstreamer::ElementFactory::find("nvh264enc").is_none() {
-        assert_eq!(keys.get(4), Some(&"record.encoder"), "{found:#?}");
+        assert_eq!(keys.get(5), Some(&"record.encoder"), "{found:#?}");
     }
 }
 

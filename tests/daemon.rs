@@ -51,6 +51,15 @@ fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
+fn lines_of(path: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+    whole
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
 /// A running daemon with its folder, its metrics port and the socket it notifies.
 struct Daemon {
     child: Child,
@@ -71,7 +80,12 @@ impl Daemon {
             fixture("models/shapes.onnx")
         );
         for (id, uri) in cameras {
-            text += &format!("[[cameras]]\nid = {id:?}\nuri = {uri:?}\nrequired = false\n");
+            text += &format!(
+                "[[cameras]]\nid = {id:?}\nuri = {uri:?}\nrequired = false\n\
+                 [[cameras.lines]]\nname = \"west\"\nline_norm = [[0.25, 0.98], [0.25, 0.02]]\n\
+                 [[cameras.zones]]\nname = \"street\"\n\
+                 polygon_norm = [[0, 0], [1, 0], [1, 1], [0, 1]]\n"
+            );
         }
         let config = folder.path().join("site.toml");
         std::fs::write(&config, text).unwrap();
@@ -108,13 +122,12 @@ impl Daemon {
 
     /// Result lines of a camera so far; an unfinished last line is left out.
     fn results(&self, camera: &str) -> Vec<Value> {
-        let path = self.out(camera).join("results.jsonl");
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
-        whole
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
+        lines_of(&self.out(camera).join("results.jsonl"))
+    }
+
+    /// Event lines of a camera so far; an unfinished last line is left out.
+    fn events(&self, camera: &str) -> Vec<Value> {
+        lines_of(&self.out(camera).join("events.jsonl"))
     }
 
     fn wait_for_results(&self, camera: &str, count: usize) {
@@ -253,6 +266,10 @@ fn a_service_follows_its_cameras_and_stops_with_everything_in_order() {
     assert!(daemon.get("/healthz").starts_with("HTTP/1.1 200"));
     assert!(daemon.metric("gantryd_frames_received_total", "gate") >= 150);
     assert!(daemon.metric("gantryd_runs_total", "dead") >= 1);
+    assert!(daemon.metric("gantryd_line_crossings_total", "gate") >= 1);
+    assert!(daemon.metric("gantryd_zone_entries_total", "gate") >= 2);
+    assert!(daemon.metric("gantryd_zone_occupancy", "gate") >= 1);
+    assert_eq!(daemon.metric("gantryd_events_dropped_total", "gate"), 0);
 
     let began = Instant::now();
     daemon.signal(rustix::process::Signal::TERM);
@@ -266,7 +283,23 @@ fn a_service_follows_its_cameras_and_stops_with_everything_in_order() {
     );
     let schema =
         jsonschema::validator_for(&serde_json::from_str(&schema.unwrap()).unwrap()).unwrap();
+    let event_schema = include_str!("../config/event.schema.json");
+    let event_schema =
+        jsonschema::validator_for(&serde_json::from_str(event_schema).unwrap()).unwrap();
     for camera in ["gate", "yard"] {
+        let events = daemon.events(camera);
+        for (index, event) in events.iter().enumerate() {
+            assert!(event_schema.is_valid(event), "{event}");
+            assert_eq!(event["number"], index + 1, "{camera}: no event is lost");
+        }
+        let is_crossing = |event: &&Value| event["type"] == "line_crossing";
+        let crossing = events.iter().find(is_crossing).unwrap();
+        let recording = &crossing["recording"];
+        if let Some(file) = recording["file"].as_str() {
+            let pts = recording["pts_ns"].as_u64().unwrap();
+            let noted = sidecar_pts(&daemon.out(camera).join(file));
+            assert!(noted.contains(&pts), "{recording} in {noted:?}");
+        }
         let results = daemon.results(camera);
         for line in &results {
             assert!(schema.is_valid(line), "{line}");

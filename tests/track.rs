@@ -489,3 +489,150 @@ fn a_missing_runtime_is_one_clear_error() {
         "{told}"
     );
 }
+
+/// Lines left and right of the pole, and a zone that takes in the whole street.
+const STREET: &str = r#"
+    [[lines]]
+    name = "west"
+    line_norm = [[0.25, 0.98], [0.25, 0.02]]
+    [[lines]]
+    name = "east"
+    line_norm = [[0.75, 0.98], [0.75, 0.02]]
+    classes = ["car", "truck"]
+    direction = "in"
+    [[zones]]
+    name = "street"
+    polygon_norm = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]
+    [calibration]
+    image_norm = [[0.05, 0.05], [0.95, 0.05], [0.95, 0.95], [0.05, 0.95]]
+    ground_m = [[0, 0], [57.6, 0], [57.6, 32.4], [0, 32.4]]
+"#;
+
+/// When a mover crosses the column `x` (shares of the width) to the right (1) or left (-1), s; the
+/// bottom centre of its box goes over it.
+fn crosses(mover: &shapes::Mover, x: f32) -> Option<(f32, i8)> {
+    let centre = |secs: f32| {
+        let [left, _, right, _] = shapes::truth(std::slice::from_ref(mover), secs)[0].ltrb;
+        (left + right) / 2.0 - x * shapes::SIZE.0 as f32
+    };
+    let last = FRAMES as f32 / FPS as f32;
+    let (first, end) = (centre(0.0), centre(last));
+    (first * end < 0.0).then(|| (last * first / (first - end), if end > 0.0 { 1 } else { -1 }))
+}
+
+#[test]
+fn crossings_are_counted_as_by_hand_and_every_event_obeys_the_schema() {
+    let folder = tempfile::tempdir().unwrap();
+    let zones = folder.path().join("street.toml");
+    std::fs::write(&zones, STREET).unwrap();
+    let input = video(folder.path());
+    let output = track(&["--zones", zones.to_str().unwrap()], &input, folder.path());
+    assert!(output.status.success(), "{}", stderr(&output));
+
+    let schema = include_str!("../config/event.schema.json");
+    let validator = jsonschema::validator_for(&serde_json::from_str(schema).unwrap()).unwrap();
+    let events = lines(&folder.path().join("street.events.jsonl"));
+    for (index, event) in events.iter().enumerate() {
+        assert!(validator.is_valid(event), "{event}");
+        assert_eq!(event["number"], index + 1, "numbered without a gap");
+        // Every event says where its frame is in the annotated video: its PTS counts from the first.
+        assert_eq!(event["recording"]["file"], "street.mp4", "{event}");
+        assert_eq!(event["recording"]["pts_ns"], event["pts_ns"], "{event}");
+    }
+
+    for (name, x, classes) in [("west", 0.25, 0..3), ("east", 0.75, 1..3)] {
+        let mut expected: Vec<(i64, &str)> = Vec::new();
+        for mover in shapes::movers() {
+            if let Some((secs, side)) =
+                crosses(&mover, x).filter(|_| classes.contains(&mover.class))
+            {
+                // Seen upwards, the right-hand side is in.
+                expected.push(((secs * 1e9) as i64, if side > 0 { "in" } else { "out" }));
+            }
+        }
+        expected.sort_unstable();
+        let of_line = |event: &&Value| event["type"] == "line_crossing" && event["line"] == name;
+        let counted: Vec<(i64, &str)> = events
+            .iter()
+            .filter(of_line)
+            .map(|event| {
+                (
+                    event["pts_ns"].as_i64().unwrap(),
+                    event["direction"].as_str().unwrap(),
+                )
+            })
+            .collect();
+        assert_eq!(
+            counted.len(),
+            expected.len(),
+            "{name}: {counted:?}, {expected:?}"
+        );
+        for ((at, direction), (truth, side)) in counted.iter().zip(&expected) {
+            assert_eq!(direction, side, "{name}");
+            let late = (at - truth) as f64 / 1e9;
+            assert!((0.0..1.0).contains(&late), "{name}: {late} s late");
+        }
+    }
+    let speed = events
+        .iter()
+        .filter(|event| event["type"] == "line_crossing" && event["object"]["class"] == "car")
+        .map(|event| &event["object"]["speed"])
+        .next()
+        .unwrap();
+    // A car does 110 px/s; 576 px of the width are 57.6 m: 11 m/s = 39.6 km/h.
+    let (value, uncertainty) = (
+        speed["value"].as_f64().unwrap(),
+        speed["uncertainty"].as_f64().unwrap(),
+    );
+    assert!(
+        (value - 39.6).abs() < uncertainty && uncertainty < 8.0,
+        "{speed}"
+    );
+    let summary = String::from_utf8_lossy(&output.stdout).into_owned();
+    for part in [
+        "line west",
+        "line east",
+        "zone street",
+        "street.events.jsonl",
+    ] {
+        assert!(summary.contains(part), "missing {part:?} in\n{summary}");
+    }
+}
+
+#[test]
+fn events_are_the_same_bytes_whatever_the_number_of_workers() {
+    let folder = tempfile::tempdir().unwrap();
+    let zones = folder.path().join("street.toml");
+    std::fs::write(&zones, STREET).unwrap();
+    let input = video(folder.path());
+    let runs = ["1", "3"].map(|workers| {
+        let out = folder.path().join(workers);
+        let arguments = ["--workers", workers, "--zones", zones.to_str().unwrap()];
+        let output = track(&arguments, &input, &out);
+        assert!(output.status.success(), "{}", stderr(&output));
+        std::fs::read(out.join("street.events.jsonl")).unwrap()
+    });
+    assert!(runs[0].len() > 1000);
+    assert_eq!(runs[0], runs[1]);
+}
+
+#[test]
+fn bad_zones_are_refused_with_every_fault() {
+    let folder = tempfile::tempdir().unwrap();
+    let zones = folder.path().join("bad.toml");
+    let text = "[[lines]]\nname = \"a\"\nline_norm = [[0.5, 0.5], [0.5, 0.5]]\n\
+                [[zones]]\nname = \"a\"\npolygon_norm = [[0.1, 0.1], [0.9, 0.1]]\n";
+    std::fs::write(&zones, text).unwrap();
+    let input = video(folder.path());
+    let output = track(&["--zones", zones.to_str().unwrap()], &input, folder.path());
+    assert_eq!(output.status.code(), Some(78));
+    let told = stderr(&output);
+    for part in [
+        "zones[0].polygon_norm: 2 points, a polygon needs at least 3",
+        "lines[0].name: \"a\" is the name of zones[0] too",
+        "lines[0].line_norm: both points are the same",
+    ] {
+        assert!(told.contains(part), "missing {part:?} in\n{told}");
+    }
+    assert!(!folder.path().join("street.mp4").exists());
+}

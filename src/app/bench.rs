@@ -19,6 +19,7 @@ use crate::base::{CameraId, Metrics, Stage, StageStats, StopSource, Worker};
 use crate::capture::{CameraOptions, Source};
 use crate::perception::detect::DetectOptions;
 use crate::perception::track::TrackOptions;
+use crate::perception::zones::ZonesPlan;
 use crate::sinks::annotate::{AnnotateOptions, Annotator};
 use crate::sinks::record::{RecordOptions, RecordPace, RecordTarget, Recorder};
 
@@ -139,6 +140,7 @@ fn cameras(args: &BenchArgs, input: &str) -> anyhow::Result<Vec<CameraPlan>> {
                 capture,
                 classes: args.detect.classes.clone(),
                 confidence: args.detect.conf.map(|conf| conf as f32),
+                zones: ZonesPlan::default(),
             })
         })
         .collect()
@@ -179,7 +181,7 @@ fn start_sinks(
                 .of(id.clone())
                 .with_pictures(),
         );
-        let record = move || drop(writers::record(recorder, &results));
+        let record = move || drop(writers::record(recorder, &results, None));
         let name = format!("annot-{number}");
         workers.push(Worker::spawn(name, record, |_| {}).context("starting a thread")?);
     }

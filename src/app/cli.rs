@@ -206,8 +206,10 @@ Examples:
   gantryd track rtsp://10.0.0.5/live --user viewer --password-file pw.txt --max-frames 1000
   gantryd track /dev/video0 --no-video
   gantryd track MOT17-04/img1 --conf 0.4
+  gantryd track gate.mp4 --zones gate.toml      count at lines and zones too
 
-Writes <stem>.mp4 with boxes and ids, <stem>.jsonl with one result per frame, and <stem>.mot.txt.")]
+Writes <stem>.mp4 with boxes and ids, <stem>.jsonl with one result per frame, and <stem>.mot.txt;
+with --zones <stem>.events.jsonl.")]
 pub struct TrackArgs {
     /// Video file, rtsp(s):// or http(s):// stream, /dev/videoN, or folder of images
     #[arg(required = true, value_name = "INPUT")]
@@ -224,6 +226,9 @@ pub struct TrackArgs {
     /// What encodes the annotated video
     #[arg(long, value_parser = choice(Encoder::ALL), default_value = "auto")]
     pub encoder: Encoder,
+    /// Count at the zones and lines of this file (docs/zones.md), into <stem>.events.jsonl
+    #[arg(long, value_name = "FILE.toml")]
+    pub zones: Option<PathBuf>,
     /// The detector.
     #[command(flatten)]
     pub detect: DetectArgs,

@@ -7,6 +7,7 @@ pub mod commands;
 pub mod config;
 pub mod doctor;
 pub mod eval;
+pub mod events;
 pub mod gmc;
 pub mod manual;
 pub mod models;

@@ -16,6 +16,8 @@ use crate::capture::{
 };
 use crate::perception::detect::{DetectOptions, ModelFiles, Provider, ReidOptions};
 use crate::perception::track::TrackOptions;
+use crate::perception::zones::ZonesPlan;
+use crate::sinks::annotate::{Overlay, Place};
 use crate::sinks::record::{EncoderChoice, RecordOptions, RecordPace, RecordTarget};
 
 /// The model where none is named: the one that comes with gantryd.
@@ -212,6 +214,32 @@ pub fn camera_from_config(camera: &CameraConfig, config: &Config) -> CameraPlan 
         capture,
         classes: camera.classes.clone(),
         confidence: camera.confidence.set().map(|c| c as f32),
+        zones: camera.zones.clone(),
+    }
+}
+
+/// Zones, lines and the calibrated ground, as they are drawn.
+#[must_use]
+pub fn overlay(plan: &ZonesPlan) -> Overlay {
+    let place = |name: &str, points: Vec<[f32; 2]>| Place {
+        name: name.to_owned(),
+        points,
+    };
+    let zones = plan.zones.iter();
+    let lines = plan.lines.iter();
+    let excluded = plan.excluded.iter();
+    let ground = plan.calibration.iter();
+    Overlay {
+        zones: zones
+            .map(|it| place(&it.name, it.polygon.corners()))
+            .collect(),
+        lines: lines
+            .map(|it| place(&it.name, it.line.points().to_vec()))
+            .collect(),
+        outlines: excluded
+            .map(|it| it.polygon.corners())
+            .chain(ground.map(|it| it.image.corners().to_vec()))
+            .collect(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! `gantryd run`: the daemon.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -8,7 +9,8 @@ use anyhow::{Context, bail};
 use crossbeam_channel::{RecvTimeoutError, bounded};
 
 use super::config::{CameraConfig, Config, Listen};
-use super::pipeline::{Outlet, Pipeline, PipelineError, PipelineOptions, WhenFull};
+use super::events::{DaemonEvents, RecordingLog};
+use super::pipeline::{EventOutlet, Outlet, Pipeline, PipelineError, PipelineOptions, WhenFull};
 use super::signals::Signals;
 use super::writers::{self, DaemonFormats, DaemonText};
 use super::{resolve, service};
@@ -24,6 +26,9 @@ const TEXT_QUEUE: usize = 256;
 
 /// Pictures per camera that may wait for the annotator.
 const PICTURE_QUEUE: usize = 4;
+
+/// Events that may wait for their files.
+const EVENT_QUEUE: usize = 1024;
 
 /// How often signals and readiness are looked at.
 const TICK: Duration = Duration::from_millis(100);
@@ -52,8 +57,10 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
 
     let stop = StopSource::default();
     let classes = prepared.class_names();
-    let (outlets, mut sinks) = start_sinks(config, &classes, &metrics, &stop)?;
-    let pipeline = prepared.start(outlets, Arc::clone(&metrics), stop.clone())?;
+    let started = start_sinks(config, &classes, &metrics, &stop)?;
+    let mut sinks = started.workers;
+    let prepared = prepared.with_event_outlets(started.events);
+    let pipeline = prepared.start(started.outlets, Arc::clone(&metrics), stop.clone())?;
     let cameras = Cameras::new(config, &pipeline);
     let services = start_services(listening, &cameras, &metrics, &stop)?;
 
@@ -125,14 +132,25 @@ pub fn options(config: &Config) -> anyhow::Result<PipelineOptions> {
 }
 
 /// The threads at the end of the path, started first, and the outlets that feed them.
+#[derive(Default)]
+struct Sinks {
+    outlets: Vec<Outlet>,
+    events: Vec<EventOutlet>,
+    workers: Vec<Worker>,
+}
+
 fn start_sinks(
     config: &Config,
     classes: &Arc<[String]>,
     metrics: &Arc<Metrics>,
     stop: &StopSource,
-) -> anyhow::Result<(Vec<Outlet>, Vec<Worker>)> {
-    let mut outlets = Vec::new();
-    let mut workers = Vec::new();
+) -> anyhow::Result<Sinks> {
+    let Sinks {
+        mut outlets,
+        mut events,
+        mut workers,
+    } = Sinks::default();
+    let mut logs = BTreeMap::new();
     if config.output.jsonl || config.output.mot {
         let ids: Vec<CameraId> = config
             .cameras
@@ -142,7 +160,7 @@ fn start_sinks(
         let formats = DaemonFormats {
             jsonl: config.output.jsonl,
             mot: config.output.mot,
-            max_bytes: u64::from(config.output.rotate_mib) * 1024 * 1024,
+            max_bytes: max_bytes(config),
         };
         let text = DaemonText::new(&config.output.folder, &ids, formats);
         let (sender, results) = bounded(TEXT_QUEUE);
@@ -166,7 +184,10 @@ fn start_sinks(
             options,
             camera.id.clone(),
             writers::sidecar_line(Arc::clone(classes)),
-            Some(Annotator::new(annotate, Arc::clone(classes))),
+            Some(
+                Annotator::new(annotate, Arc::clone(classes))
+                    .with_overlay(resolve::overlay(&camera.zones)),
+            ),
             Arc::clone(metrics),
         )?;
         let (sender, results) = bounded(PICTURE_QUEUE);
@@ -175,10 +196,38 @@ fn start_sinks(
                 .of(camera.id.clone())
                 .with_pictures(),
         );
-        let record = move || drop(writers::record(recorder, &results));
+        let log = Arc::<RecordingLog>::default();
+        logs.insert(camera.id.clone(), Arc::clone(&log));
+        let record = move || drop(writers::record(recorder, &results, Some(log)));
         workers.push(spawn(&format!("annot-{number}"), record, stop)?);
     }
-    Ok((outlets, workers))
+    let counts = |camera: &&CameraConfig| config.output.events && !camera.zones.is_empty();
+    if config.cameras.iter().any(|camera| counts(&camera)) {
+        let (sender, received) = bounded(EVENT_QUEUE);
+        let mut writer = DaemonEvents::new(&config.output.folder, max_bytes(config));
+        for camera in config.cameras.iter().filter(counts) {
+            events.push(EventOutlet::new(
+                sender.clone(),
+                when_full(camera),
+                camera.id.clone(),
+            ));
+            writer.add(&camera.id, logs.remove(&camera.id), camera.lossless);
+        }
+        drop(sender);
+        let (classes, metrics) = (Arc::clone(classes), Arc::clone(metrics));
+        let write = move || writer.run(&received, &classes, &metrics);
+        workers.push(spawn("events", write, stop)?);
+    }
+    Ok(Sinks {
+        outlets,
+        events,
+        workers,
+    })
+}
+
+/// Size at which a text file is closed and the next begun.
+fn max_bytes(config: &Config) -> u64 {
+    u64::from(config.output.rotate_mib) * 1024 * 1024
 }
 
 /// A file waits for slow sinks; a live camera's results are dropped there, and counted.

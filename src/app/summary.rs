@@ -1,12 +1,17 @@
 //! What a finished run amounts to, on one screen.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::pipeline::Published;
-use crate::base::{Balance, ClassId, FrameResult, Metrics, Stage, TrackId};
+use crate::base::{
+    Balance, ClassId, Direction, Event, EventKind, FrameResult, Metrics, Phase, Stage, TrackId,
+};
+use crate::perception::zones::ZonesPlan;
+use crate::sinks::publish::class_name;
 
 /// Columns of the table where no terminal tells.
 const PLAIN_WIDTH: u16 = 96;
@@ -71,6 +76,151 @@ impl Tally {
     }
 }
 
+/// Counts what happened at zones and lines, from published events.
+#[derive(Debug, Default)]
+pub struct EventTally {
+    lines: Vec<(Arc<str>, Crossings)>,
+    zones: Vec<(Arc<str>, Visits)>,
+    turns: BTreeMap<(Arc<str>, Arc<str>), u64>,
+}
+
+/// Crossings of a line by direction and class.
+type Crossings = BTreeMap<(Direction, ClassId), u64>;
+
+#[derive(Debug, Default)]
+struct Visits {
+    entries: u64,
+    exits: u64,
+    dwell: Duration,
+    alarms: BTreeMap<&'static str, u64>,
+}
+
+impl EventTally {
+    /// Nothing has happened at any zone or line of `plan`.
+    #[must_use]
+    pub fn new(plan: &ZonesPlan) -> Self {
+        let lines = plan
+            .lines
+            .iter()
+            .map(|it| (Arc::clone(&it.name), Crossings::new()));
+        let zones = plan
+            .zones
+            .iter()
+            .map(|it| (Arc::clone(&it.name), Visits::default()));
+        Self {
+            lines: lines.collect(),
+            zones: zones.collect(),
+            turns: BTreeMap::new(),
+        }
+    }
+
+    /// Takes in one event.
+    pub fn add(&mut self, event: &Event) {
+        let kind = event.kind.as_str();
+        match &event.kind {
+            EventKind::Crossing { line, direction } => {
+                let class = event
+                    .object
+                    .as_ref()
+                    .map_or(ClassId(u16::MAX), |it| it.class);
+                if let Some((_, counts)) = self.lines.iter_mut().find(|(name, _)| name == line) {
+                    *counts.entry((*direction, class)).or_default() += 1;
+                }
+            }
+            EventKind::Turn { from, to } => {
+                let turn = (Arc::clone(from), Arc::clone(to));
+                *self.turns.entry(turn).or_default() += 1;
+            }
+            EventKind::Entry { zone } => {
+                self.visits(zone, |visits| visits.entries += 1);
+            }
+            EventKind::Exit { zone, dwell } => self.visits(zone, |visits| {
+                visits.exits += 1;
+                visits.dwell += *dwell;
+            }),
+            EventKind::Loitering { zone: place, .. }
+            | EventKind::WrongWay { place }
+            | EventKind::Stopped {
+                zone: place,
+                phase: Phase::Begin,
+                ..
+            }
+            | EventKind::Occupancy {
+                zone: place,
+                phase: Phase::Begin,
+                ..
+            }
+            | EventKind::Queue {
+                zone: place,
+                phase: Phase::Begin,
+                ..
+            }
+            | EventKind::Congestion {
+                zone: place,
+                phase: Phase::Begin,
+                ..
+            } => {
+                self.visits(place, |visits| *visits.alarms.entry(kind).or_default() += 1);
+            }
+            EventKind::Stopped { .. }
+            | EventKind::Occupancy { .. }
+            | EventKind::Queue { .. }
+            | EventKind::Congestion { .. } => {}
+        }
+    }
+
+    /// A line whose way was gone against has no visits; its crossings say so already.
+    fn visits(&mut self, zone: &Arc<str>, change: impl FnOnce(&mut Visits)) {
+        if let Some((_, visits)) = self.zones.iter_mut().find(|(name, _)| name == zone) {
+            change(visits);
+        }
+    }
+
+    /// One row per line, zone and turn: what it is about, and the counts.
+    #[must_use]
+    pub fn rows(&self, classes: &[String]) -> Vec<(String, String)> {
+        let mut rows = Vec::new();
+        for (name, counts) in &self.lines {
+            let sides =
+                [Direction::In, Direction::Out].map(|side| side_text(counts, side, classes));
+            rows.push((format!("line {name}"), sides.join(", ")));
+        }
+        for (name, visits) in &self.zones {
+            let Visits { entries, exits, .. } = visits;
+            let mut text = format!("{entries} entries, {exits} exits");
+            if *exits > 0 {
+                let mean = visits.dwell.as_secs_f64() / *exits as f64;
+                text += &format!(", mean dwell {mean:.1} s");
+            }
+            for (kind, count) in &visits.alarms {
+                text += &format!(", {count} {}", kind.replace('_', " "));
+            }
+            rows.push((format!("zone {name}"), text));
+        }
+        for ((from, to), count) in &self.turns {
+            rows.push((format!("{from} → {to}"), count.to_string()));
+        }
+        rows
+    }
+}
+
+/// `in 6 (5 person, 1 car)`.
+fn side_text(counts: &Crossings, side: Direction, classes: &[String]) -> String {
+    let of_side = || {
+        counts
+            .iter()
+            .filter(|((direction, _), _)| *direction == side)
+    };
+    let total: u64 = of_side().map(|(_, count)| count).sum();
+    let parts: Vec<String> = of_side()
+        .map(|((_, class), count)| format!("{count} {}", class_name(*class, classes)))
+        .collect();
+    match parts.as_slice() {
+        [] => format!("{} 0", side.as_str()),
+        parts => format!("{} {total} ({})", side.as_str(), parts.join(", ")),
+    }
+}
+
 /// Everything the table shows.
 #[derive(Debug)]
 pub struct Summary<'a> {
@@ -80,6 +230,8 @@ pub struct Summary<'a> {
     pub model: String,
     /// Identities.
     pub tally: &'a Tally,
+    /// What happened at zones and lines, if there are any.
+    pub counts: Option<&'a EventTally>,
     /// Names of the classes.
     pub classes: &'a [String],
     /// Where the frames went.
@@ -88,6 +240,8 @@ pub struct Summary<'a> {
     pub not_recorded: u64,
     /// Results that did not reach the text files.
     pub not_written: u64,
+    /// Events that did not reach their file.
+    pub events_lost: u64,
     /// Boxes of the model that were no boxes.
     pub rejected: u64,
     /// Stage times.
@@ -122,6 +276,12 @@ impl Summary<'_> {
             row("rejected", format!("{} {what}", self.rejected));
         }
         row("most at once", self.tally.most_at_once().to_string());
+        for (name, counts) in self
+            .counts
+            .map_or_else(Vec::new, |it| it.rows(self.classes))
+        {
+            row(&name, counts);
+        }
         row("speed", self.speed());
         row("ms per frame", self.stage_times());
         for (what, path) in &self.files {
@@ -150,17 +310,16 @@ impl Summary<'_> {
         if self.not_written > 0 {
             text += &format!(", {} not in the text files", self.not_written);
         }
+        if self.events_lost > 0 {
+            text += &format!(", {} events not in their file", self.events_lost);
+        }
         text
     }
 
     fn identities(&self) -> String {
         let per_class = self.tally.ids_per_class();
         let total: u64 = per_class.values().sum();
-        let name = |class: &ClassId| {
-            self.classes
-                .get(usize::from(class.0))
-                .map_or("unknown", String::as_str)
-        };
+        let name = |class: &ClassId| class_name(*class, self.classes);
         let mut parts: Vec<(u64, &str)> = per_class
             .iter()
             .map(|(class, count)| (*count, name(class)))

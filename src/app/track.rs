@@ -11,18 +11,21 @@ use anyhow::{Context, bail};
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
 use super::cli::TrackArgs;
+use super::config;
+use super::events::{OneShotEvents, RecordingLog};
 use super::pipeline::{
-    CameraPlan, Outlet, Pipeline, PipelineError, PipelineOptions, Published, WhenFull,
+    CameraPlan, EventOutlet, Outlet, Pipeline, PipelineError, PipelineOptions, Published, WhenFull,
 };
 use super::progress::Progress;
 use super::resolve;
 use super::signals::Signals;
-use super::summary::{Summary, Tally, process_cpu_time};
+use super::summary::{EventTally, Summary, Tally, process_cpu_time};
 use super::writers::{self, OneShotText};
-use crate::base::{CameraId, DropReason, Metrics, Stage, StopSource, Worker, WorkerEnd};
+use crate::base::{CameraId, DropReason, Event, Metrics, Stage, StopSource, Worker, WorkerEnd};
 use crate::capture::{CameraEnd, CameraOptions, Source};
 use crate::perception::detect::{DetectOptions, ModelFiles};
 use crate::perception::track::TrackOptions;
+use crate::perception::zones::ZonesPlan;
 use crate::sinks::annotate::{AnnotateOptions, Annotator};
 use crate::sinks::publish::PublishError;
 use crate::sinks::record::{RecordOptions, RecordPace, RecordTarget, Recorder, SegmentInfo};
@@ -32,6 +35,9 @@ const TEXT_QUEUE: usize = 64;
 
 /// Pictures that may wait for the annotator.
 const PICTURE_QUEUE: usize = 8;
+
+/// Events that may wait for their file.
+const EVENT_QUEUE: usize = 1024;
 
 /// How often progress and signals are looked at.
 const TICK: Duration = Duration::from_millis(100);
@@ -53,6 +59,7 @@ struct Shared<'a> {
     args: &'a TrackArgs,
     model: ModelFiles,
     detect: DetectOptions,
+    zones: ZonesPlan,
     signals: Signals,
     /// Live inputs that share the cores.
     side_by_side: usize,
@@ -65,6 +72,10 @@ struct Shared<'a> {
 /// and the command fails at the end.
 pub fn run(args: &TrackArgs) -> anyhow::Result<()> {
     let inputs = inputs(args)?;
+    let zones = match &args.zones {
+        Some(file) => config::load_zones(file)?,
+        None => ZonesPlan::default(),
+    };
     std::fs::create_dir_all(&args.out)
         .with_context(|| format!("creating the output folder {}", args.out.display()))?;
     let mut shared = Shared {
@@ -74,6 +85,7 @@ pub fn run(args: &TrackArgs) -> anyhow::Result<()> {
             reid: resolve::reid(args.detect.reid.as_ref())?,
             ..resolve::detect_from_args(&args.detect)
         },
+        zones,
         signals: Signals::listen().context("listening for signals")?,
         side_by_side: 1,
     };
@@ -160,7 +172,7 @@ fn refuse_overwriting(args: &TrackArgs, inputs: &[Input]) -> anyhow::Result<()> 
         })
         .collect();
     for input in inputs {
-        for end in ["mp4", "jsonl", "mot.txt"] {
+        for end in ["mp4", "jsonl", "mot.txt", "events.jsonl"] {
             let output = args.out.join(format!("{}.{end}", input.stem));
             if output
                 .canonicalize()
@@ -181,7 +193,11 @@ struct Sinks {
     outlets: Vec<Outlet>,
     text: (Worker, Receiver<TextReport>),
     video: Option<(Worker, Receiver<Vec<SegmentInfo>>)>,
+    events: Option<(EventOutlet, Worker, Receiver<EventReport>)>,
 }
+
+/// What the events came to.
+type EventReport = (EventTally, Result<(), PublishError>);
 
 /// What the text files came to.
 type TextReport = (Tally, Result<(), PublishError>);
@@ -241,6 +257,11 @@ impl Shared<'_> {
             metrics: &metrics,
         };
         let sinks = self.start_sinks(&job, &stop)?;
+        let (event_outlets, events) = match sinks.events {
+            Some((outlet, worker, report)) => (vec![outlet], Some((worker, report))),
+            None => (Vec::new(), None),
+        };
+        let prepared = prepared.with_event_outlets(event_outlets);
         let pipeline = prepared.start(sinks.outlets, Arc::clone(&metrics), stop)?;
 
         let end = self.watch(&pipeline, &input.text);
@@ -254,6 +275,9 @@ impl Shared<'_> {
         }
         let (tally, text_result) = reported(sinks.text)?;
         let segments = sinks.video.map_or_else(|| Ok(Vec::new()), reported)?;
+        let events = events.map(reported).transpose()?;
+        let (counts, events_result) =
+            events.map_or((None, Ok(())), |(tally, result)| (Some(tally), result));
 
         let lost = |stage: Stage, reasons: &[DropReason]| -> u64 {
             let count = |reason: &DropReason| metrics.results_dropped(&camera_id, stage, *reason);
@@ -267,10 +291,12 @@ impl Shared<'_> {
             input: &input.text,
             model,
             tally: &tally,
+            counts: counts.as_ref(),
             classes: &classes,
             balance: metrics.balance(&camera_id),
             not_recorded,
             not_written,
+            events_lost: metrics.zones().events_dropped(&camera_id),
             rejected: metrics.rejected_detections(&camera_id),
             metrics: &metrics,
             elapsed: started.elapsed(),
@@ -281,6 +307,7 @@ impl Shared<'_> {
             writeln!(std::io::stdout(), "{}", summary.table()).context("printing the summary")?;
         }
         text_result?;
+        events_result?;
         if let Some(failure) = segments
             .iter()
             .find_map(|segment| segment.failure.as_deref())
@@ -336,6 +363,7 @@ impl Shared<'_> {
                 capture: camera,
                 classes: detect.classes.clone(),
                 confidence: detect.conf.map(|conf| conf as f32),
+                zones: self.zones.clone(),
             }],
             model: self.model.clone(),
             detect: self.detect.clone(),
@@ -364,7 +392,7 @@ impl Shared<'_> {
         let (sender, results) = bounded(TEXT_QUEUE);
         let mut outlets = vec![Outlet::new(sender, when_full)];
         let text = self.start_text(job, results, stop)?;
-        let mut video = None;
+        let (mut video, mut log) = (None, None);
         if !self.args.no_video {
             let (sender, results) = bounded(PICTURE_QUEUE);
             outlets.push(
@@ -372,12 +400,19 @@ impl Shared<'_> {
                     .of(job.camera.clone())
                     .with_pictures(),
             );
-            video = Some(self.start_video(job, results, stop)?);
+            log = (!self.zones.is_empty()).then(Arc::<RecordingLog>::default);
+            video = Some(self.start_video(job, results, log.clone(), stop)?);
         }
+        let events = if self.zones.is_empty() {
+            None
+        } else {
+            Some(self.start_events(job, when_full, log, stop)?)
+        };
         Ok(Sinks {
             outlets,
             text,
             video,
+            events,
         })
     }
 
@@ -405,10 +440,36 @@ impl Shared<'_> {
         Ok((worker, reported))
     }
 
+    fn start_events(
+        &self,
+        job: &Job<'_>,
+        when_full: WhenFull,
+        log: Option<Arc<RecordingLog>>,
+        stop: &StopSource,
+    ) -> anyhow::Result<(EventOutlet, Worker, Receiver<EventReport>)> {
+        let (sender, events) = bounded::<Event>(EVENT_QUEUE);
+        let outlet = EventOutlet::new(sender, when_full, job.camera.clone());
+        let (report, reported) = bounded(1);
+        let writer = OneShotEvents::new(self.output(job.stem, "events.jsonl"), log, job.lossless);
+        let (classes, metrics) = (Arc::clone(job.classes), Arc::clone(job.metrics));
+        let (camera, mut tally) = (job.camera.clone(), EventTally::new(&self.zones));
+        let to_stop = stop.clone();
+        let write = move || {
+            let result = writer.run(&events, &classes, &camera, &metrics, &mut tally);
+            if result.is_err() {
+                to_stop.stop();
+            }
+            // Nobody waits for the report after a failed start.
+            drop(report.send((tally, result)));
+        };
+        Ok((outlet, spawn("events", write, stop)?, reported))
+    }
+
     fn start_video(
         &self,
         job: &Job<'_>,
         results: Receiver<Published>,
+        log: Option<Arc<RecordingLog>>,
         stop: &StopSource,
     ) -> anyhow::Result<(Worker, Receiver<Vec<SegmentInfo>>)> {
         let pace = if job.lossless {
@@ -423,14 +484,14 @@ impl Shared<'_> {
             options,
             job.camera.clone(),
             writers::sidecar_line(Arc::clone(job.classes)),
-            Some(Annotator::new(
-                AnnotateOptions::default(),
-                Arc::clone(job.classes),
-            )),
+            Some(
+                Annotator::new(AnnotateOptions::default(), Arc::clone(job.classes))
+                    .with_overlay(resolve::overlay(&self.zones)),
+            ),
             Arc::clone(job.metrics),
         )?;
         let (report, reported) = bounded(1);
-        let record = move || drop(report.send(writers::record(recorder, &results)));
+        let record = move || drop(report.send(writers::record(recorder, &results, log)));
         let worker = spawn("annot-0", record, stop)?;
         Ok((worker, reported))
     }
@@ -444,6 +505,12 @@ impl Shared<'_> {
         if frames > 0 {
             files.push(("results".to_owned(), shown(self.output(stem, "jsonl"))));
             files.push(("MOT text".to_owned(), shown(self.output(stem, "mot.txt"))));
+            if !self.zones.is_empty() {
+                files.push((
+                    "events".to_owned(),
+                    shown(self.output(stem, "events.jsonl")),
+                ));
+            }
         }
         files
     }

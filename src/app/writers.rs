@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
+use super::events::{ClosesLog, RecordingLog};
 use super::pipeline::Published;
 use super::summary::Tally;
 use crate::base::{CameraId, DropReason, Metrics, Stage, StageTimer};
@@ -17,7 +18,7 @@ use crate::sinks::record::{Recorder, SegmentInfo};
 const REOPEN_AFTER: Duration = Duration::from_secs(5);
 
 /// Written text reaches the disk at the latest after this time, also when nothing follows.
-const IDLE_FLUSH: Duration = Duration::from_millis(500);
+pub(super) const IDLE_FLUSH: Duration = Duration::from_millis(500);
 
 /// The text files of one input of a one-shot command. They are made at the first result, so that
 /// an input that cannot be read leaves earlier results alone.
@@ -103,8 +104,9 @@ struct CameraFiles {
     mot: Option<DaemonFile>,
 }
 
+/// A file that is opened when there is something to write, and again after a failure.
 #[derive(Debug)]
-struct DaemonFile {
+pub(super) struct DaemonFile {
     path: PathBuf,
     max_bytes: u64,
     file: Option<LineFile>,
@@ -181,7 +183,7 @@ fn count_lost(lost: u64, camera: &CameraId, metrics: &Metrics) {
 }
 
 impl DaemonFile {
-    fn new(path: PathBuf, max_bytes: u64) -> Self {
+    pub(super) fn new(path: PathBuf, max_bytes: u64) -> Self {
         Self {
             path,
             max_bytes,
@@ -191,7 +193,7 @@ impl DaemonFile {
     }
 
     /// How many entries are lost: this one, or those before it that had only been taken.
-    fn write(&mut self, entry: &str, camera: &CameraId) -> u64 {
+    pub(super) fn write(&mut self, entry: &str, camera: &CameraId) -> u64 {
         let is_pausing = |since: Instant| since.elapsed() < REOPEN_AFTER;
         if self.failed.is_some_and(is_pausing) {
             return 1;
@@ -206,7 +208,8 @@ impl DaemonFile {
         self.outcome(written, camera)
     }
 
-    fn flush(&mut self, camera: &CameraId) -> u64 {
+    /// How many entries are lost.
+    pub(super) fn flush(&mut self, camera: &CameraId) -> u64 {
         match &mut self.file {
             Some(file) => {
                 let flushed = file.flush();
@@ -270,15 +273,25 @@ fn line(item: &Published, classes: &[String]) -> String {
     }
 }
 
-/// Records every picture that comes until the channel closes; then finishes the files.
+/// Records every picture that comes until the channel closes; then finishes the files. Where each
+/// frame is goes to `log`, if somebody asks.
 #[must_use]
-pub fn record(mut recorder: Recorder, results: &Receiver<Published>) -> Vec<SegmentInfo> {
+pub fn record(
+    mut recorder: Recorder,
+    results: &Receiver<Published>,
+    log: Option<Arc<RecordingLog>>,
+) -> Vec<SegmentInfo> {
+    let log = log.map(ClosesLog);
     for item in results {
         if let Published::Frame(result) = item {
             // What was not taken is counted by the recorder.
             recorder.push(&result);
+            if let Some(ClosesLog(log)) = &log {
+                log.note(result.meta.seq, recorder.last_place());
+            }
         }
     }
+    drop(log);
     recorder.finish()
 }
 
@@ -300,6 +313,7 @@ mod tests {
         let track = |id, state| TrackSnapshot {
             id: TrackId(id),
             class: ClassId(0),
+            class_share: 1.0,
             confidence: 0.5,
             bbox: BBox::from_ltrb(10.0, 20.0, 40.5, 60.0).unwrap(),
             velocity: [0.0, 0.0],
@@ -327,6 +341,7 @@ mod tests {
                 track(3, TrackState::Confirmed),
             ],
             ended: Vec::new(),
+            counts: None,
             timings: Timings::default(),
             frame: None,
         }))

@@ -11,7 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use super::{CameraId, RunEnd};
+use super::{CameraId, RunEnd, ZoneMetrics};
 
 /// A part of the frame path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -192,6 +192,7 @@ pub struct Metrics {
     runs: Family<RunLabels, Counter>,
     events: Family<KindLabel, Counter>,
     detections_rejected: Family<CameraLabel, Counter>,
+    zones: ZoneMetrics,
     stages: [StageSum; Stage::ALL.len()],
     progress: AtomicU64,
 }
@@ -267,6 +268,7 @@ impl Metrics {
             "Boxes a model gave that are no boxes (NaN, infinite, no area, off the frame)",
             detections_rejected.clone(),
         );
+        let zones = ZoneMetrics::new(&mut registry);
         Arc::new(Self {
             registry,
             received,
@@ -279,6 +281,7 @@ impl Metrics {
             runs,
             events,
             detections_rejected,
+            zones,
             stages: Default::default(),
             progress: AtomicU64::new(0),
         })
@@ -288,6 +291,12 @@ impl Metrics {
     #[must_use]
     pub fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// What was counted at zones and lines.
+    #[must_use]
+    pub fn zones(&self) -> &ZoneMetrics {
+        &self.zones
     }
 
     /// Counts work done in a stage.

@@ -6,6 +6,7 @@
 mod bbox;
 mod clock;
 mod embedding;
+mod event;
 mod frame;
 mod ids;
 mod inbox;
@@ -15,10 +16,15 @@ mod result;
 mod secret;
 mod stop;
 mod worker;
+mod zone_metrics;
 
 pub use bbox::BBox;
 pub use clock::{Pts, StageTimer, UtcNanos, thread_cpu_time, utc_now};
 pub use embedding::Embedding;
+pub use event::{
+    Direction, Event, EventKind, LineCount, ObjectTrace, PathPoint, Phase, SceneCounts, Speed,
+    SpeedUnit, ZoneCount,
+};
 pub use frame::{
     Captured, ColorMatrix, ColorRange, Frame, FrameMeta, FromCamera, OwnedPlanes, PixelFormat,
     Pixels, Plane, Planes, RunEnd, Size, UtcSource,
@@ -28,10 +34,11 @@ pub use inbox::{Inbox, Taken};
 pub use metrics::{Balance, DropReason, Flight, Metrics, Stage, StageStats};
 pub use pipelines::{PipelineText, PipelineTextError};
 pub use result::{
-    Detection, EndReason, EndedTrack, FrameResult, Timings, TrackSnapshot, TrackState,
+    Detection, EndReason, EndedTrack, FrameResult, Recorded, Timings, TrackSnapshot, TrackState,
 };
 pub use secret::{
     REDACTED, Secret, UriError, UriParts, hidden_words, redact_text, redact_uri, split_credentials,
 };
 pub use stop::{Stop, StopSource};
 pub use worker::{Worker, WorkerEnd};
+pub use zone_metrics::ZoneMetrics;

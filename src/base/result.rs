@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{BBox, ClassId, Embedding, Frame, FrameMeta, Pts, TrackId};
+use super::{BBox, ClassId, Embedding, Frame, FrameMeta, Pts, SceneCounts, TrackId};
 
 /// What the model saw in one frame, in frame pixels.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,6 +74,8 @@ pub struct TrackSnapshot {
     pub id: TrackId,
     /// Its class.
     pub class: ClassId,
+    /// Share of the confidence-weighted vote of its detections that the class has, 0..=1.
+    pub class_share: f32,
     /// Score of the last detection that belongs to it, 0..=1.
     pub confidence: f32,
     /// Where it is, frame pixels: the filter's estimate, predicted while coasting.
@@ -112,6 +114,15 @@ pub struct Timings {
     pub age: Duration,
 }
 
+/// Where a frame is in a recording.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Recorded {
+    /// Name of the file, without its folder.
+    pub file: Arc<str>,
+    /// PTS of the frame in that file, ns.
+    pub pts_ns: u64,
+}
+
 /// Everything known about one frame, as published.
 #[derive(Debug, Clone)]
 pub struct FrameResult {
@@ -123,6 +134,8 @@ pub struct FrameResult {
     pub tracks: Vec<TrackSnapshot>,
     /// Confirmed tracks that ended since the last frame, in id order.
     pub ended: Vec<EndedTrack>,
+    /// Counts of the camera's zones and lines, if it has any.
+    pub counts: Option<Arc<SceneCounts>>,
     /// Where the time went.
     pub timings: Timings,
     /// The picture, if a sink asked for it.

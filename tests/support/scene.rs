@@ -83,6 +83,7 @@ impl Scene {
                 Some(TrackSnapshot {
                     id: TrackId(u64::from(index) + 1),
                     class: ClassId((index % 3) as u16),
+                    class_share: 1.0,
                     confidence: 0.5 + 0.4 * lane,
                     bbox,
                     velocity: [width / 16.0, 0.0],
@@ -119,6 +120,7 @@ impl Scene {
             tracks: self.tracks(seq, pts),
             meta,
             detections: self.tracks as usize,
+            counts: None,
             ended: Vec::new(),
             timings: Timings {
                 inference: Duration::from_millis(7),

@@ -9,8 +9,9 @@ use url::Url;
 
 use super::reader::Section;
 use super::words::quoted;
-use super::{Auto, DetectConfig};
+use super::{Auto, DetectConfig, zones};
 use crate::base::{CameraId, Secret, redact_uri};
+use crate::perception::zones::ZonesPlan;
 
 choices! {
     /// How RTP reaches us.
@@ -130,6 +131,8 @@ pub struct CameraConfig {
     pub raw: bool,
     /// Wait for the detector instead of dropping frames.
     pub lossless: bool,
+    /// What is counted in its picture.
+    pub zones: ZonesPlan,
 }
 
 impl CameraConfig {
@@ -154,6 +157,7 @@ impl CameraConfig {
             annotate: true,
             raw: false,
             lossless: matches!(uri, CameraUri::File(_)),
+            zones: ZonesPlan::default(),
             uri,
         }
     }
@@ -231,6 +235,7 @@ fn read_camera(mut section: Section<'_>, id: CameraId, detect: &DetectConfig) ->
         annotate: s.boolean("annotate", default.annotate),
         raw: s.boolean("raw", default.raw),
         lossless: s.boolean("lossless", default.lossless),
+        zones: zones::read(s),
         ..default
     };
     section.finish();

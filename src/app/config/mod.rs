@@ -13,12 +13,15 @@ mod perception;
 mod reader;
 mod sections;
 mod words;
+mod zones;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use reader::Reader;
+
+use crate::perception::zones::ZonesPlan;
 
 pub use cameras::{CameraConfig, CameraUri, Codec, Credentials, Decode, Transport};
 pub use perception::{DetectConfig, ModelRef, Provider, TrackConfig, parse_input_size};
@@ -181,25 +184,19 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] with every fault at once.
     pub fn from_text(text: &str, file: &Path) -> Result<Self, ConfigError> {
-        let table = text
-            .parse::<toml::Table>()
-            .map_err(|error| syntax_error(text, file, &error))?;
-        let reader = Reader::new(file.parent().unwrap_or(Path::new("")));
-        let config = Self::read(&reader, table);
-        let faults = reader.into_parts().0;
-        if faults.is_empty() {
-            return Ok(config);
-        }
-        Err(ConfigError::Faults {
-            file: file.to_owned(),
-            faults,
-        })
+        read_text(text, file, Self::read)
     }
 
     /// Every key there is, as `cameras[].id`.
     #[must_use]
     pub fn known_keys() -> BTreeSet<String> {
-        let one_camera = toml::Value::Array(vec![toml::Table::new().into()]);
+        let one = |table: toml::Table| toml::Value::Array(vec![table.into()]);
+        let camera = toml::Table::from_iter([
+            ("zones".to_owned(), one(toml::Table::new())),
+            ("lines".to_owned(), one(toml::Table::new())),
+            ("calibration".to_owned(), toml::Table::new().into()),
+        ]);
+        let one_camera = one(camera);
         let table = toml::Table::from_iter([("cameras".to_owned(), one_camera)]);
         let reader = Reader::default();
         // The faults (a camera without id and uri) do not matter here.
@@ -227,6 +224,44 @@ impl Config {
         root.finish();
         config
     }
+}
+
+/// The zones and lines in `file`, which holds nothing else: for a one-shot command.
+///
+/// # Errors
+/// [`ConfigError`] with every fault at once.
+pub fn load_zones(file: &Path) -> Result<ZonesPlan, ConfigError> {
+    let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Read {
+        file: file.to_owned(),
+        source,
+    })?;
+    read_text(&text, file, |reader, table| {
+        let mut root = reader.root(table);
+        let plan = zones::read(&mut root);
+        root.finish();
+        plan
+    })
+}
+
+/// What `read` makes of `text`, if it notes no fault.
+fn read_text<T>(
+    text: &str,
+    file: &Path,
+    read: impl FnOnce(&Reader, toml::Table) -> T,
+) -> Result<T, ConfigError> {
+    let table = text
+        .parse::<toml::Table>()
+        .map_err(|error| syntax_error(text, file, &error))?;
+    let reader = Reader::new(file.parent().unwrap_or(Path::new("")));
+    let value = read(&reader, table);
+    let faults = reader.into_parts().0;
+    if faults.is_empty() {
+        return Ok(value);
+    }
+    Err(ConfigError::Faults {
+        file: file.to_owned(),
+        faults,
+    })
 }
 
 /// Thresholds of `[track]` that a `confidence` would override: a confidence of the operator's is

@@ -94,6 +94,18 @@ impl<'r> Section<'r> {
         }
     }
 
+    /// Notes `text` for the first of `keys` if none of them was given.
+    pub(super) fn fault_if_none_of(&self, keys: [&'static str; 2], text: &str) {
+        if !keys.iter().any(|key| self.given.contains(key)) {
+            self.fault(keys[0], text);
+        }
+    }
+
+    /// Was the key given and read, whatever its value?
+    pub(super) fn was_given(&self, key: &'static str) -> bool {
+        self.given.contains(key)
+    }
+
     fn take(&mut self, key: &'static str) -> Option<Value> {
         self.known.push(key);
         self.reader
@@ -216,6 +228,59 @@ impl<'r> Section<'r> {
             self.refuse(key, &value, format_args!("{kind}{low} to {high}"));
             default
         })
+    }
+
+    /// A whole number within `range`, if the key is there.
+    pub(super) fn integer_if_given(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<u32>,
+    ) -> Option<u32> {
+        let is_given = self.has(key);
+        let least = *range.start();
+        let number = self.integer(key, range, least);
+        is_given.then_some(number)
+    }
+
+    /// A number within `range`, if the key is there.
+    pub(super) fn number_if_given(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<f64>,
+    ) -> Option<f64> {
+        let is_given = self.has(key);
+        let least = *range.start();
+        let number = self.number(key, range, least);
+        is_given.then_some(number)
+    }
+
+    /// Points, if the key is there: a list of pairs of numbers.
+    pub(super) fn points(&mut self, key: &'static str) -> Option<Vec<[f64; 2]>> {
+        let value = self.take(key)?;
+        let pair = |entry: &Value| match entry.as_array()?.as_slice() {
+            [x, y] => Some([number_in(x, &ANY)?, number_in(y, &ANY)?]),
+            _ => None,
+        };
+        let points = value
+            .as_array()
+            .and_then(|entries| entries.iter().map(pair).collect());
+        if points.is_none() {
+            self.refuse(key, &value, "a list of points, [[x, y], [x, y]]");
+        }
+        points
+    }
+
+    /// Width and height in pixels, if the key is there.
+    pub(super) fn size(&mut self, key: &'static str) -> Option<[f64; 2]> {
+        let value = self.take(key)?;
+        let size = value.as_array().and_then(|sides| match sides.as_slice() {
+            [width, height] => Some([number_in(width, &SIDE)?, number_in(height, &SIDE)?]),
+            _ => None,
+        });
+        if size.is_none() {
+            self.refuse(key, &value, "[width, height] in pixels, each 16 to 16384");
+        }
+        size
     }
 
     /// Seconds within `range`; fractions are allowed.
@@ -382,6 +447,12 @@ impl<'r> Section<'r> {
         }
     }
 }
+
+/// Every finite number.
+const ANY: RangeInclusive<f64> = f64::MIN..=f64::MAX;
+
+/// Sides of a picture, px.
+const SIDE: RangeInclusive<f64> = 16.0..=16384.0;
 
 fn joined(path: &str, key: &str) -> String {
     if path.is_empty() {

@@ -65,6 +65,8 @@ pub struct OutputConfig {
     pub jsonl: bool,
     /// Write MOT text.
     pub mot: bool,
+    /// Write the events of zones and lines.
+    pub events: bool,
     /// Size at which a results file is closed and the next begun, MiB.
     pub rotate_mib: u32,
 }
@@ -75,6 +77,7 @@ impl Default for OutputConfig {
             folder: PathBuf::from("out"),
             jsonl: true,
             mot: false,
+            events: true,
             rotate_mib: 256,
         }
     }
@@ -87,6 +90,7 @@ impl OutputConfig {
             folder: section.path_or("folder", &default.folder),
             jsonl: section.boolean("jsonl", default.jsonl),
             mot: section.boolean("mot", default.mot),
+            events: section.boolean("events", default.events),
             rotate_mib: section.integer("rotate_mib", 1..=65_536, default.rotate_mib),
         };
         section.finish();

@@ -7,6 +7,7 @@
 //! them and drops the outlets, and the sinks see their channels closed.
 
 mod detecting;
+mod event_outlet;
 mod outlet;
 mod tracking;
 
@@ -22,8 +23,10 @@ use crate::perception::detect::{
     DetectError, DetectOptions, Detector, ModelFiles, Provider, ProviderReport, class_called,
 };
 use crate::perception::track::{TrackOptions, Tracker};
+use crate::perception::zones::{Zones, ZonesPlan};
 
 use detecting::Detected;
+pub use event_outlet::EventOutlet;
 pub use outlet::{Outlet, Published, WhenFull};
 use tracking::{CameraTracking, Tracking};
 
@@ -43,6 +46,8 @@ pub struct CameraPlan {
     pub classes: Vec<String>,
     /// Confidence a detection needs to start a track; weaker ones only continue one.
     pub confidence: Option<f32>,
+    /// What is counted in its picture.
+    pub zones: ZonesPlan,
 }
 
 impl CameraPlan {
@@ -53,6 +58,7 @@ impl CameraPlan {
             capture,
             classes: Vec::new(),
             confidence: None,
+            zones: ZonesPlan::default(),
         }
     }
 }
@@ -169,6 +175,12 @@ impl Failure {
     }
 }
 
+/// Who reads what the trackers make of it.
+struct Readers {
+    results: Vec<Outlet>,
+    events: Vec<EventOutlet>,
+}
+
 /// A frame path whose model is loaded and tried, but of which nothing runs yet.
 #[derive(Debug)]
 pub struct Prepared {
@@ -176,6 +188,7 @@ pub struct Prepared {
     trackings: Vec<CameraTracking>,
     detectors: Vec<Detector>,
     batch: usize,
+    events: Vec<EventOutlet>,
 }
 
 impl Prepared {
@@ -195,6 +208,13 @@ impl Prepared {
     #[must_use]
     pub fn detect_workers(&self) -> usize {
         self.detectors.len()
+    }
+
+    /// With readers of the events of zones and lines.
+    #[must_use]
+    pub fn with_event_outlets(mut self, events: Vec<EventOutlet>) -> Self {
+        self.events = events;
+        self
     }
 
     /// Starts every thread. `stop` asks all of them for an orderly end.
@@ -226,8 +246,12 @@ impl Prepared {
             .iter()
             .map(|plan| plan.capture.lossless)
             .collect();
+        let readers = Readers {
+            results: outlets,
+            events: self.events,
+        };
         let trackers =
-            pipeline.start_trackers(self.trackings, outlets, &is_lossless, outstanding, &inbox)?;
+            pipeline.start_trackers(self.trackings, readers, &is_lossless, outstanding, &inbox)?;
         for (number, detector) in self.detectors.into_iter().enumerate() {
             let work = detecting::DetectWorker {
                 detector,
@@ -271,6 +295,7 @@ impl Pipeline {
             batch,
             detectors,
             cameras: options.cameras,
+            events: Vec::new(),
         })
     }
 
@@ -293,14 +318,15 @@ impl Pipeline {
     fn start_trackers(
         &mut self,
         trackings: Vec<CameraTracking>,
-        outlets: Vec<Outlet>,
+        readers: Readers,
         is_lossless: &[bool],
         outstanding: usize,
         inbox: &Arc<Inbox<FromCamera>>,
     ) -> Result<Vec<Sender<Detected>>, PipelineError> {
         let capacity = is_lossless.len() * outstanding;
         let kinds = [(false, "track"), (true, "track-file")];
-        let mut outlets: Vec<Option<Outlet>> = outlets.into_iter().map(Some).collect();
+        let mut outlets: Vec<Option<Outlet>> = readers.results.into_iter().map(Some).collect();
+        let mut events = Some(readers.events);
         let mut trackings: Vec<Option<CameraTracking>> = trackings.into_iter().map(Some).collect();
         let mut senders = vec![None; is_lossless.len()];
         for (kind, name) in kinds {
@@ -333,7 +359,13 @@ impl Pipeline {
                         }
                     })
                     .collect(),
+                events: if is_last {
+                    events.take().unwrap_or_default()
+                } else {
+                    events.clone().unwrap_or_default()
+                },
                 inbox: Arc::clone(inbox),
+                classes: Arc::clone(&self.classes),
                 metrics: Arc::clone(&self.metrics),
             };
             self.spawn(name.to_owned(), move || tracking.run(&detected))?;
@@ -496,7 +528,14 @@ fn camera_trackings(
         .map(|plan| {
             let classes = class_ids(detector, &options.model, &plan.classes)?;
             let track = tracker_options(&options.track, plan.confidence);
-            Ok(CameraTracking::new(Tracker::new(track), classes))
+            let zones = if plan.zones.is_empty() {
+                None
+            } else {
+                let known = detector.class_names();
+                let class_id = |name: &str| class_called(name, known, &options.model.id);
+                Some(Zones::new(plan.zones.clone(), class_id)?)
+            };
+            Ok(CameraTracking::new(Tracker::new(track), classes, zones))
         })
         .collect()
 }

@@ -6,13 +6,16 @@ use std::sync::Arc;
 use crossbeam_channel::Receiver;
 
 use super::detecting::{Detected, Outcome};
+use super::event_outlet::EventOutlet;
 use super::outlet::{Outlet, Published};
 use crate::base::{
-    CameraId, Captured, ClassId, Detection, DropReason, FrameResult, FromCamera, Inbox, Metrics,
-    RunEnd, RunId, Stage, StageTimer, Timings,
+    CameraId, Captured, ClassId, Detection, DropReason, Event, FrameResult, FromCamera, Inbox,
+    Metrics, RunEnd, RunId, Stage, StageTimer, Timings, ZoneCount,
 };
 use crate::perception::detect::FrameDetections;
 use crate::perception::track::Tracker;
+use crate::perception::zones::Zones;
+use crate::sinks::publish::class_name;
 
 /// One camera's tracker, and the order of what the detect workers bring.
 #[derive(Debug)]
@@ -20,6 +23,8 @@ pub(super) struct CameraTracking {
     tracker: Tracker,
     /// Classes to track; `None` tracks all.
     classes: Option<Vec<ClassId>>,
+    /// What is counted in its picture, if anything is.
+    zones: Option<Zones>,
     next_ticket: u64,
     /// What came before its turn; bounded by the inbox, which gives out no more than it is told
     /// done.
@@ -27,10 +32,11 @@ pub(super) struct CameraTracking {
 }
 
 impl CameraTracking {
-    pub fn new(tracker: Tracker, classes: Option<Vec<ClassId>>) -> Self {
+    pub fn new(tracker: Tracker, classes: Option<Vec<ClassId>>, zones: Option<Zones>) -> Self {
         Self {
             tracker,
             classes,
+            zones,
             next_ticket: 0,
             early: BTreeMap::new(),
         }
@@ -59,7 +65,10 @@ pub(super) struct Tracking {
     /// By slot; `None` for the cameras of another thread.
     pub cameras: Vec<Option<CameraTracking>>,
     pub outlets: Vec<Outlet>,
+    pub events: Vec<EventOutlet>,
     pub inbox: Arc<Inbox<FromCamera>>,
+    /// Names of the classes, by [`ClassId`].
+    pub classes: Arc<[String]>,
     pub metrics: Arc<Metrics>,
 }
 
@@ -106,6 +115,21 @@ impl Tracking {
         };
         let detections = camera.wanted(&seen.detections);
         let step = camera.tracker.step(&detections, frame.meta.pts);
+        let observed = camera
+            .zones
+            .as_mut()
+            .map(|zones| zones.observe(&frame.meta, &step.tracks, &step.ended));
+        let (events, counts) = match observed {
+            Some(observed) => (observed.events, Some(observed.counts)),
+            None => (Vec::new(), None),
+        };
+        if let (Some(zones), Some(counts)) = (&camera.zones, &counts) {
+            for (name, count) in zones.names().zip(&counts.zones) {
+                self.metrics
+                    .zones()
+                    .present(&frame.meta.camera, name, *count);
+            }
+        }
         let (wall, cpu) = timer.lap();
         self.metrics.stage(Stage::Track, wall, cpu);
 
@@ -115,6 +139,7 @@ impl Tracking {
             detections: detections.len(),
             tracks: step.tracks,
             ended: step.ended,
+            counts,
             timings: Timings {
                 preprocess: seen.preprocess.wall,
                 inference: seen.inference.wall,
@@ -143,10 +168,24 @@ impl Tracking {
             };
             outlet.send(&Published::Frame(Arc::clone(result)), &self.metrics);
         }
+        // After the frame they are about: who records it must not wait for who writes them.
+        self.send_events(&events);
         for _ in &plain.ended {
             self.metrics.event("track_ended");
         }
         flight.processed();
+    }
+
+    fn send_events(&self, events: &[Event]) {
+        for event in events {
+            let class = event.object.as_ref();
+            let class = class.map_or("", |object| class_name(object.class, &self.classes));
+            self.metrics.zones().count(event, class);
+            self.metrics.event(event.kind.as_str());
+            for outlet in &self.events {
+                outlet.send(event, &self.metrics);
+            }
+        }
     }
 
     fn end_run(&mut self, slot: usize, camera: CameraId, run: RunId, reason: RunEnd) {
@@ -154,6 +193,13 @@ impl Tracking {
             return;
         };
         let ended = tracking.tracker.end_run();
+        let events = tracking.zones.as_mut().map(Zones::end_run);
+        for name in tracking.zones.iter().flat_map(Zones::names) {
+            self.metrics
+                .zones()
+                .present(&camera, name, ZoneCount::default());
+        }
+        self.send_events(&events.unwrap_or_default());
         tracing::debug!(%camera, run = run.0, reason = reason.as_str(), tracks = ended.len(), "run ended");
         self.metrics.event("run_ended");
         let published = Published::RunEnded {

@@ -43,6 +43,21 @@ pub(super) fn of_track(id: TrackId, canvas: &Canvas<'_>) -> Paint {
     }
 }
 
+/// The colour of a zone or line, by its place among them: hues between those of the first tracks.
+pub(super) fn of_place(index: usize, canvas: &Canvas<'_>) -> Paint {
+    of_track(TrackId(index as u64 + 500), canvas)
+}
+
+/// Light grey, for areas without counts.
+pub(super) fn of_outline(canvas: &Canvas<'_>) -> Paint {
+    let paint = neutral(canvas);
+    Paint {
+        fill: paint.text,
+        text: paint.fill,
+        ..paint
+    }
+}
+
 /// Light grey on nearly black, for the header.
 pub(super) fn neutral(canvas: &Canvas<'_>) -> Paint {
     let to_yuv = |rgb| yuv_of_rgb(rgb, canvas.matrix(), canvas.range());

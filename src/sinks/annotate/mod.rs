@@ -8,6 +8,7 @@ mod canvas;
 mod color;
 mod draw;
 mod font;
+mod overlay;
 mod stroke;
 #[cfg(test)]
 mod tests;
@@ -18,8 +19,9 @@ use std::time::Duration;
 
 pub use canvas::{Canvas, Chroma, PlaneMut};
 pub use color::Yuv;
+pub use overlay::{Overlay, Place};
 
-use crate::base::{FrameResult, TrackSnapshot, TrackState};
+use crate::base::{FrameResult, Speed, TrackSnapshot, TrackState};
 use draw::Style;
 use font::Font;
 use trail::Trails;
@@ -50,6 +52,7 @@ impl Default for AnnotateOptions {
 pub struct Annotator {
     options: AnnotateOptions,
     classes: Arc<[String]>,
+    overlay: Overlay,
     font: Font,
     trails: Trails,
     order: Vec<usize>,
@@ -65,6 +68,7 @@ impl Annotator {
         Self {
             options,
             classes,
+            overlay: Overlay::default(),
             font: Font::new(),
             trails,
             order: Vec::new(),
@@ -73,13 +77,20 @@ impl Annotator {
         }
     }
 
+    /// With these zones and lines below the tracks.
+    #[must_use]
+    pub fn with_overlay(mut self, overlay: Overlay) -> Self {
+        self.overlay = overlay;
+        self
+    }
+
     /// Remembers where the tracks are, for their trails. To be called once for every result, also
     /// for those that are not drawn.
     pub fn observe(&mut self, result: &FrameResult) {
         self.trails.observe(result);
     }
 
-    /// Draws one result: trails, then boxes, then the header and labels. Tentative tracks are not
+    /// Draws one result: zones and lines, trails, boxes, then the header and labels. Tentative tracks are not
     /// drawn; coasting ones are dashed and dim.
     pub fn draw(&mut self, canvas: &mut Canvas<'_>, result: &FrameResult) {
         let style = Style::for_size(canvas.size());
@@ -91,6 +102,7 @@ impl Annotator {
         // Far (high in the picture) first: the near is drawn over the far.
         self.order
             .sort_by(|&a, &b| tracks[a].bbox.bottom().total_cmp(&tracks[b].bbox.bottom()));
+        overlay::shapes(canvas, &style, &self.overlay);
         for &index in &self.order {
             let color = color::of_track(tracks[index].id, canvas);
             draw::trail(canvas, &style, color, self.trails.points(tracks[index].id));
@@ -105,19 +117,35 @@ impl Annotator {
             let place = draw::header(canvas, &style, &mut self.font, &self.text);
             self.taken.extend(place);
         }
+        if let Some(counts) = &result.counts {
+            let (font, taken) = (&mut self.font, &mut self.taken);
+            overlay::labels(canvas, &style, font, taken, &self.overlay, counts);
+        }
         // Near first: it gets the place it wants.
         for &index in self.order.iter().rev() {
             let track = &tracks[index];
             let color = color::of_track(track.id, canvas);
-            label_text(&mut self.text, &self.classes, track);
+            label_text(
+                &mut self.text,
+                &self.classes,
+                track,
+                speed_of(result, track),
+            );
             let (font, taken) = (&mut self.font, &mut self.taken);
             draw::track_label(canvas, &style, color, font, taken, &self.text, track);
         }
     }
 }
 
-/// `#12 car 0.87`.
-fn label_text(text: &mut String, classes: &[String], track: &TrackSnapshot) {
+/// How fast the object is, where its ground is calibrated.
+fn speed_of(result: &FrameResult, track: &TrackSnapshot) -> Option<Speed> {
+    let speeds = &result.counts.as_ref()?.speeds;
+    let index = speeds.binary_search_by_key(&track.id, |(id, _)| *id).ok()?;
+    Some(speeds[index].1)
+}
+
+/// `#12 car 0.87`, with a speed `#12 car 0.87 42±3 km/h`.
+fn label_text(text: &mut String, classes: &[String], track: &TrackSnapshot, speed: Option<Speed>) {
     use std::fmt::Write;
 
     text.clear();
@@ -132,6 +160,14 @@ fn label_text(text: &mut String, classes: &[String], track: &TrackSnapshot) {
         None => write!(text, "class {}", track.class.0).unwrap_or_default(),
     }
     write!(text, " {:.2}", track.confidence).unwrap_or_default();
+    if let Some(speed) = speed {
+        let Speed {
+            value,
+            uncertainty,
+            unit,
+        } = speed;
+        write!(text, " {value:.0}±{uncertainty:.0} {}", unit.as_str()).unwrap_or_default();
+    }
 }
 
 /// `gate  2026-11-23 12:45:09.123  7 tracks`; stream time where UTC is not known.

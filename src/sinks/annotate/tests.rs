@@ -111,6 +111,7 @@ fn track(id: u64, ltrb: [f32; 4], state: TrackState) -> TrackSnapshot {
     TrackSnapshot {
         id: TrackId(id),
         class: ClassId(0),
+        class_share: 1.0,
         confidence: 0.87,
         bbox: BBox::from_ltrb(left, top, right, bottom).unwrap(),
         velocity: [0.0; 2],
@@ -137,6 +138,7 @@ fn result(pts: u64, tracks: Vec<TrackSnapshot>) -> FrameResult {
         detections: 0,
         tracks,
         ended: Vec::new(),
+        counts: None,
         timings: Timings::default(),
         frame: None,
     }

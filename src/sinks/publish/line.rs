@@ -135,11 +135,11 @@ fn ended_line(ended: &crate::base::EndedTrack) -> EndedLine {
 }
 
 /// `value` to `1 / steps`; −0 becomes 0.
-fn rounded(value: f32, steps: f64) -> f64 {
+pub(super) fn rounded(value: f32, steps: f64) -> f64 {
     (f64::from(value) * steps).round() / steps + 0.0
 }
 
-fn to_json(line: &impl Serialize) -> String {
+pub(super) fn to_json(line: &impl Serialize) -> String {
     serde_json::to_string(line).expect("lines hold only strings, integers and finite numbers")
 }
 
@@ -169,6 +169,7 @@ mod tests {
             tracks: vec![TrackSnapshot {
                 id: TrackId(5),
                 class: ClassId(1),
+                class_share: 1.0,
                 confidence: 0.876_54,
                 bbox: BBox::from_ltrb(1.234, 2.0, 30.0, 40.0).unwrap(),
                 velocity: [-0.001, 12.345],
@@ -180,6 +181,7 @@ mod tests {
                 id: TrackId(4),
                 reason: EndReason::Lost,
             }],
+            counts: None,
             timings: Timings::default(),
             frame: None,
         }

@@ -26,6 +26,8 @@ pub(super) struct Open {
     pub segment: Segment,
     pub timeline: Timeline,
     pub path: PathBuf,
+    /// Name of the file, without its folder.
+    pub name: Arc<str>,
     pub sidecar: Option<PathBuf>,
     pub start: UtcNanos,
 }
@@ -62,6 +64,11 @@ impl Open {
             Ok(segment) => Ok(Self {
                 segment,
                 timeline: Timeline::starting_at(&frame.meta),
+                name: path
+                    .file_name()
+                    .unwrap_or_default()
+                    .to_string_lossy()
+                    .into(),
                 path,
                 sidecar,
                 start,

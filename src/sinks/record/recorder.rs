@@ -9,7 +9,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use tracing::{debug, error, info, warn};
 
 use crate::base::{
-    CameraId, DropReason, Frame, FrameResult, Metrics, Stage, StageTimer, Worker, WorkerEnd,
+    CameraId, DropReason, Frame, FrameResult, Metrics, Recorded, Stage, StageTimer, Worker,
+    WorkerEnd,
 };
 use crate::sinks::annotate::Annotator;
 
@@ -55,6 +56,8 @@ pub struct Recorder {
     /// Files begun, for the names of a one-shot's.
     begun: u32,
     outage: Option<Outage>,
+    /// Where the frame pushed last is.
+    last_place: Option<Recorded>,
     closing: Vec<Worker>,
     closed_sender: Sender<SegmentInfo>,
     closed: Receiver<SegmentInfo>,
@@ -87,6 +90,7 @@ impl Recorder {
             open: None,
             begun: 0,
             outage: None,
+            last_place: None,
             closing: Vec::new(),
             closed_sender,
             closed,
@@ -107,6 +111,7 @@ impl Recorder {
         if let Some(annotator) = &mut self.annotator {
             annotator.observe(result);
         }
+        self.last_place = None;
         match self.record(result) {
             Ok(()) => Pushed::Taken,
             Err(reason) => {
@@ -115,6 +120,12 @@ impl Recorder {
                 Pushed::Dropped(reason)
             }
         }
+    }
+
+    /// Where the frame pushed last is on its way to; `None` if it is not recorded.
+    #[must_use]
+    pub fn last_place(&self) -> Option<&Recorded> {
+        self.last_place.as_ref()
     }
 
     fn record(&mut self, result: &FrameResult) -> Result<(), DropReason> {
@@ -279,6 +290,10 @@ impl Recorder {
             self.break_off(failure.unwrap_or_else(|| Failure::of_file(text)));
             return Err(DropReason::SinkFailed);
         }
+        self.last_place = Some(Recorded {
+            file: Arc::clone(&open.name),
+            pts_ns,
+        });
         if open.segment.encoded_until_ns() >= RECOVERED_AFTER_NS
             && let Some(outage) = self.outage.take()
         {

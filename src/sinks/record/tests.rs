@@ -42,6 +42,7 @@ fn grey(seq: u64) -> FrameResult {
         detections: 0,
         tracks: Vec::new(),
         ended: Vec::new(),
+        counts: None,
         timings: Timings::default(),
         frame: Some(Arc::new(frame)),
     }

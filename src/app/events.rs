@@ -1,0 +1,268 @@
+//! The thread that writes events of zones and lines, and what it knows of the recordings.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError};
+
+use super::summary::EventTally;
+use super::writers::{DaemonFile, IDLE_FLUSH};
+use crate::base::{CameraId, DropReason, Event, FrameSeq, Metrics, Recorded};
+use crate::sinks::publish::{LineFile, PublishError, event_line};
+
+/// Frames whose place in a recording is remembered.
+const MAX_PLACES: usize = 1024;
+
+/// How long the event of a live camera waits for its frame to be recorded.
+const LIVE_WAIT: Duration = Duration::from_secs(2);
+
+/// Where the newest frames of a camera are in its recording: told by the thread that records, asked
+/// by the one that writes events.
+#[derive(Debug, Default)]
+pub struct RecordingLog {
+    state: Mutex<LogState>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct LogState {
+    places: VecDeque<(FrameSeq, Recorded)>,
+    /// Newest frame that was recorded or given up.
+    until: Option<FrameSeq>,
+    is_closed: bool,
+}
+
+impl RecordingLog {
+    /// The frame is in a recording, or in none.
+    pub fn note(&self, seq: FrameSeq, place: Option<&Recorded>) {
+        let mut state = self.lock();
+        state.until = Some(seq);
+        if let Some(place) = place {
+            state.places.push_back((seq, place.clone()));
+            if state.places.len() > MAX_PLACES {
+                state.places.pop_front();
+            }
+        }
+        self.changed.notify_all();
+    }
+
+    /// No more frames will be recorded: nobody waits for one.
+    pub fn close(&self) {
+        self.lock().is_closed = true;
+        self.changed.notify_all();
+    }
+
+    /// Where the frame is, after waiting (at most until `deadline`, if there is one) for it to be
+    /// recorded.
+    fn place(&self, seq: FrameSeq, deadline: Option<Instant>) -> Option<Recorded> {
+        let mut state = self.lock();
+        while !state.is_closed && state.until.is_none_or(|until| until < seq) {
+            state = match deadline {
+                None => self
+                    .changed
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner),
+                Some(deadline) => {
+                    let left = deadline.saturating_duration_since(Instant::now());
+                    if left.is_zero() {
+                        break;
+                    }
+                    let waited = self.changed.wait_timeout(state, left);
+                    waited.unwrap_or_else(PoisonError::into_inner).0
+                }
+            };
+        }
+        let found = state.places.iter().find(|(known, _)| *known == seq);
+        found.map(|(_, place)| place.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, LogState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Closes a log when the thread that records ends, however it does.
+#[derive(Debug)]
+pub struct ClosesLog(pub Arc<RecordingLog>);
+
+impl Drop for ClosesLog {
+    fn drop(&mut self) {
+        self.0.close();
+    }
+}
+
+/// The events of one input of a one-shot command: `<stem>.events.jsonl`, made when the input has
+/// given a frame, so that one that cannot be read leaves an earlier file alone.
+#[derive(Debug)]
+pub struct OneShotEvents {
+    path: PathBuf,
+    log: Option<Arc<RecordingLog>>,
+    lossless: bool,
+}
+
+impl OneShotEvents {
+    /// Will write `path`; `log` is that of the recording, if there is one.
+    #[must_use]
+    pub fn new(path: PathBuf, log: Option<Arc<RecordingLog>>, lossless: bool) -> Self {
+        Self {
+            path,
+            log,
+            lossless,
+        }
+    }
+
+    /// Writes and counts everything that comes, until the channel closes or the file fails.
+    ///
+    /// # Errors
+    /// If the file cannot be written.
+    pub fn run(
+        self,
+        events: &Receiver<Event>,
+        classes: &[String],
+        camera: &CameraId,
+        metrics: &Metrics,
+        tally: &mut EventTally,
+    ) -> Result<(), PublishError> {
+        let mut file = None;
+        for event in events {
+            let file = match &mut file {
+                Some(file) => file,
+                empty @ None => empty.insert(LineFile::create(&self.path)?),
+            };
+            let deadline = (!self.lossless).then(|| Instant::now() + LIVE_WAIT);
+            let log = self.log.as_ref();
+            let place = log.and_then(|log| log.place(event.frame.seq, deadline));
+            file.write(&event_line(&event, classes, place.as_ref()))?;
+            tally.add(&event);
+        }
+        match file {
+            Some(mut file) => file.flush(),
+            // Nothing happened, and the file says so.
+            None if metrics.balance(camera).processed > 0 => LineFile::create(&self.path).map(drop),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The event files of a daemon's cameras, `<folder>/<camera>/events.jsonl`.
+#[derive(Debug)]
+pub struct DaemonEvents {
+    folder: PathBuf,
+    max_bytes: u64,
+    cameras: BTreeMap<CameraId, CameraEvents>,
+}
+
+#[derive(Debug)]
+struct CameraEvents {
+    file: DaemonFile,
+    log: Option<Arc<RecordingLog>>,
+    lossless: bool,
+}
+
+impl DaemonEvents {
+    /// Will write files of at most `max_bytes` each.
+    #[must_use]
+    pub fn new(folder: &Path, max_bytes: u64) -> Self {
+        Self {
+            folder: folder.to_owned(),
+            max_bytes,
+            cameras: BTreeMap::new(),
+        }
+    }
+
+    /// Adds a camera; `log` is that of its recording, if there is one.
+    pub fn add(&mut self, camera: &CameraId, log: Option<Arc<RecordingLog>>, lossless: bool) {
+        let path = self.folder.join(camera.as_str()).join("events.jsonl");
+        let events = CameraEvents {
+            file: DaemonFile::new(path, self.max_bytes),
+            log,
+            lossless,
+        };
+        self.cameras.insert(camera.clone(), events);
+    }
+
+    /// Writes everything that comes until the channel closes. What cannot be written is counted.
+    pub fn run(mut self, events: &Receiver<Event>, classes: &[String], metrics: &Metrics) {
+        loop {
+            match events.recv_timeout(IDLE_FLUSH) {
+                Ok(event) => self.write(&event, classes, metrics),
+                Err(RecvTimeoutError::Timeout) => self.flush(metrics),
+                Err(RecvTimeoutError::Disconnected) => return self.flush(metrics),
+            }
+        }
+    }
+
+    fn write(&mut self, event: &Event, classes: &[String], metrics: &Metrics) {
+        let camera = &event.frame.camera;
+        let Some(files) = self.cameras.get_mut(camera) else {
+            return;
+        };
+        let deadline = (!files.lossless).then(|| Instant::now() + LIVE_WAIT);
+        let log = files.log.as_ref();
+        let place = log.and_then(|log| log.place(event.frame.seq, deadline));
+        let line = event_line(event, classes, place.as_ref());
+        count_lost(files.file.write(&line, camera), camera, metrics);
+    }
+
+    fn flush(&mut self, metrics: &Metrics) {
+        for (camera, files) in &mut self.cameras {
+            count_lost(files.file.flush(camera), camera, metrics);
+        }
+    }
+}
+
+fn count_lost(lost: u64, camera: &CameraId, metrics: &Metrics) {
+    for _ in 0..lost {
+        metrics
+            .zones()
+            .event_dropped(camera, DropReason::SinkFailed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(number: u64) -> Recorded {
+        Recorded {
+            file: "gate.mp4".into(),
+            pts_ns: number,
+        }
+    }
+
+    #[test]
+    fn an_event_waits_for_its_frame_to_be_recorded() {
+        let log = RecordingLog::default();
+        std::thread::scope(|scope| {
+            let asked = scope.spawn(|| log.place(FrameSeq(5), None));
+            for seq in 0..=5 {
+                log.note(FrameSeq(seq), Some(&place(seq)));
+            }
+            assert_eq!(asked.join().unwrap(), Some(place(5)));
+        });
+    }
+
+    #[test]
+    fn a_frame_that_was_not_recorded_is_in_no_file() {
+        let log = RecordingLog::default();
+        log.note(FrameSeq(1), Some(&place(1)));
+        log.note(FrameSeq(2), None);
+        log.note(FrameSeq(4), Some(&place(4)));
+        for seq in [2, 3] {
+            assert_eq!(log.place(FrameSeq(seq), None), None);
+        }
+        let closed = ClosesLog(Arc::new(log));
+        let log = Arc::clone(&closed.0);
+        drop(closed);
+        assert_eq!(log.place(FrameSeq(9), None), None);
+    }
+
+    #[test]
+    fn a_live_event_does_not_wait_for_ever() {
+        let log = RecordingLog::default();
+        let deadline = Instant::now() + Duration::from_millis(20);
+        assert_eq!(log.place(FrameSeq(1), Some(deadline)), None);
+    }
+}

@@ -1,0 +1,104 @@
+//! Where events leave the tracker: a bounded channel of their own, so that no frame takes their place.
+
+use crossbeam_channel::{SendError, Sender, TrySendError};
+
+use super::WhenFull;
+use crate::base::{CameraId, DropReason, Event, Metrics};
+
+/// One reader of events.
+#[derive(Debug, Clone)]
+pub struct EventOutlet {
+    sender: Sender<Event>,
+    when_full: WhenFull,
+    camera: CameraId,
+}
+
+impl EventOutlet {
+    /// An outlet for the events of one camera.
+    #[must_use]
+    pub fn new(sender: Sender<Event>, when_full: WhenFull, camera: CameraId) -> Self {
+        Self {
+            sender,
+            when_full,
+            camera,
+        }
+    }
+
+    /// Hands `event` to the reader if it is about its camera; a lost event is counted.
+    pub(super) fn send(&self, event: &Event, metrics: &Metrics) {
+        if event.frame.camera != self.camera {
+            return;
+        }
+        let lost = match self.when_full {
+            WhenFull::Wait => match self.sender.send(event.clone()) {
+                Ok(()) => return,
+                Err(SendError(_)) => DropReason::SinkFailed,
+            },
+            WhenFull::Drop => match self.sender.try_send(event.clone()) {
+                Ok(()) => return,
+                Err(TrySendError::Full(_)) => DropReason::SinkSlow,
+                Err(TrySendError::Disconnected(_)) => DropReason::SinkFailed,
+            },
+        };
+        metrics.zones().event_dropped(&self.camera, lost);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{EventKind, FrameMeta, FrameSeq, Pts, RunId, Size, UtcSource};
+    use crossbeam_channel::bounded;
+
+    fn event(number: u64) -> Event {
+        Event {
+            number,
+            frame: FrameMeta {
+                camera: CameraId::new("gate"),
+                run: RunId(1),
+                seq: FrameSeq(number),
+                pts: Pts(0),
+                utc: None,
+                utc_source: UtcSource::Unknown,
+                size: Size {
+                    width: 640,
+                    height: 360,
+                },
+            },
+            kind: EventKind::Entry {
+                zone: "yard".into(),
+            },
+            object: None,
+        }
+    }
+
+    #[test]
+    fn a_live_camera_never_waits_for_a_reader_and_what_is_lost_is_counted() {
+        let (sender, events) = bounded(2);
+        let (metrics, camera) = (Metrics::new(), CameraId::new("gate"));
+        let outlet = EventOutlet::new(sender, WhenFull::Drop, camera.clone());
+        for number in 1..=5 {
+            outlet.send(&event(number), &metrics);
+        }
+        let read: Vec<u64> = events.try_iter().map(|event| event.number).collect();
+        assert_eq!(read, [1, 2]);
+        assert_eq!(metrics.zones().events_dropped(&camera), 3);
+    }
+
+    #[test]
+    fn a_file_waits_for_its_reader() {
+        let (sender, events) = bounded(1);
+        let (metrics, camera) = (Metrics::new(), CameraId::new("gate"));
+        let outlet = EventOutlet::new(sender, WhenFull::Wait, camera.clone());
+        let read = std::thread::scope(|scope| {
+            let reader = scope.spawn(|| events.iter().map(|it| it.number).collect::<Vec<_>>());
+            for number in 1..=100 {
+                outlet.send(&event(number), &metrics);
+            }
+            drop(outlet);
+            reader.join().unwrap()
+        });
+        assert_eq!(read, (1..=100).collect::<Vec<_>>());
+        assert_eq!(metrics.zones().events_dropped(&camera), 0);
+    }
+}
