@@ -25,4 +25,5 @@ pub mod simulate;
 pub mod summary;
 pub mod telemetry;
 pub mod track;
+pub mod web;
 pub mod writers;
