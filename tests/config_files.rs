@@ -246,7 +246,7 @@ fn the_values_that_the_example_gives_for_auto_are_those_of_the_tracker() {
     said(format!("\"auto\" ({}) or 1 to 100", options.confirm_hits));
     said(format!("auto: {}, and down to", options.high_score));
     said(format!("\"auto\" ({}) or 0 to 1", options.low_score));
-    // Lowered by four tenths at the most: 0.5 → 0.3, 0.65 → 0.39.
+    // Lowered by 37 % at the most: 0.5 → 0.3, 0.62 → 0.39.
     said(format!(
         "\"auto\" ({}, down to 0.39)",
         options.new_track_score

@@ -34,6 +34,7 @@ fn small(scene: SceneKind, seed: u64) -> Options {
         density: 0.5,
         shake: 1.0,
         spread: 0.0,
+        lens: None,
     }
 }
 
@@ -136,6 +137,8 @@ fn dataset(folder: &Path, images: u64) -> serde_json::Value {
         size: (128, 72),
         images,
         density: 0.5,
+        spread: 1.0,
+        lens: None,
     };
     set.write(folder, |_done| true).unwrap();
     let text = std::fs::read_to_string(folder.join("annotations.json")).unwrap();

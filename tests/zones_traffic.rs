@@ -268,7 +268,10 @@ fn mistakes(movers: &[Mover], events: &[Event]) -> (usize, usize) {
                 && (f64::from(bbox.cy()) - mover.centre(at).1).abs() < 40.0
                 && (-4.0..4.0).contains(&off)
         };
-        match left.iter().position(is_its) {
+        let off = |event: &Event| (event.frame.pts.0 as f64 / 1e9 - at).abs();
+        let fitting = left.iter().enumerate().filter(|(_, event)| is_its(event));
+        let nearest = fitting.min_by(|a, b| off(a.1).total_cmp(&off(b.1)));
+        match nearest.map(|(index, _)| index) {
             Some(index) => {
                 left.remove(index);
             }

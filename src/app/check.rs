@@ -135,6 +135,7 @@ pub fn summary(config: &Config) -> String {
         "classes",
         "confidence",
         "records",
+        "counts at",
     ]);
     for camera in &config.cameras {
         table.add_row([
@@ -144,6 +145,7 @@ pub fn summary(config: &Config) -> String {
             classes(camera),
             camera.confidence.to_string(),
             recorded(config, camera).to_owned(),
+            counted(camera),
         ]);
     }
     let detect = &config.detect;
@@ -188,6 +190,22 @@ fn recorded(config: &Config, camera: &CameraConfig) -> &'static str {
     }
 }
 
+/// `2 zones, 1 line`.
+fn counted(camera: &CameraConfig) -> String {
+    let of = |count: usize, one: &str| match count {
+        0 => None,
+        1 => Some(format!("1 {one}")),
+        count => Some(format!("{count} {one}s")),
+    };
+    let zones = of(camera.zones.zones.len(), "zone");
+    let lines = of(camera.zones.lines.len(), "line");
+    let parts: Vec<String> = zones.into_iter().chain(lines).collect();
+    if parts.is_empty() {
+        return "nothing".to_owned();
+    }
+    parts.join(", ")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,7 +224,11 @@ mod tests {
     #[test]
     fn a_good_configuration_is_summed_up() {
         let folder = tempfile::tempdir().unwrap();
-        let text = format!("{CAMERA}classes = [\"car\", \"bus\"]\n[metrics]\nlisten = \"off\"\n");
+        let text = format!(
+            "{CAMERA}classes = [\"car\", \"bus\"]\n\
+             [[cameras.lines]]\nname = \"stop\"\nline_norm = [[0.1, 0.5], [0.9, 0.5]]\n\
+             [metrics]\nlisten = \"off\"\n"
+        );
         let (exit, out) = checked(folder.path(), &text);
         assert_eq!(exit, Exit::Done, "{out}");
         for part in [
@@ -214,6 +236,7 @@ mod tests {
             "rtsp://10.0.0.5/live",
             "car, bus",
             "annotated",
+            "1 line",
             "nothing is wrong",
         ] {
             assert!(out.contains(part), "missing {part} in\n{out}");

@@ -7,7 +7,9 @@ use std::process::ExitCode;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
-use super::config::{Decode, Encoder, LogFormat, LogLevel, ModelRef, Provider, Transport};
+use super::config::{
+    Decode, Encoder, LogFormat, LogLevel, ModelRef, Provider, Transport, parse_input_size,
+};
 
 /// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -162,6 +164,10 @@ pub struct DetectArgs {
     /// Threads inside one session
     #[arg(long, value_name = "N", default_value = "1", value_parser = parse_few)]
     pub intra_threads: NonZeroU32,
+    /// Input of a network that takes any size, multiples of 32: larger finds smaller objects and
+    /// takes longer [default: the model's own]
+    #[arg(long, value_name = "WxH", value_parser = parse_input_size)]
+    pub input_size: Option<(usize, usize)>,
     /// The ONNX Runtime library [default: the usual places]
     #[arg(long, value_name = "FILE")]
     pub runtime_library: Option<PathBuf>,

@@ -67,6 +67,7 @@ pub fn detect_from_args(args: &DetectArgs) -> DetectOptions {
         provider: provider(args.provider),
         device: args.device,
         intra_threads: non_zero(args.intra_threads.get()),
+        input_size: args.input_size,
         confidence,
         min_confidence: least(default.min_confidence, confidence),
         ..default
@@ -80,6 +81,7 @@ pub fn detect_from_config(config: &Config) -> DetectOptions {
         provider: wanted,
         device,
         intra_threads,
+        input_size,
         max_batch,
         confidence,
         min_confidence,
@@ -100,6 +102,7 @@ pub fn detect_from_config(config: &Config) -> DetectOptions {
         provider: provider(*wanted),
         device: *device,
         intra_threads: non_zero(*intra_threads),
+        input_size: input_size.set(),
         confidence: confidence.set().map(|c| c as f32),
         min_confidence: least(*min_confidence as f32, lowest),
         nms_iou: nms_iou.set().map(|iou| iou as f32),

@@ -62,6 +62,10 @@ pub struct SimulateArgs {
     /// set]
     #[arg(long, value_name = "X", value_parser = parse_share)]
     pub spread: Option<f32>,
+    /// Horizontal angle of view in degrees: a longer lens shows less, and that larger [default: 49
+    /// to 63, by place; each camera of a data set its own]
+    #[arg(long, value_name = "DEG", value_parser = parse_angle)]
+    pub lens: Option<f32>,
     /// How far the camera shakes, pixels
     #[arg(long, value_name = "PX", default_value_t = 0.0, value_parser = parse_few)]
     pub shake: f32,
@@ -132,6 +136,13 @@ fn parse_few(text: &str) -> Result<f32, String> {
         .ok_or_else(|| "allowed is 0 to 4".to_owned())
 }
 
+fn parse_angle(text: &str) -> Result<f32, String> {
+    text.parse()
+        .ok()
+        .filter(|degrees| (5.0..=120.0).contains(degrees))
+        .ok_or_else(|| "allowed is 5 to 120".to_owned())
+}
+
 fn parse_share(text: &str) -> Result<f32, String> {
     text.parse()
         .ok()
@@ -197,6 +208,7 @@ fn options(args: &SimulateArgs, number: u64) -> Options {
         density: args.density,
         shake: args.shake,
         spread: args.spread.unwrap_or(0.0),
+        lens: args.lens,
     }
 }
 
@@ -210,6 +222,7 @@ fn dataset(args: &SimulateArgs, folder: &Path, signals: &Signals) -> anyhow::Res
         images: args.images.get(),
         density: args.density,
         spread: args.spread.unwrap_or(1.0),
+        lens: args.lens,
     };
     let mut progress = Progress::start("dataset");
     dataset.write(folder, |done| {

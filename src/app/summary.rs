@@ -79,10 +79,13 @@ impl Tally {
 /// Counts what happened at zones and lines, from published events.
 #[derive(Debug, Default)]
 pub struct EventTally {
-    lines: Vec<(Arc<str>, BTreeMap<(Direction, ClassId), u64>)>,
+    lines: Vec<(Arc<str>, Crossings)>,
     zones: Vec<(Arc<str>, Visits)>,
     turns: BTreeMap<(Arc<str>, Arc<str>), u64>,
 }
+
+/// Crossings of a line by direction and class.
+type Crossings = BTreeMap<(Direction, ClassId), u64>;
 
 #[derive(Debug, Default)]
 struct Visits {
@@ -99,7 +102,7 @@ impl EventTally {
         let lines = plan
             .lines
             .iter()
-            .map(|it| (Arc::clone(&it.name), BTreeMap::new()));
+            .map(|it| (Arc::clone(&it.name), Crossings::new()));
         let zones = plan
             .zones
             .iter()
@@ -202,11 +205,7 @@ impl EventTally {
 }
 
 /// `in 6 (5 person, 1 car)`.
-fn side_text(
-    counts: &BTreeMap<(Direction, ClassId), u64>,
-    side: Direction,
-    classes: &[String],
-) -> String {
+fn side_text(counts: &Crossings, side: Direction, classes: &[String]) -> String {
     let of_side = || {
         counts
             .iter()

@@ -13,7 +13,7 @@ from .loss import Targets
 from .pictures import Picture
 
 # Heights and widths of about the same area; cameras are wide, phones are tall.
-SHAPES = ((352, 352), (288, 416), (256, 480), (416, 288))
+SHAPES = ((352, 352), (288, 416), (288, 512), (416, 288))
 MOSAIC_SHARE = 0.5
 
 

@@ -49,20 +49,20 @@ class Losses:
 
 def losses(raw: Raw, targets: Targets, height: int, width: int) -> Losses:
     """Losses of a batch whose pictures are `height` x `width` pixels."""
-    centres, _ = locations(height, width, raw.one_logits.device)
-    counts = class_weights(targets, centres)
-    many_score, many_box, _ = detection(raw.many_logits, raw.many_boxes, targets, centres, counts, MANY_TOP)
-    one_score, one_box, matched = detection(raw.one_logits, raw.one_boxes, targets, centres, counts, ONE_TOP)
+    places = locations(height, width, raw.one_logits.device)
+    counts = class_weights(targets, places[0])
+    many_score, many_box, _ = detection(raw.many_logits, raw.many_boxes, targets, places, counts, MANY_TOP)
+    one_score, one_box, matched = detection(raw.one_logits, raw.one_boxes, targets, places, counts, ONE_TOP)
     return Losses(many_score + one_score, many_box + one_box, identity(raw.embeddings, targets, matched))
 
 
 def detection(
-    logits: Tensor, boxes: Tensor, targets: Targets, centres: Tensor, counts: Tensor, top: int
+    logits: Tensor, boxes: Tensor, targets: Targets, places: tuple[Tensor, Tensor], counts: Tensor, top: int
 ) -> tuple[Tensor, Tensor, Assignment]:
     """Score and box loss of one head. `counts` [B, N, C] is 0 where nothing is said about a class at a location."""
     is_real = targets.labels >= 0
     labels = targets.labels.clamp(min=0)
-    matched = assign(logits.sigmoid().detach(), boxes.detach(), centres, targets.boxes, labels, is_real, top)
+    matched = assign(logits.sigmoid().detach(), boxes.detach(), places, targets.boxes, labels, is_real, top)
     wanted = torch.zeros_like(logits)
     at = matched.is_positive.nonzero(as_tuple=True)
     which = (at[0], matched.which[at])
@@ -70,9 +70,11 @@ def detection(
     weight = counts.clone()
     weight[(*at, labels[which])] = 1.0
     total = matched.quality.sum().clamp(min=1.0)
-    # Varifocal weighting of negatives (Zhang et al. 2021, "VarifocalNet", equation 2).
-    scores = logits.sigmoid().detach()
-    weight = weight * torch.where(wanted > 0, torch.ones_like(wanted), scores**FOCUS * 0.75)
+    if top > 1:
+        # Varifocal weighting of negatives (Zhang et al. 2021, "VarifocalNet", equation 2). Not for the head that is
+        # exported: it lifts the scores of doubtful places, 0.1 becomes 0.35, and with them those of duplicates.
+        scores = logits.sigmoid().detach()
+        weight = weight * torch.where(wanted > 0, torch.ones_like(wanted), scores**FOCUS * 0.75)
     score = (F.binary_cross_entropy_with_logits(logits, wanted, reduction="none") * weight).sum() / total
     fit = complete_iou(boxes[at], targets.boxes[which])
     box = ((1 - fit) * matched.quality[at]).sum() / total

@@ -194,6 +194,9 @@ class Raw:
 class ResIdent(nn.Module):
     """The whole network. Input sides are multiples of 32."""
 
+    # Scale and shift of the log odds of exported scores, set by calibrate.py.
+    calibration = (1.0, 0.0)
+
     def __init__(self, size: Size) -> None:
         super().__init__()
         self.size = size
@@ -209,7 +212,7 @@ class ResIdent(nn.Module):
         maps = self.neck(self.backbone(images))
         centres, strides = locations(images.shape[-2], images.shape[-1], images.device)
         many_logits, many_distances = self.many(maps)
-        one_logits, one_distances = self.one([x.detach() for x in maps])
+        one_logits, one_distances = self.one(maps)
         return Raw(
             one_logits,
             boxes_from(one_distances, centres, strides),

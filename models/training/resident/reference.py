@@ -15,7 +15,8 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 
-from .export import INPUT, restored
+from .boxes import intersection_over_union
+from .export import INPUT, SAME, calibrated, restored
 from .model import ResIdent
 from .teacher import reference_decoders
 
@@ -32,12 +33,22 @@ def said(net: ResIdent, planes: list[np.ndarray]) -> list[list[float]]:
         maps = net.neck(net.backbone(images))
         raw = net(images)
         vectors = F.normalize(net.embedder(maps)[0], dim=-1)
-    scores, labels = raw.one_logits[0].sigmoid().max(-1)
-    boxes = back(raw.one_boxes[0].double().numpy())
+    scores, labels = calibrated((raw.one_logits[0].sigmoid() * raw.many_logits[0].sigmoid()).sqrt(), net.calibration).max(-1)
+    boxes = raw.many_boxes[0]
+    best = without_duplicates(boxes, [i for i in scores.argsort(descending=True).tolist() if scores[i] >= FLOOR])
+    placed = back(boxes.double().numpy())
     size = [planes[0].shape[1], planes[0].shape[0]] * 2
-    best = [i for i in scores.argsort(descending=True).tolist() if scores[i] >= FLOOR]
-    return [[*np.clip(boxes[i], 0, size).round(3).tolist(), int(labels[i]), round(float(scores[i]), 5),
+    return [[*np.clip(placed[i], 0, size).round(3).tolist(), int(labels[i]), round(float(scores[i]), 5),
              *(round(v, 5) for v in vectors[i].tolist())] for i in best]
+
+
+def without_duplicates(boxes: torch.Tensor, order: list[int]) -> list[int]:
+    """Of the rows in `order` of `boxes` [N, 4] those that overlap no earlier one that stays by more than SAME."""
+    stays: list[int] = []
+    for i in order:
+        if all(intersection_over_union(boxes[i], boxes[j]) <= SAME for j in stays):
+            stays.append(i)
+    return stays
 
 
 def main() -> None:

@@ -4,11 +4,10 @@
 
 The exporter folds norms into the convolutions before them; here they are taken apart again: a norm gets the mean and
 deviation that its convolution really gives on training pictures, and a scale and shift that undo them, so that the
-network computes what the file computes. The one-to-many head is not in the file and starts as a copy of the other.
+network computes what the file computes. The boxes of the one-to-one head are not in the file; it starts with the other's.
 """
 
 import argparse
-import copy
 from pathlib import Path
 
 import numpy as np
@@ -40,7 +39,7 @@ def folded(net: ResIdent) -> list[tuple[nn.Conv2d, PreActivation]]:
     found = [(net.backbone.stem, net.backbone.stages[0][0].before)]
     blocks = [*(b for stage in net.backbone.stages for b in list(stage)[1:]), *net.neck.down, *net.neck.up]
     found += [(block.reduce, block.before_expand) for block in blocks]
-    towers = [*net.one.score_tower, *net.one.box_tower, net.embedder.tower]
+    towers = [*net.one.score_tower, *net.many.score_tower, *net.many.box_tower, net.embedder.tower]
     return found + [(tower[1], tower[2]) for tower in towers]
 
 
@@ -107,7 +106,8 @@ def restore(path: Path, size: str, pictures: list[Tensor]) -> ResIdent:
     net = ResIdent(SIZES[size]).eval()
     shifts = fill(net, tensors(path))
     calibrate(net, shifts, pictures)
-    net.many.load_state_dict(copy.deepcopy(net.one.state_dict()))
+    net.one.box_tower.load_state_dict(net.many.box_tower.state_dict())
+    net.one.box.load_state_dict(net.many.box.state_dict())
     return net
 
 

@@ -3,6 +3,10 @@
     python -m resident.train RUN_DIR --train DIR --teacher FILE.json [--dataset DIR] [--size n]
     python -m resident.train RUN_DIR … --cool 2000
 
+With `--processes N` each of N processes works on views of its own with one thread, and their gradients are averaged:
+on a CPU with other work to do that is several times faster than one process with N threads, which wait for each other
+at every layer.
+
 The learning rate is constant after a warm-up, so that a training can go on for as long as there is time; `--cool N`
 ends it with N steps in which the rate falls to nothing, written to RUN_DIR/cooled.pt.
 """
@@ -10,11 +14,14 @@ ends it with N steps in which the rate falls to nothing, written to RUN_DIR/cool
 import argparse
 import copy
 import json
+import os
+import tempfile
 import time
 from dataclasses import fields
 from pathlib import Path
 
 import torch
+import torch.distributed as dist
 from torch import nn
 from torch.utils.data import DataLoader, Subset
 
@@ -70,10 +77,24 @@ def save(path: Path, **state: object) -> None:
     part.replace(path)
 
 
+def share_gradients(net: nn.Module) -> None:
+    """Every process goes on with the mean of all gradients."""
+    if not dist.is_initialized():
+        return
+    gradients = [p.grad for p in net.parameters() if p.grad is not None]
+    flat = torch.cat([g.reshape(-1) for g in gradients])
+    dist.all_reduce(flat)
+    for gradient, mean in zip(gradients, flat.div_(dist.get_world_size()).split([g.numel() for g in gradients])):
+        gradient.copy_(mean.view_as(gradient))
+
+
 def train(run: Path, batches: Batches, size: str, steps: int, cool: int, device: torch.device, workers: int) -> ResIdent:
     """Trains until `steps`, or cools for `cool` steps from where the run is. Returns the averaged network."""
     torch.manual_seed(batches.seed)
     net = ResIdent(SIZES[size]).to(device, memory_format=torch.channels_last)
+    if dist.is_initialized():
+        for weights in net.state_dict().values():
+            dist.broadcast(weights, 0)
     average, rule, step = Average(net), optimiser(net), 0
     run.mkdir(parents=True, exist_ok=True)
     last, cooling = run / "last.pt", run / "cooling.pt"
@@ -90,9 +111,11 @@ def train(run: Path, batches: Batches, size: str, steps: int, cool: int, device:
         cool_from = step if cool_from is None else cool_from
         steps = cool_from + cool
     target = cooling if cool else last
+    leads = not dist.is_initialized() or dist.get_rank() == 0
     ahead = {"prefetch_factor": 3} if workers else {}
     loader = DataLoader(Subset(batches, range(step, steps)), batch_size=None, num_workers=workers, **ahead)
     began, first = time.monotonic(), step
+    processes = dist.get_world_size() if dist.is_initialized() else 1
     sums, summed = torch.zeros(4), 0
     for pictures, targets in loader:
         for group in rule.param_groups:
@@ -104,6 +127,7 @@ def train(run: Path, batches: Batches, size: str, steps: int, cool: int, device:
         parts = losses(raw, moved(targets, device), *images.shape[-2:])
         rule.zero_grad()
         parts.total.backward()
+        share_gradients(net)
         norm = nn.utils.clip_grad_norm_(net.parameters(), CLIP)
         if torch.isfinite(norm):
             rule.step()
@@ -114,15 +138,19 @@ def train(run: Path, batches: Batches, size: str, steps: int, cool: int, device:
         if step % PRINT_EVERY == 0:
             score, box, identity, grad = (sums / summed).tolist()
             sums, summed = torch.zeros(4), 0
+            if not leads:
+                continue
             row = {"step": step, "score": score, "box": box, "identity": identity, "norm": grad,
-                   "rate": rule.param_groups[0]["lr"], "pictures_per_s": (step - first) * len(images) / (time.monotonic() - began)}
+                   "rate": rule.param_groups[0]["lr"], "pictures_per_s": (step - first) * len(images) * processes / (time.monotonic() - began)}
             with (run / "log.jsonl").open("a") as log:
                 log.write(json.dumps(row) + "\n")
             print(" ".join(f"{k} {v:.4g}" for k, v in row.items()), flush=True)
+        if not leads:
+            continue
         if step % SAVE_EVERY == 0 or step == steps:
             save(target, net=net.state_dict(), average=average.net.state_dict(), updates=average.updates,
                  rule=rule.state_dict(), step=step, cool_from=cool_from, size=size)
-    if cool:
+    if cool and leads:
         save(run / "cooled.pt", average=average.net.state_dict(), step=step, size=size)
         cooling.unlink(missing_ok=True)
     return average.net
@@ -141,16 +169,35 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=16, help="pairs of views per batch")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--workers", type=int, default=1)
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--processes", type=int, default=1, help="each with --pairs / N pairs and one thread")
     arguments = parser.parse_args()
-    torch.set_num_threads(arguments.threads)
     sources, _ = load(arguments.train, arguments.teacher, arguments.dataset)
     for share, pictures in sources:
         print(f"{pictures[0].name.split('/')[0]}: {len(pictures)} pictures, weight {share:.0f}", flush=True)
-    # Beyond the last step of the cooling, so that every step has a batch.
-    batches = Batches(sources, arguments.pairs, arguments.seed, arguments.steps + arguments.cool)
+    pairs = max(1, arguments.pairs // arguments.processes)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    train(arguments.run, batches, arguments.size, arguments.steps, arguments.cool, device, arguments.workers)
+
+    def work(rank: int) -> None:
+        # Beyond the last step of the cooling, so that every step has a batch.
+        batches = Batches(sources, pairs, arguments.seed + 1000 * rank, arguments.steps + arguments.cool)
+        train(arguments.run, batches, arguments.size, arguments.steps, arguments.cool, device, arguments.workers)
+
+    if arguments.processes == 1:
+        work(0)
+        return
+    meeting = tempfile.mktemp(prefix="resident-train-")
+    children = []
+    for rank in range(arguments.processes):
+        child = os.fork()
+        if child == 0:
+            torch.set_num_threads(1)
+            dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=arguments.processes)
+            work(rank)
+            dist.destroy_process_group()
+            os._exit(0)
+        children.append(child)
+    if any(os.waitpid(child, 0)[1] for child in children):
+        raise SystemExit("a process of the training failed")
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ import unittest
 
 import torch
 
-from resident.assign import assign
+from resident.assign import assign, centrality
 from resident.boxes import complete_iou, intersection_over_union
 from resident.loss import Targets, class_weights, identity, losses
 from resident.model import SIZES, ResIdent, locations
@@ -34,28 +34,45 @@ class Boxes(unittest.TestCase):
 
 class Assigning(unittest.TestCase):
     def setUp(self) -> None:
-        self.centres, _ = locations(64, 64, torch.device("cpu"))
+        self.places = locations(64, 64, torch.device("cpu"))
+        self.centres = self.places[0]
         self.count = len(self.centres)
 
     def run_assign(self, boxes: torch.Tensor, truth: list[list[float]], top: int, scores: torch.Tensor | None = None):
         labels = torch.zeros(1, len(truth), dtype=torch.long)
         scores = torch.full((1, self.count, 8), 0.5) if scores is None else scores
-        return assign(scores, boxes[None], self.centres, torch.tensor(truth)[None], labels, torch.ones_like(labels).bool(), top)
+        return assign(scores, boxes[None], self.places, torch.tensor(truth)[None], labels, torch.ones_like(labels).bool(), top)
 
-    def test_one_to_one_takes_the_best_placed_location(self) -> None:
+    def test_one_to_one_takes_the_best_placed_of_equally_central_locations(self) -> None:
+        # The middle, (24, 24), is a corner of four cells.
         truth = [[8.0, 8, 40, 40]]
         boxes = torch.tensor(truth).repeat(self.count, 1)
-        boxes += (torch.arange(self.count) != 18)[:, None] * 6.0
+        boxes += (torch.arange(self.count) != 18)[:, None] * 2.0
         got = self.run_assign(boxes, truth, 1)
         self.assertEqual(got.is_positive[0].nonzero().flatten().tolist(), [18])
         self.assertAlmostEqual(got.quality[0, 18].item(), 1.0, places=4)
 
-    def test_the_better_score_wins_between_equal_boxes(self) -> None:
+    def test_one_to_one_keeps_to_the_middle_though_another_scores_better(self) -> None:
+        truth = [[4.0, 4, 36, 36]]
+        middle = (self.centres == 20).all(1).nonzero().flatten()[0].item()
+        scores = torch.full((1, self.count, 8), 0.2)
+        scores[0, middle + 1, 0] = 0.9
+        got = self.run_assign(torch.tensor(truth).repeat(self.count, 1), truth, 1, scores)
+        self.assertEqual(got.is_positive[0].nonzero().flatten().tolist(), [middle])
+
+    def test_one_to_one_takes_the_stride_that_suits_the_size(self) -> None:
+        for side, stride in ((6.0, 8), (24.0, 8), (50.0, 8), (80.0, 16), (200.0, 32), (500.0, 32)):
+            truth = torch.tensor([[32 - side / 2, 32 - side / 2, 32 + side / 2, 32 + side / 2]])
+            prior = centrality(truth.expand(self.count, 4), self.centres, self.places[1][:, 0])
+            at = torch.where((self.centres - 32).abs().amax(1) < self.places[1][:, 0], prior, -1.0).argmax()
+            self.assertEqual(self.places[1][at].item(), stride, side)
+
+    def test_one_to_many_takes_the_best_scores_between_equal_boxes(self) -> None:
         truth = [[8.0, 8, 40, 40]]
         scores = torch.full((1, self.count, 8), 0.2)
-        scores[0, 27, 0] = 0.9
-        got = self.run_assign(torch.tensor(truth).repeat(self.count, 1), truth, 1, scores)
-        self.assertEqual(got.is_positive[0].nonzero().flatten().tolist(), [27])
+        scores[0, [10, 27], 0] = 0.9
+        got = self.run_assign(torch.tensor(truth).repeat(self.count, 1), truth, 2, scores)
+        self.assertEqual(got.is_positive[0].nonzero().flatten().tolist(), [10, 27])
 
     def test_a_contested_location_goes_to_the_object_it_overlaps_most(self) -> None:
         truth = [[0.0, 0, 32, 32], [0.0, 0, 30, 30]]
@@ -71,7 +88,7 @@ class Assigning(unittest.TestCase):
     def test_without_objects_nothing_is_positive(self) -> None:
         labels = torch.zeros(1, 0, dtype=torch.long)
         boxes = torch.zeros(1, self.count, 4)
-        got = assign(torch.zeros(1, self.count, 8), boxes, self.centres, torch.zeros(1, 0, 4), labels, labels.bool(), 1)
+        got = assign(torch.zeros(1, self.count, 8), boxes, self.places, torch.zeros(1, 0, 4), labels, labels.bool(), 1)
         self.assertFalse(got.is_positive.any())
 
 
@@ -115,7 +132,7 @@ class Identities(unittest.TestCase):
         centres, _ = locations(64, 64, torch.device("cpu"))
         boxes = torch.where((centres < 32).all(-1)[:, None], truth.boxes[0, 0], truth.boxes[0, 1]).repeat(2, 1, 1)
         scores = torch.full((2, len(centres), 8), 0.5)
-        matched = assign(scores, boxes, centres, truth.boxes, truth.labels, truth.labels >= 0, 1)
+        matched = assign(scores, boxes, locations(64, 64, torch.device("cpu")), truth.boxes, truth.labels, truth.labels >= 0, 1)
         cost = {}
         for name, turned in (("right", False), ("wrong", True)):
             vectors = torch.zeros(2, len(centres), 2)

@@ -1,6 +1,7 @@
 """Data, training and export with a tiny network on drawn pictures."""
 
 import importlib.util
+import os
 import tempfile
 import unittest
 from pathlib import Path
@@ -9,11 +10,15 @@ from unittest import mock
 import numpy as np
 import torch
 
+from torch import Tensor
+
 from resident.batches import Batches
-from resident.classes import CLASSES, INDEX
-from resident.export import export, metadata, restored
 from resident.boxes import intersection_over_union
+from resident.classes import CLASSES, INDEX
+from resident.export import SAME, export, metadata, restored
+from resident.model import Raw
 from resident.pictures import Picture, combined
+from resident.restore import restore
 from resident.split import groups, signature
 from resident.train import rate_at, train
 
@@ -108,6 +113,21 @@ class Training(unittest.TestCase):
         for name, value in whole.state_dict().items():
             self.assertTrue(torch.equal(value, resumed.state_dict()[name]), name)
 
+    def test_two_processes_learn_from_twice_the_views(self) -> None:
+        meeting, children = self.folder / "meeting", []
+        for rank in range(2):
+            child = os.fork()
+            if child == 0:
+                torch.distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
+                batches = Batches([(1.0, drawn(16, 1))], 2, 3 + rank, 3, ((64, 64),))
+                net = train(self.folder / f"run{rank}", batches, "tiny", 3, 0, self.cpu, 0)
+                torch.save([p.data for p in net.parameters()], self.folder / f"{rank}.pt")
+                os._exit(0)
+            children.append(child)
+        self.assertEqual([os.waitpid(child, 0)[1] for child in children], [0, 0])
+        first, second = (torch.load(self.folder / f"{rank}.pt") for rank in range(2))
+        self.assertTrue(all(torch.equal(a, b) for a, b in zip(first, second)))
+
     def test_the_rate_warms_holds_and_cools(self) -> None:
         self.assertLess(rate_at(0, None, 0), 0.01)
         self.assertEqual(rate_at(10_000, None, 0), 1.0)
@@ -123,9 +143,9 @@ class Training(unittest.TestCase):
         images = torch.stack([torch.from_numpy(p.rgb).permute(2, 0, 1) for p in fresh]).float() / 255
         with torch.no_grad():
             raw = net(images)
-        for picture, logits, boxes in zip(fresh, raw.one_logits, raw.one_boxes):
-            at = logits.amax(-1).argmax()
-            right = int(logits[at].argmax()) == picture.labels[0]
+        for picture, scores, boxes in zip(fresh, raw.one_logits.sigmoid() * raw.many_logits.sigmoid(), raw.many_boxes):
+            at = scores.amax(-1).argmax()
+            right = int(scores[at].argmax()) == picture.labels[0]
             hits += right and intersection_over_union(boxes[at], torch.from_numpy(picture.boxes[0])).item() > 0.3
         self.assertGreaterEqual(hits, 20, "of 40 fresh pictures, where chance is below one")
 
@@ -139,6 +159,13 @@ class Training(unittest.TestCase):
         self.assertEqual(step, 300)
         path = self.folder / "tiny.onnx"
         export(saved, path, metadata("tiny", "test"))
+        again = restore(path, "tiny", [torch.rand(4, 3, 64, 96), images[:8]])
+        with torch.no_grad():
+            before, after = (net.eval()(images) for net in (saved, again))
+        self.assertLess((before.one_logits.sigmoid() - after.one_logits.sigmoid()).abs().max().item(), 1e-3)
+        self.assertLess((before.many_logits.sigmoid() - after.many_logits.sigmoid()).abs().max().item(), 1e-3)
+        self.assertLess((before.many_boxes - after.many_boxes).abs().max().item(), 0.05)
+        self.assertTrue(all((p.grad is None) and p.requires_grad for p in again.parameters()))
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         self.assertEqual(session.get_modelmeta().custom_metadata_map["head"], "resident")
         for batch, height, width in ((1, 288, 512), (2, 320, 352)):
@@ -146,14 +173,26 @@ class Training(unittest.TestCase):
             boxes, scores, embeddings = session.run(None, {"images": images.numpy()})
             with torch.no_grad():
                 raw = saved(images)
-            # The order of equal scores is free: every exported row must be some location's row.
             self.assertEqual((boxes.shape[1:], scores.shape[2], embeddings.shape[2]), ((300, 4), len(CLASSES), 16))
             for row in range(batch):
-                distance = torch.cdist(torch.from_numpy(boxes[row]), raw.one_boxes[row])
-                near = distance.argmin(1)
-                self.assertLess(distance.amin(1).max().item(), 0.5)
-                self.assertLess((raw.one_logits[row][near].sigmoid() - torch.from_numpy(scores[row])).abs().max().item(), 0.005)
+                self.assert_says_the_same(raw, row, torch.from_numpy(boxes[row]), torch.from_numpy(scores[row]))
             np.testing.assert_allclose(np.linalg.norm(embeddings, axis=-1), 1.0, atol=1e-4)
+
+    def assert_says_the_same(self, raw: Raw, row: int, boxes: Tensor, scores: Tensor) -> None:
+        """Every exported row [300, 4 and C] of one picture is a location's; those without score were found before."""
+        told = (raw.one_logits[row].sigmoid() * raw.many_logits[row].sigmoid()).sqrt()
+        distance = torch.cdist(boxes, raw.many_boxes[row])
+        self.assertLess(distance.amin(1).max().item(), 0.5)
+        stays = scores.amax(-1) > 0
+        self.assertTrue(stays[0] and not stays.all())
+        # The order of equal scores is free.
+        differs = (told[distance.argmin(1)] - scores).abs().amax(-1)
+        self.assertLess(differs[stays].max().item(), 0.005)
+        overlap = intersection_over_union(boxes[:, None], boxes)
+        kept = overlap[stays][:, stays] - torch.eye(int(stays.sum()))
+        self.assertLess((kept > SAME + 0.001).any(1).float().mean().item(), 0.05)
+        before = (torch.arange(300)[:, None] > torch.arange(300)) & (overlap > SAME - 0.001)
+        self.assertTrue(before[~stays].any(1).all())
 
 
 if __name__ == "__main__":

@@ -68,6 +68,8 @@ pub struct DetectConfig {
     pub workers: Auto<u32>,
     /// Threads inside one session.
     pub intra_threads: u32,
+    /// Width and height of the network's input, for a model that takes any; auto asks the model.
+    pub input_size: Auto<(usize, usize)>,
     /// Most pictures in one call of the network.
     pub max_batch: Auto<u32>,
     /// Least confidence of a detection that starts a track; auto leaves it to `[track]`.
@@ -100,6 +102,7 @@ impl Default for DetectConfig {
             device: 0,
             workers: Auto::Auto,
             intra_threads: 1,
+            input_size: Auto::Auto,
             max_batch: Auto::Auto,
             confidence: Auto::Auto,
             min_confidence: 0.1,
@@ -125,6 +128,7 @@ impl DetectConfig {
             device: s.integer("device", 0..=63, default.device),
             workers: s.auto_integer("workers", 1..=64),
             intra_threads: s.integer("intra_threads", 1..=64, default.intra_threads),
+            input_size: read_input_size(s),
             max_batch: s.auto_integer("max_batch", 1..=64),
             confidence: s.auto_number("confidence", 0.0..=1.0),
             min_confidence: s.number("min_confidence", 0.0..=1.0, default.min_confidence),
@@ -169,6 +173,37 @@ fn read_class_map(section: &mut Section<'_>) -> BTreeMap<String, String> {
         }
     }
     map
+}
+
+/// `"640x352"` → (640, 352).
+///
+/// # Errors
+/// What is allowed, in words.
+pub fn parse_input_size(text: &str) -> Result<(usize, usize), String> {
+    let side = |text: &str| {
+        let side = text.parse().ok();
+        side.filter(|side: &usize| (32..=4096).contains(side) && side.is_multiple_of(32))
+    };
+    text.split_once('x')
+        .and_then(|(width, height)| side(width).zip(side(height)))
+        .ok_or_else(|| {
+            "allowed is WxH, both multiples of 32 from 32 to 4096, such as 640x384".to_owned()
+        })
+}
+
+fn read_input_size(section: &mut Section<'_>) -> Auto<(usize, usize)> {
+    const KEY: &str = "input_size";
+    match section.text(KEY) {
+        Some(text) if text != "auto" => match parse_input_size(&text) {
+            Ok(size) => Auto::Set(size),
+            Err(allowed) => {
+                let text = redact_text(&text);
+                section.fault(KEY, format!("\"{text}\", {allowed}, or \"auto\""));
+                Auto::Auto
+            }
+        },
+        _ => Auto::Auto,
+    }
 }
 
 fn read_library(section: &mut Section<'_>) -> Auto<PathBuf> {

@@ -90,7 +90,11 @@ impl Detector {
         check_threshold("nms_iou", options.nms_iou.unwrap_or(0.0))?;
         model.check()?;
         let signature = Signature::read(&model.onnx)?;
-        let manifest = model.manifest.as_deref().map(Manifest::read).transpose()?;
+        let mut manifest = model.manifest.as_deref().map(Manifest::read).transpose()?;
+        if let Some((width, height)) = options.input_size {
+            let input = &mut manifest.get_or_insert_default().input;
+            (input.width, input.height) = (Some(width), Some(height));
+        }
         let plan = recognise(&model.onnx, &signature, manifest.as_ref())?;
         check_input(model, &plan.input)?;
 

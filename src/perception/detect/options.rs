@@ -96,6 +96,9 @@ pub struct DetectOptions {
     pub device: u32,
     /// Threads inside one call of the network.
     pub intra_threads: NonZeroUsize,
+    /// Width and height of the network's input in pixels, for a model that takes any; `None` takes
+    /// what its manifest or metadata say.
+    pub input_size: Option<(usize, usize)>,
     /// Score from which a detection starts a track, 0..=1; `None` takes [`DEFAULT_CONFIDENCE`].
     /// The detector only reports it ([`super::Detector::confidence`]); the tracker acts on it.
     pub confidence: Option<f32>,
@@ -121,6 +124,7 @@ impl Default for DetectOptions {
             provider: Provider::Auto,
             device: 0,
             intra_threads: NonZeroUsize::MIN,
+            input_size: None,
             confidence: None,
             min_confidence: DEFAULT_MIN_CONFIDENCE,
             nms_iou: None,

@@ -5,40 +5,59 @@ use crate::base::{BBox, Detection};
 use super::assign::Pair;
 use super::lifecycle::Track;
 
-/// Weight of the agreement in shape, and of that in score, beside the overlap.
-const CUE: f32 = 0.05;
+/// Taken off for a difference in shape of 1, see [`size_agreement`]. Measured, see docs/tracking.md.
+const SHAPE_CUE: f32 = 0.05;
+/// Taken off for a score that differs by 1 from the track's usual one (Hybrid-SORT's confidence cue).
+/// Measured.
+const SCORE_CUE: f32 = 0.2;
 /// Taken off a track that has been unseen for as long as is remembered, less for shorter: of two
-/// tracks that fit, the visible one wins.
-const UNSEEN_PENALTY: f32 = 0.3;
+/// tracks that fit, the visible one wins. Measured.
+const UNSEEN_PENALTY: f32 = 0.2;
 /// Taken off for a class the track has never been seen as.
 const CLASS_PENALTY: f32 = 0.3;
+/// Taken off a weak detection, so that of two that fit the strong one wins (TrackTrack, CVPR 2025,
+/// instead of ByteTrack's second association). Measured.
+const WEAK_PENALTY: f32 = 0.1;
 /// Candidates kept per track, best first, so that a hostile frame stays bounded.
 const MAX_CANDIDATES: usize = 24;
 /// Gains are counted in millionths.
 pub(super) const MILLION: f32 = 1e6;
 
-/// What the first association is worth: overlap weighted by score, with soft cues.
-///
-/// IoU × overlap of the heights (Hybrid-SORT) × √score (ByteTrack's fused score, softened).
-pub(super) fn first_affinity(track: &Track, detection: &Detection, memory_secs: f64) -> f32 {
-    let iou = track.bbox.iou(&detection.bbox);
-    if iou <= 0.0 {
-        return 0.0;
+/// What pairs are worth in one frame.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Affinity {
+    /// Detections below this score are weak.
+    pub high_score: f32,
+    /// Weak detections are for tracks unseen for no longer than this, seconds.
+    pub recent_secs: f64,
+    /// A lost track is remembered this long, seconds.
+    pub memory_secs: f64,
+}
+
+impl Affinity {
+    /// What a pair is worth whose boxes have this IoU; never more than [`Candidate::most`].
+    ///
+    /// IoU × overlap of the heights (Hybrid-SORT) × √score (ByteTrack's fused score, softened), less
+    /// what speaks against the pair.
+    pub fn of(&self, track: &Track, detection: &Detection, candidate: &Candidate, iou: f32) -> f32 {
+        let overlap = candidate.most(iou) * height_overlap(&track.bbox, &detection.bbox);
+        let shape = SHAPE_CUE * (1.0 - size_agreement(&track.bbox, &detection.bbox));
+        let score = SCORE_CUE * (track.usual_score - detection.confidence).abs();
+        let unseen = UNSEEN_PENALTY * track.forgotten_share(self.memory_secs);
+        let class = CLASS_PENALTY * (1.0 - track.class.share(detection.class));
+        let weak = if detection.confidence < self.high_score {
+            WEAK_PENALTY
+        } else {
+            0.0
+        };
+        overlap - shape - score - unseen - class - weak
     }
-    let overlap = iou * height_overlap(&track.bbox, &detection.bbox) * detection.confidence.sqrt();
-    let shape = CUE * size_agreement(&track.bbox, &detection.bbox);
-    let score = CUE * (1.0 - (track.usual_score - detection.confidence).abs());
-    let unseen = UNSEEN_PENALTY * track.forgotten_share(memory_secs);
-    overlap + shape + score - unseen - class_penalty(track, detection)
-}
 
-/// What the second chance is worth, for scores that say little: the overlap alone.
-pub(super) fn second_affinity(track: &Track, detection: &Detection) -> f32 {
-    track.bbox.iou(&detection.bbox) - class_penalty(track, detection)
-}
-
-fn class_penalty(track: &Track, detection: &Detection) -> f32 {
-    CLASS_PENALTY * (1.0 - track.class.share(detection.class))
+    /// Whether a detection of this score may go on a track at all.
+    pub fn allows(&self, track: &Track, score: f32) -> bool {
+        score >= self.high_score
+            || (track.is_confirmed() && (track.was_seen() || track.unseen_secs <= self.recent_secs))
+    }
 }
 
 /// Shared part of the two vertical extents, 0..=1.
@@ -50,86 +69,121 @@ fn height_overlap(a: &BBox, b: &BBox) -> f32 {
 
 /// 1 for equal sizes, towards 0 the more they differ.
 pub(super) fn size_agreement(a: &BBox, b: &BBox) -> f32 {
-    let ratio = |x: f32, y: f32| x.min(y) / x.max(y);
-    ratio(a.width(), b.width()) * ratio(a.height(), b.height())
+    let less = a.width().min(b.width()) * a.height().min(b.height());
+    let more = a.width().max(b.width()) * a.height().max(b.height());
+    less / more
 }
 
-/// Finds overlapping pairs by sweeping from left to right.
+/// A key that sorts by a number (not NaN) and then by place: one whole number compares faster than two
+/// fields found by index.
+pub(super) fn sort_key(number: f32, place: u32) -> u64 {
+    // Positive numbers are ordered as their bits are, negative ones the other way round.
+    let bits = number.to_bits();
+    let ordered = if bits >> 31 == 0 {
+        bits | 1 << 31
+    } else {
+        !bits
+    };
+    u64::from(ordered) << 32 | u64::from(place)
+}
+
+/// The place in a [`sort_key`].
+pub(super) fn place_of(key: u64) -> u32 {
+    (key & u64::from(u32::MAX)) as u32
+}
+
+/// The detections of a frame from left to right, for finding those near a box.
 #[derive(Debug, Default)]
 pub(super) struct Sweep {
-    by_left: Vec<Column>,
+    by_left: Vec<Candidate>,
+    keys: Vec<u64>,
     widest: f32,
-    row: Vec<Pair>,
 }
 
 /// A detection in the sweep: its box beside its place, so that most pairs are refused unread.
 #[derive(Debug, Clone, Copy)]
-struct Column {
-    left: f32,
-    right: f32,
-    top: f32,
-    bottom: f32,
-    col: u32,
+pub(super) struct Candidate {
+    pub bbox: BBox,
+    pub score: f32,
+    /// Square root of the score.
+    root: f32,
+    /// Place among the detections that take part.
+    pub col: u32,
+}
+
+impl Candidate {
+    /// The most that a pair with this IoU can be worth.
+    fn most(&self, iou: f32) -> f32 {
+        iou * self.root
+    }
 }
 
 impl Sweep {
-    /// Takes the detections that the coming pairs are made with, by their indices.
-    pub fn set_columns(&mut self, detections: &[Detection], columns: &[u32]) {
+    /// Takes the detections that take part in this frame, by their indices.
+    pub fn set(&mut self, detections: &[Detection], taking_part: &[u32]) {
         self.widest = 0.0;
         self.by_left.clear();
-        for (col, &index) in columns.iter().enumerate() {
-            let bbox = &detections[index as usize].bbox;
-            self.widest = self.widest.max(bbox.width());
-            self.by_left.push(Column {
-                left: bbox.left(),
-                right: bbox.right(),
-                top: bbox.top(),
-                bottom: bbox.bottom(),
-                col: col as u32,
-            });
-        }
-        self.by_left
-            .sort_unstable_by(|a, b| a.left.total_cmp(&b.left).then(a.col.cmp(&b.col)));
+        self.keys.clear();
+        self.keys
+            .extend((0..).zip(taking_part).map(|(col, &index)| {
+                let bbox = &detections[index as usize].bbox;
+                self.widest = self.widest.max(bbox.width());
+                sort_key(bbox.left(), col)
+            }));
+        self.keys.sort_unstable();
+        self.by_left.extend(self.keys.iter().map(|&key| {
+            let col = place_of(key);
+            let detection = &detections[taking_part[col as usize] as usize];
+            Candidate {
+                bbox: detection.bbox,
+                score: detection.confidence,
+                root: detection.confidence.sqrt(),
+                col,
+            }
+        }));
     }
 
-    /// Adds the pairs of one row that overlap and whose affinity reaches `gate`.
+    /// The detections whose left edge lies between the two.
+    pub fn between(&self, from: f32, to: f32) -> impl Iterator<Item = &Candidate> {
+        let first = self.by_left.partition_point(|one| one.bbox.left() < from);
+        let rest = self.by_left[first..].iter();
+        rest.take_while(move |one| one.bbox.left() < to)
+    }
+
+    /// Adds the pairs of one row whose boxes overlap and whose affinity exceeds `gate` (≥ 0).
     pub fn add_row(
         &mut self,
         row: u32,
         bbox: &BBox,
         gate: f32,
-        affinity: impl Fn(u32) -> f32,
+        affinity: impl Fn(&Candidate, f32) -> Option<f32>,
         pairs: &mut Vec<Pair>,
     ) {
-        self.row.clear();
-        let from = bbox.left() - self.widest;
-        let first = self.by_left.partition_point(|column| column.left < from);
-        for column in &self.by_left[first..] {
-            if column.left >= bbox.right() {
-                break;
-            }
-            if column.right <= bbox.left()
-                || column.top >= bbox.bottom()
-                || column.bottom <= bbox.top()
+        let start = pairs.len();
+        for one in self.between(bbox.left() - self.widest, bbox.right()) {
+            if one.bbox.right() <= bbox.left()
+                || one.bbox.top() >= bbox.bottom()
+                || one.bbox.bottom() <= bbox.top()
             {
                 continue;
             }
-            let affinity = affinity(column.col);
-            if affinity > gate {
-                let gain = ((affinity - gate) * MILLION) as i32 + 1;
-                self.row.push(Pair {
+            let iou = bbox.iou(&one.bbox);
+            if one.most(iou) <= gate {
+                continue;
+            }
+            let worth = affinity(one, iou).map_or(0.0, |affinity| affinity - gate);
+            if worth > 0.0 {
+                pairs.push(Pair {
                     row,
-                    col: column.col,
-                    gain,
+                    col: one.col,
+                    gain: (worth * MILLION) as i32 + 1,
                 });
             }
         }
-        if self.row.len() > MAX_CANDIDATES {
-            self.row
-                .sort_unstable_by_key(|pair| (std::cmp::Reverse(pair.gain), pair.col));
-            self.row.truncate(MAX_CANDIDATES);
+        if pairs.len() - start > MAX_CANDIDATES {
+            pairs[start..].sort_unstable_by_key(|pair| (std::cmp::Reverse(pair.gain), pair.col));
+            pairs.truncate(start + MAX_CANDIDATES);
         }
-        pairs.extend_from_slice(&self.row);
     }
 }
 
@@ -144,6 +198,15 @@ mod tests {
                 BBox::from_ltrb(l, t, l + w, t + h)
             });
         prop::collection::vec(one, 1..count)
+    }
+
+    #[test]
+    fn keys_sort_by_number_then_by_place() {
+        let numbers = [f32::MIN, -2.5, -2.0, -0.0, 0.0, 1e-30, 2.0, f32::MAX];
+        let keys: Vec<_> = numbers.iter().map(|&number| sort_key(number, 7)).collect();
+        assert!(keys.is_sorted());
+        assert!(sort_key(2.0, 3) < sort_key(2.0, 4));
+        assert_eq!(place_of(sort_key(-1.0, 4_000_000_000)), 4_000_000_000);
     }
 
     proptest! {
@@ -162,14 +225,13 @@ mod tests {
                 .collect();
             let all: Vec<u32> = (0..cols.len() as u32).collect();
             let mut sweep = Sweep::default();
-            sweep.set_columns(&detections, &all);
+            sweep.set(&detections, &all);
             for (row, bbox) in rows.iter().enumerate() {
                 let mut pairs = Vec::new();
-                let iou = |col: u32| bbox.iou(&cols[col as usize]);
-                sweep.add_row(row as u32, bbox, 0.0, iou, &mut pairs);
+                sweep.add_row(row as u32, bbox, 0.0, |_, iou| Some(iou), &mut pairs);
                 let mut found: Vec<_> = pairs.iter().map(|pair| pair.col).collect();
                 found.sort_unstable();
-                let expected: Vec<_> = all.iter().copied().filter(|&col| iou(col) > 0.0).collect();
+                let expected: Vec<_> = all.iter().copied().filter(|&col| bbox.iou(&cols[col as usize]) > 0.0).collect();
                 prop_assert_eq!(found, expected);
             }
         }

@@ -3,172 +3,191 @@
 //! Centre x, centre y, width and height each have a constant-velocity Kalman filter in seconds
 //! (Bar-Shalom, Li & Kirubarajan, "Estimation with Applications to Tracking and Navigation", 6.2).
 //! The axes are filtered apart because their noises are independent in the usual box filters (SORT,
-//! ByteTrack, BoT-SORT), so that an 8 × 8 covariance would be zero between them anyway.
-
-use nalgebra::{Matrix2, Vector2};
+//! ByteTrack, BoT-SORT), so that an 8 × 8 covariance would be zero between them anyway. They are kept
+//! side by side in arrays, so that one pass serves all four.
 
 use super::CameraWarp;
 use crate::base::BBox;
 
-/// Random walk of the position, as share of the object's size, per √second.
-///
-/// 5 % of the size per frame at 30 fps (ByteTrack), as a density: 0.05 · √30.
-const POSITION_WALK: f64 = 0.274;
+/// Centre x, centre y, width, height.
+const AXES: usize = 4;
+/// The size wanders this much less than the position. Measured, see docs/tracking.md.
+const SIZE_WALK: f64 = 0.5;
+/// How much of the walk each axis has.
+const WALK: [f64; AXES] = [1.0, 1.0, SIZE_WALK, SIZE_WALK];
+/// Random walk of the position, as share of the object's size, per √second. Measured; ByteTrack's
+/// 5 % per frame at 30 fps would be 0.27.
+const POSITION_WALK: f64 = 0.18;
 /// Standard deviation of the acceleration, taken as constant between two frames, in sizes per s².
 ///
-/// Measured: 2.2 is best over sets from 7 to 30 fps. A walk of the velocity (its variance growing
-/// with dt, not dt²) cannot be right for both ends of that range.
-const ACCELERATION: f64 = 2.2;
-/// The size wanders this much less than the position. Measured: 0.5 is best over five sets.
-const SIZE_WALK: f64 = 0.5;
+/// Measured over sets from 7 to 30 fps. A walk of the velocity (its variance growing with dt, not
+/// dt²) cannot be right for both ends of that range.
+const ACCELERATION: f64 = 2.7;
 /// Standard deviation of a measured edge, as share of the object's size: 1.4 times ByteTrack's 5 %.
 const MEASURED: f64 = 0.07;
-/// A score of 1 takes this share off the variance of the measurement (NSA, StrongSORT).
-const SCORE_TRUST: f64 = 0.5;
+/// A score of 1 takes this share off the variance of the measurement (NSA, StrongSORT; measured).
+const SCORE_TRUST: f64 = 0.7;
 /// Standard deviation of a new track's velocity, as share of its size per second: ByteTrack's
 /// 10 · 0.625 % per frame at 30 fps.
 const NEW_VELOCITY: f64 = 1.875;
 /// No side of a box is thought smaller than this, px.
 const MIN_SIDE_PX: f64 = 1.0;
 
-/// Position and velocity along one axis.
-#[derive(Debug, Clone)]
-struct Axis {
-    /// Position px, velocity px/s.
-    state: Vector2<f64>,
-    covariance: Matrix2<f64>,
-}
-
-impl Axis {
-    fn new(position: f64, position_std: f64, velocity_std: f64) -> Self {
-        Self {
-            state: Vector2::new(position, 0.0),
-            covariance: Matrix2::from_diagonal(&Vector2::new(
-                position_std.powi(2),
-                velocity_std.powi(2),
-            )),
-        }
-    }
-
-    /// Moves `dt` seconds on. `walk` is the random walk of the position, px per √s, `acceleration`
-    /// the standard deviation of the acceleration, px/s² (piecewise constant, Bar-Shalom 6.3.2).
-    fn predict(&mut self, dt: f64, walk: f64, acceleration: f64) {
-        let motion = Matrix2::new(1.0, dt, 0.0, 1.0);
-        self.state = motion * self.state;
-        let push = Vector2::new(dt * dt / 2.0, dt) * acceleration;
-        let wander = Matrix2::new(walk.powi(2) * dt, 0.0, 0.0, 0.0);
-        self.covariance = symmetric(
-            motion * self.covariance * motion.transpose() + push * push.transpose() + wander,
-        );
-    }
-
-    /// Takes a measured position; Joseph's form, which keeps the covariance positive.
-    fn update(&mut self, measured: f64, measured_std: f64) {
-        let variance = measured_std.powi(2);
-        let gain = self.covariance.column(0) / (self.covariance[(0, 0)] + variance);
-        self.state += gain * (measured - self.state[0]);
-        let keep = Matrix2::new(1.0 - gain[0], 0.0, -gain[1], 1.0);
-        self.covariance = symmetric(
-            keep * self.covariance * keep.transpose() + gain * gain.transpose() * variance,
-        );
-    }
-}
-
-fn symmetric(matrix: Matrix2<f64>) -> Matrix2<f64> {
-    let cross = (matrix[(0, 1)] + matrix[(1, 0)]) / 2.0;
-    Matrix2::new(matrix[(0, 0)], cross, cross, matrix[(1, 1)])
-}
+/// Weight of the newest detection in the agitation. Measured.
+const AGITATION_GAIN: f64 = 0.2;
+/// A single detection counts as no more than this many times what was expected, so that one wrong
+/// box does not make a track lose its way: three standard deviations, squared.
+const AGITATION_SEEN: f64 = 9.0;
+/// Least and largest agitation.
+const AGITATION: [f64; 2] = [0.1, 4.0];
 
 /// The estimate of one object's box and motion.
 #[derive(Debug, Clone)]
 pub(super) struct BoxFilter {
-    cx: Axis,
-    cy: Axis,
-    width: Axis,
-    height: Axis,
+    /// Centre x, centre y, width, height, px.
+    position: [f64; AXES],
+    /// px/s.
+    velocity: [f64; AXES],
+    covariance: [Covariance; AXES],
+    /// How much less steadily than usual the centre moves: mean of the squared surprises in standard
+    /// deviations (Mehra 1970, "On the identification of variances and adaptive Kalman filtering").
+    /// The process noise of the centre is multiplied with it: a walker's is below 1, a dancer's above.
+    agitation: f64,
+}
+
+/// Covariance of position and velocity along one axis; symmetric.
+#[derive(Debug, Clone, Copy, Default)]
+struct Covariance {
+    position: f64,
+    cross: f64,
+    velocity: f64,
+}
+
+impl Covariance {
+    /// Moves `dt` seconds on. `walk` is the variance of the position's walk, px² per s,
+    /// `acceleration` the variance of the acceleration, px²/s⁴ (piecewise constant, Bar-Shalom 6.3.2).
+    fn predict(&mut self, dt: f64, walk: f64, acceleration: f64) {
+        let half = dt * dt / 2.0;
+        self.position +=
+            dt * (2.0 * self.cross + dt * self.velocity) + half * half * acceleration + walk * dt;
+        self.cross += dt * self.velocity + half * dt * acceleration;
+        self.velocity += dt * dt * acceleration;
+    }
+
+    /// Takes a measured position of this variance, and answers how much of a surprise position and
+    /// velocity take over. Joseph's form, which keeps the covariance positive.
+    fn update(&mut self, variance: f64) -> [f64; 2] {
+        let expected = self.position + variance;
+        let gain = [self.position / expected, self.cross / expected];
+        let keep = 1.0 - gain[0];
+        let position = keep * keep * self.position + gain[0] * gain[0] * variance;
+        let cross = keep * (self.cross - gain[1] * self.position) + gain[0] * gain[1] * variance;
+        // Never less than goes with the two others: after hours unseen the exact value drowns in
+        // rounding.
+        let velocity = self.velocity - gain[1] * self.cross;
+        let velocity = velocity
+            .max(cross * cross / position)
+            .max(f64::MIN_POSITIVE);
+        *self = Self {
+            position,
+            cross,
+            velocity,
+        };
+        gain
+    }
+
+    fn stretch(&mut self, squared: f64) {
+        self.position *= squared;
+        self.cross *= squared;
+        self.velocity *= squared;
+    }
 }
 
 impl BoxFilter {
     /// An object first seen at `bbox`, its motion unknown.
     pub fn new(bbox: &BBox) -> Self {
-        let (width, height) = (f64::from(bbox.width()), f64::from(bbox.height()));
-        let axis = |position: f32, size: f64, scale: f64| {
-            Axis::new(
-                f64::from(position),
-                2.0 * MEASURED * size,
-                NEW_VELOCITY * size * scale,
-            )
-        };
+        let measured = measurement(bbox);
+        let sizes = sizes_of(&measured);
         Self {
-            cx: axis(bbox.cx(), width, 1.0),
-            cy: axis(bbox.cy(), height, 1.0),
-            width: axis(bbox.width(), width, SIZE_WALK),
-            height: axis(bbox.height(), height, SIZE_WALK),
+            position: measured,
+            velocity: [0.0; AXES],
+            covariance: std::array::from_fn(|axis| Covariance {
+                position: (2.0 * MEASURED * sizes[axis]).powi(2),
+                cross: 0.0,
+                velocity: (NEW_VELOCITY * sizes[axis] * WALK[axis]).powi(2),
+            }),
+            agitation: 1.0,
         }
     }
 
     /// Moves `dt` seconds on (≥ 0). An unseen object keeps its size: `is_seen` is false.
     pub fn predict(&mut self, dt: f64, is_seen: bool) {
         if !is_seen {
-            self.width.state[1] = 0.0;
-            self.height.state[1] = 0.0;
+            self.velocity[2] = 0.0;
+            self.velocity[3] = 0.0;
         }
-        let (width, height) = self.size();
-        let move_on = |axis: &mut Axis, size: f64| {
-            axis.predict(dt, POSITION_WALK * size, ACCELERATION * size);
-        };
-        move_on(&mut self.cx, width);
-        move_on(&mut self.cy, height);
-        move_on(&mut self.width, SIZE_WALK * width);
-        move_on(&mut self.height, SIZE_WALK * height);
+        let sizes = sizes_of(&self.position);
+        let noise = [self.agitation, self.agitation, 1.0, 1.0];
+        for axis in 0..AXES {
+            self.position[axis] += dt * self.velocity[axis];
+            let scale = (WALK[axis] * sizes[axis]).powi(2) * noise[axis];
+            self.covariance[axis].predict(
+                dt,
+                POSITION_WALK.powi(2) * scale,
+                ACCELERATION.powi(2) * scale,
+            );
+        }
     }
 
     /// Moves the estimate `step` px; what is known of its motion stays.
     pub fn shift(&mut self, step: [f32; 2]) {
-        self.cx.state[0] += f64::from(step[0]);
-        self.cy.state[0] += f64::from(step[1]);
+        self.position[0] += f64::from(step[0]);
+        self.position[1] += f64::from(step[1]);
     }
 
     /// Moves, turns and stretches the estimate as the whole picture did. Sides stay upright and
     /// stretch alike; what is known of a part is known as well after.
     pub fn warp(&mut self, warp: &CameraWarp) {
-        for order in 0..2 {
-            let pair = [self.cx.state[order], self.cy.state[order]];
-            let [x, y] = match order {
-                0 => warp.point(pair),
-                _ => warp.direction(pair),
-            };
-            (self.cx.state[order], self.cy.state[order]) = (x, y);
-        }
+        let [x, y, ..] = self.position;
+        let [vx, vy, ..] = self.velocity;
+        [self.position[0], self.position[1]] = warp.point([x, y]);
+        [self.velocity[0], self.velocity[1]] = warp.direction([vx, vy]);
         let stretch = warp.stretch();
-        self.width.state *= stretch;
-        self.height.state *= stretch;
-        for axis in [
-            &mut self.cx,
-            &mut self.cy,
-            &mut self.width,
-            &mut self.height,
-        ] {
-            axis.covariance *= stretch * stretch;
+        for axis in 2..AXES {
+            self.position[axis] *= stretch;
+            self.velocity[axis] *= stretch;
+        }
+        for covariance in &mut self.covariance {
+            covariance.stretch(stretch * stretch);
         }
     }
 
     /// Takes the box of a detection with this confidence, 0..=1.
     pub fn update(&mut self, bbox: &BBox, confidence: f32) {
-        let (width, height) = self.size();
-        let trust = (1.0 - SCORE_TRUST * f64::from(confidence)).sqrt() * MEASURED;
-        self.cx.update(f64::from(bbox.cx()), trust * width);
-        self.cy.update(f64::from(bbox.cy()), trust * height);
-        self.width.update(f64::from(bbox.width()), trust * width);
-        self.height.update(f64::from(bbox.height()), trust * height);
+        let measured = measurement(bbox);
+        let sizes = sizes_of(&self.position);
+        let trust = (1.0 - SCORE_TRUST * f64::from(confidence)) * MEASURED.powi(2);
+        let mut surprise = [0.0; AXES];
+        for axis in 0..AXES {
+            let variance = trust * sizes[axis] * sizes[axis];
+            let off = measured[axis] - self.position[axis];
+            surprise[axis] = off * off / (self.covariance[axis].position + variance);
+            let gain = self.covariance[axis].update(variance);
+            self.position[axis] += gain[0] * off;
+            self.velocity[axis] += gain[1] * off;
+        }
+        let seen = (surprise[0].min(AGITATION_SEEN) + surprise[1].min(AGITATION_SEEN)) / 2.0;
+        let [least, most] = AGITATION;
+        self.agitation += AGITATION_GAIN * (seen - self.agitation);
+        self.agitation = self.agitation.clamp(least, most);
     }
 
     /// The estimated box, or `None` where single precision cannot hold it.
     pub fn bbox(&self) -> Option<BBox> {
-        let (width, height) = self.size();
+        let [width, height, ..] = sizes_of(&self.position);
         BBox::from_cxcywh(
-            self.cx.state[0] as f32,
-            self.cy.state[0] as f32,
+            self.position[0] as f32,
+            self.position[1] as f32,
             width as f32,
             height as f32,
         )
@@ -176,15 +195,18 @@ impl BoxFilter {
 
     /// Velocity of the centre, px/s.
     pub fn velocity(&self) -> [f32; 2] {
-        [self.cx.state[1] as f32, self.cy.state[1] as f32]
+        [self.velocity[0] as f32, self.velocity[1] as f32]
     }
+}
 
-    fn size(&self) -> (f64, f64) {
-        (
-            self.width.state[0].max(MIN_SIDE_PX),
-            self.height.state[0].max(MIN_SIDE_PX),
-        )
-    }
+fn measurement(bbox: &BBox) -> [f64; AXES] {
+    [bbox.cx(), bbox.cy(), bbox.width(), bbox.height()].map(f64::from)
+}
+
+/// What each axis is measured by: the width those along x, the height those along y.
+fn sizes_of(position: &[f64; AXES]) -> [f64; AXES] {
+    let (width, height) = (position[2].max(MIN_SIDE_PX), position[3].max(MIN_SIDE_PX));
+    [width, height, width, height]
 }
 
 #[cfg(test)]
@@ -251,11 +273,29 @@ mod tests {
         assert!(vx.abs() < 3.0 && (vy - 600.0).abs() < 6.0);
     }
 
+    #[test]
+    fn a_restless_object_is_followed_more_closely_than_a_steady_one() {
+        // Both are seen 10 px to the right of where they were; one has been jumping to and fro.
+        let followed = |jump: f32| {
+            let mut filter = BoxFilter::new(&square(0.0));
+            for frame in 0..40 {
+                filter.predict(1.0 / 30.0, true);
+                let side = if frame % 2 == 0 { jump } else { -jump };
+                filter.update(&square(side), 0.9);
+            }
+            let before = filter.bbox().unwrap().cx();
+            filter.predict(1.0 / 30.0, true);
+            filter.update(&square(before + 10.0), 0.9);
+            filter.bbox().unwrap().cx() - before
+        };
+        assert!(followed(12.0) > followed(0.5) + 1.0);
+    }
+
     proptest! {
         #[test]
         fn covariance_stays_symmetric_and_positive(
             steps in prop::collection::vec(
-                (0.0f64..100.0, prop::option::of((-1e6f32..1e6, 1e-3f32..1e6, 0.0f32..=1.0))), 1..60)
+                (0.0f64..20_000.0, prop::option::of((-1e6f32..1e6, 1e-3f32..1e6, 0.0f32..=1.0))), 1..60)
         ) {
             let mut filter = BoxFilter::new(&square(0.0));
             for (dt, seen) in steps {
@@ -264,14 +304,12 @@ mod tests {
                     let bbox = BBox::from_cxcywh(centre, centre, side, side);
                     filter.update(&bbox.unwrap_or(square(0.0)), score);
                 }
-                for axis in [&filter.cx, &filter.cy, &filter.width, &filter.height] {
-                    let p = &axis.covariance;
-                    prop_assert!(axis.state.iter().chain(p.iter()).all(|value| value.is_finite()));
-                    prop_assert_eq!(p[(0, 1)].to_bits(), p[(1, 0)].to_bits());
+                prop_assert!(filter.position.iter().chain(&filter.velocity).all(|value| value.is_finite()));
+                for p in &filter.covariance {
+                    prop_assert!([p.position, p.cross, p.velocity].iter().all(|value| value.is_finite()));
                     // Positive: both variances, and the correlation within ±1 up to rounding.
-                    prop_assert!(p[(0, 0)] > 0.0 && p[(1, 1)] > 0.0);
-                    let product = p[(0, 0)] * p[(1, 1)];
-                    prop_assert!(p[(0, 1)].powi(2) <= product * (1.0 + 1e-9));
+                    prop_assert!(p.position > 0.0 && p.velocity > 0.0);
+                    prop_assert!(p.cross.powi(2) <= p.position * p.velocity * (1.0 + 1e-9));
                 }
             }
         }

@@ -12,8 +12,8 @@ use super::{CameraWarp, TrackOptions};
 /// Strong detectors place boxes better than the filter (DanceTrack, KITTI), weak ones worse (MOT15);
 /// half of each is close to the best of both.
 const DETECTION_SHARE: f32 = 0.5;
-/// Weight of the newest score in a track's usual score.
-const SCORE_MEMORY: f32 = 0.5;
+/// Weight of the newest score in a track's usual score. Measured.
+const SCORE_MEMORY: f32 = 0.65;
 
 /// One object as the tracker knows it. Changed in place, never cloned.
 #[derive(Debug)]

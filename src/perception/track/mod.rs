@@ -24,7 +24,7 @@ pub use options::TrackOptions;
 pub use warp::CameraWarp;
 
 use crate::base::{Detection, EndReason, EndedTrack, Pts, TrackId, TrackSnapshot};
-use affinity::{Sweep, first_affinity, second_affinity};
+use affinity::{Affinity, Candidate, Sweep, place_of, sort_key};
 use appearance::{Appearance, Lost};
 use assign::{Assigner, Pair};
 use camera::CameraVote;
@@ -70,9 +70,9 @@ struct Scratch {
     sweep: Sweep,
     assigner: Assigner,
     pairs: Vec<Pair>,
-    /// Indices of detections, best score first.
-    high: Vec<u32>,
-    low: Vec<u32>,
+    keys: Vec<u64>,
+    /// Indices of the detections that take part, best score first.
+    taking_part: Vec<u32>,
     /// Indices of the tracks that make the rows of the current association.
     rows: Vec<u32>,
     /// Whether the track was given a detection in this step.
@@ -128,15 +128,21 @@ impl Tracker {
     /// Scores that are not finite never take part. A `pts` equal to or before the last one counts as
     /// no time passed, and time goes on from there.
     pub fn step(&mut self, detections: &[Detection], pts: Pts) -> Step {
+        let mut step = Step::default();
+        self.step_into(detections, pts, &mut step);
+        step
+    }
+
+    /// As [`Tracker::step`], into the memory of an earlier answer: without embeddings, and with no more
+    /// objects than there have been before, nothing is allocated.
+    pub fn step_into(&mut self, detections: &[Detection], pts: Pts, step: &mut Step) {
+        step.tracks.clear();
+        step.ended.clear();
         self.learn_scale(detections);
-        let mut step = Step {
-            ignored: self.sort_by_score(detections),
-            ..Step::default()
-        };
+        step.ignored = self.sort_by_score(detections);
         self.predict(pts);
-        self.follow_camera(detections);
-        self.associate_high(detections, pts);
-        self.associate_low(detections, pts);
+        self.follow_camera();
+        self.associate_believed(detections, pts);
         self.associate_tentative(detections, pts);
         self.appearance.learn(&mut self.tracks, detections, pts);
         self.mark_missed();
@@ -150,7 +156,6 @@ impl Tracker {
             .extend(self.tracks.iter().filter_map(Track::snapshot));
         step.tracks.sort_unstable_by_key(|track| track.id);
         step.ended.sort_unstable_by_key(|track| track.id);
-        step
     }
 
     /// Tells how the picture moves to the frame of the next step; that step takes it instead of
@@ -187,33 +192,40 @@ impl Tracker {
         }
     }
 
-    /// Splits the detections into high and low, and answers how many were over the limit.
+    /// Sorts the detections that take part, best first, and answers how many were over the limit.
     fn sort_by_score(&mut self, detections: &[Detection]) -> usize {
         let Scratch {
-            high,
-            low,
+            keys,
+            taking_part,
+            sweep,
             detection_taken,
             track_taken,
             ..
         } = &mut self.scratch;
-        let high_score = self.options.high_score * self.score_factor;
-        let score = |index: u32| detections[index as usize].confidence;
-        low.clear();
-        let looked_at = |index: &u32| score(*index) >= self.options.low_score;
-        low.extend((0..detections.len() as u32).filter(looked_at));
-        low.sort_unstable_by(|&a, &b| score(b).total_cmp(&score(a)).then(a.cmp(&b)));
-        let ignored = low.len().saturating_sub(self.options.max_detections);
-        low.truncate(self.options.max_detections);
-        drop_second_classes(low, detections, self.options.same_object_overlap);
-        let split = low.partition_point(|&index| score(index) >= high_score);
-        high.clear();
-        high.extend(low.drain(..split));
+        keys.clear();
+        let numbered = (0..).zip(detections);
+        keys.extend(numbered.filter_map(|(index, detection)| {
+            let score = detection.confidence;
+            (score >= self.options.low_score && score.is_finite()).then(|| sort_key(-score, index))
+        }));
+        keys.sort_unstable();
+        let ignored = keys.len().saturating_sub(self.options.max_detections);
+        keys.truncate(self.options.max_detections);
+        taking_part.clear();
+        taking_part.extend(keys.iter().map(|&key| place_of(key)));
+        drop_second_classes(taking_part, detections, self.options.same_object_overlap);
+        sweep.set(detections, taking_part);
         detection_taken.clear();
         detection_taken.resize(detections.len(), false);
         track_taken.clear();
         track_taken.resize(self.tracks.len(), false);
-        self.appearance.begin(detections, high, low);
+        self.appearance.begin(detections, taking_part);
         ignored
+    }
+
+    /// Scores from here on are high for this detector.
+    fn high_score(&self) -> f32 {
+        self.options.high_score * self.score_factor
     }
 
     fn predict(&mut self, pts: Pts) {
@@ -230,112 +242,88 @@ impl Tracker {
     }
 
     /// Takes every track along where the whole picture moved.
-    fn follow_camera(&mut self, detections: &[Detection]) {
+    fn follow_camera(&mut self) {
         if let Some(warp) = self.warp.take() {
             for track in self.tracks.iter_mut().chain(&mut self.appearance.dormant) {
                 track.warp(&warp);
             }
             return;
         }
-        let Scratch { camera, high, .. } = &mut self.scratch;
-        if let Some(step) = camera.step(&self.tracks, detections, high) {
+        let high_score = self.high_score();
+        let Scratch { camera, sweep, .. } = &mut self.scratch;
+        if let Some(step) = camera.step(&self.tracks, sweep, high_score) {
             for track in self.tracks.iter_mut().chain(&mut self.appearance.dormant) {
                 track.shift(step);
             }
         }
     }
 
-    /// High scores against every believed track, seen or lost.
-    fn associate_high(&mut self, detections: &[Detection], pts: Pts) {
-        let memory_secs = self.options.memory.as_secs_f64();
-        self.associate(
-            detections,
-            pts,
-            self.options.first_gate,
-            Chosen::High,
-            |track| track.is_confirmed(),
-            |track, detection| first_affinity(track, detection, memory_secs),
-        );
-    }
-
-    /// Low scores against the believed tracks that found none and were seen a moment ago.
-    fn associate_low(&mut self, detections: &[Detection], pts: Pts) {
-        let recent_secs = self.options.second_chance.as_secs_f64();
-        self.associate(
-            detections,
-            pts,
-            self.options.second_gate,
-            Chosen::Low,
-            |track| track.is_confirmed() && (track.was_seen() || track.unseen_secs <= recent_secs),
-            second_affinity,
-        );
+    /// All detections against every believed track, seen or lost, in one assignment.
+    fn associate_believed(&mut self, detections: &[Detection], pts: Pts) {
+        self.associate(detections, pts, self.options.gate, Track::is_confirmed);
     }
 
     /// High scores that are left against tentative tracks.
     fn associate_tentative(&mut self, detections: &[Detection], pts: Pts) {
-        let memory_secs = self.options.memory.as_secs_f64();
-        self.associate(
-            detections,
-            pts,
-            self.options.tentative_gate,
-            Chosen::High,
-            |track| !track.is_confirmed(),
-            |track, detection| first_affinity(track, detection, memory_secs),
-        );
+        let gate = self.options.tentative_gate;
+        self.associate(detections, pts, gate, |track| !track.is_confirmed());
     }
 
+    /// Gives detections that are left to tracks that take part, so that the sum of their affinities
+    /// is the largest possible.
     fn associate(
         &mut self,
         detections: &[Detection],
         pts: Pts,
         gate: f32,
-        chosen: Chosen,
         takes_part: impl Fn(&Track) -> bool,
-        affinity: impl Fn(&Track, &Detection) -> f32,
     ) {
+        let affinity = Affinity {
+            high_score: self.high_score(),
+            recent_secs: self.options.second_chance.as_secs_f64(),
+            memory_secs: self.options.memory.as_secs_f64(),
+        };
         let Scratch {
             sweep,
             assigner,
             pairs,
-            high,
-            low,
+            taking_part,
             rows,
             track_taken,
             detection_taken,
             ..
         } = &mut self.scratch;
-        let columns = match chosen {
-            Chosen::High => high,
-            Chosen::Low => low,
-        };
-        sweep.set_columns(detections, columns);
         pairs.clear();
         rows.clear();
         for (index, track) in self.tracks.iter().enumerate() {
             if track_taken[index] || !takes_part(track) {
                 continue;
             }
-            let affinity = |col: u32| affinity(track, &detections[columns[col as usize] as usize]);
-            sweep.add_row(rows.len() as u32, &track.bbox, gate, affinity, pairs);
+            let worth = |one: &Candidate, iou: f32| {
+                let detection = taking_part[one.col as usize] as usize;
+                let is_allowed = !detection_taken[detection] && affinity.allows(track, one.score);
+                is_allowed.then(|| affinity.of(track, &detections[detection], one, iou))
+            };
+            sweep.add_row(rows.len() as u32, &track.bbox, gate, worth, pairs);
             rows.push(index as u32);
         }
-        if matches!(chosen, Chosen::High) {
-            let sides = (rows.as_slice(), columns.as_slice());
-            self.appearance
-                .weigh(pairs, sides, &self.tracks, detections);
+        if pairs.is_empty() {
+            return;
         }
-        let column_of = assigner.solve(rows.len(), columns.len(), pairs);
+        let sides = (rows.as_slice(), taking_part.as_slice());
+        self.appearance
+            .weigh(pairs, sides, &self.tracks, detections);
+        let column_of = assigner.solve(rows.len(), taking_part.len(), pairs);
         for (row, &index) in rows.iter().enumerate() {
             let Some(col) = column_of(row) else { continue };
-            let detection = columns[col] as usize;
+            let detection = taking_part[col] as usize;
             track_taken[index as usize] = true;
             detection_taken[detection] = true;
             self.tracks[index as usize].see(&detections[detection], pts);
-            if matches!(chosen, Chosen::High) {
-                self.appearance.note(index, columns[col]);
+            if detections[detection].confidence >= affinity.high_score {
+                self.appearance.note(index, taking_part[col]);
             }
         }
-        columns.retain(|&index| !detection_taken[index as usize]);
     }
 
     fn mark_missed(&mut self) {
@@ -465,9 +453,12 @@ impl Tracker {
     /// Starts a track for each strong detection that is neither a track's nor overlaps a seen one.
     fn give_birth(&mut self, detections: &[Detection], pts: Pts) {
         let old = self.tracks.len();
-        let least = self.options.new_track_score * self.score_factor;
-        for &index in &self.scratch.high {
+        let least = self.options.new_track_score.max(self.options.high_score) * self.score_factor;
+        for &index in &self.scratch.taking_part {
             let detection = &detections[index as usize];
+            if self.scratch.detection_taken[index as usize] {
+                continue;
+            }
             if detection.confidence < least || self.tracks.len() >= self.options.max_tracks {
                 break;
             }
@@ -484,11 +475,4 @@ impl Tracker {
             }
         }
     }
-}
-
-/// Which of the detections that are left take part in an association.
-#[derive(Debug, Clone, Copy)]
-enum Chosen {
-    High,
-    Low,
 }

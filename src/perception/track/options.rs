@@ -5,7 +5,8 @@ use std::time::Duration;
 /// How the tracker decides. The default is one setting for every detector and frame rate.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TrackOptions {
-    /// Detections at or above this score take part in the first association. Score, 0..=1.
+    /// Detections below this score are weak: they continue tracks seen a moment ago, start none, and
+    /// strong ones are preferred to them. Score, 0..=1.
     ///
     /// Source: ByteTrack's 0.6, lowered by measurement.
     pub high_score: f32,
@@ -13,16 +14,14 @@ pub struct TrackOptions {
     pub low_score: f32,
     /// A detection that belongs to no track starts one at or above this score. Score, 0..=1.
     pub new_track_score: f32,
-    /// Whether `high_score` and `new_track_score` are lowered, by up to four tenths, for a detector
+    /// Whether `high_score` and `new_track_score` are lowered, by up to 37 %, for a detector
     /// that scores lower than those they were chosen with. Set it to false to have them as they stand.
     pub follow_scores: bool,
-    /// Least affinity of a pair in the first association, 0..=1.
-    pub first_gate: f32,
-    /// Least IoU of a pair in the second association (low scores), 0..=1.
-    pub second_gate: f32,
-    /// Least affinity of a pair with a tentative track, 0..=1.
+    /// Least affinity of a detection with a believed track, 0..=1.
+    pub gate: f32,
+    /// Least affinity of a detection with a tentative track, 0..=1.
     pub tentative_gate: f32,
-    /// The second association is for tracks seen in the last frame, or within this time.
+    /// Weak detections are for tracks seen in the last frame, or within this time.
     pub second_chance: Duration,
     /// A detection that overlaps a seen track of its class by more than this IoU starts no track.
     pub birth_overlap: f32,
@@ -55,11 +54,10 @@ impl Default for TrackOptions {
         Self {
             high_score: 0.5,
             low_score: 0.1,
-            new_track_score: 0.65,
+            new_track_score: 0.62,
             follow_scores: true,
-            first_gate: 0.15,
-            second_gate: 0.3,
-            tentative_gate: 0.2,
+            gate: 0.05,
+            tentative_gate: 0.1,
             second_chance: Duration::from_millis(250),
             birth_overlap: 0.45,
             birth_overlap_other_class: 0.8,
@@ -68,7 +66,7 @@ impl Default for TrackOptions {
             memory: Duration::from_secs(2),
             lost_with_appearance: Duration::from_secs(20),
             max_dormant: 200,
-            duplicate_overlap: 0.85,
+            duplicate_overlap: 0.95,
             max_detections: 2000,
             max_tracks: 2000,
         }

@@ -18,7 +18,7 @@ const PRIOR: u32 = 4;
 /// DanceTrack).
 pub(super) const REFERENCE: f32 = 0.92;
 /// However low the scores, thresholds keep this part, so that an empty scene's noise starts nothing.
-const LEAST_SCALE: f32 = 0.6;
+const LEAST_SCALE: f32 = 0.63;
 
 /// A histogram of the scores seen of late.
 #[derive(Debug)]

@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::base::{BBox, ClassId, TrackState};
 
@@ -509,6 +511,68 @@ fn objects_that_move_apart_are_no_moving_camera() {
         for track in step.tracks.iter().filter(|track| track.bbox.cy() < 200.0) {
             assert!((track.bbox.cx() - 100.0).rem_euclid(150.0) < 1.0 || frame < 2);
             assert!(track.velocity[0].abs() < 5.0);
+        }
+    }
+}
+
+/// Anything a detector, a stream or a camera mount could give in one frame.
+fn any_frame() -> impl Strategy<Value = (Vec<Detection>, f64, Option<[f64; 6]>)> {
+    let edge = prop_oneof![-3e3f32..3e3, -1e30f32..1e30, Just(f32::MAX), Just(0.0f32)];
+    let side = prop_oneof![1f32..500.0, 1e-30f32..1.0, 1f32..1e30];
+    let score = prop_oneof![
+        0f32..=1.0,
+        Just(f32::NAN),
+        Just(f32::INFINITY),
+        Just(-1.0f32)
+    ];
+    let detection = (edge.clone(), edge, side.clone(), side, score, 0..4u16).prop_filter_map(
+        "no box",
+        |(left, top, width, height, confidence, class)| {
+            Some(Detection {
+                bbox: BBox::from_ltrb(left, top, left + width, top + height)?,
+                class: ClassId(class),
+                confidence,
+                embedding: None,
+            })
+        },
+    );
+    let dt = prop_oneof![0f64..0.2, Just(0.0), -5f64..0.0, Just(7200.0)];
+    let turn = [
+        -0.1..0.1,
+        -0.1..0.1,
+        -50f64..50.0,
+        -0.1..0.1,
+        -0.1..0.1,
+        -50f64..50.0,
+    ];
+    let warp = turn.prop_map(|[a, b, tx, c, d, ty]| [1.0 + a, b, tx, c, 1.0 + d, ty]);
+    (
+        prop::collection::vec(detection, 0..12),
+        dt,
+        prop::option::of(warp),
+    )
+}
+
+proptest! {
+    #[test]
+    fn whatever_comes_ids_are_unique_and_numbers_are_numbers(
+        frames in prop::collection::vec(any_frame(), 1..40)
+    ) {
+        let mut tracker = Tracker::new(TrackOptions::default());
+        let (mut secs, mut ended) = (100.0f64, BTreeSet::new());
+        for (detections, dt, warp) in frames {
+            secs = (secs + dt).max(0.0);
+            if let Some(warp) = warp.and_then(CameraWarp::new) {
+                tracker.move_camera(warp);
+            }
+            let step = tracker.step(&detections, at(secs));
+            prop_assert!(step.tracks.windows(2).all(|pair| pair[0].id < pair[1].id));
+            for track in &step.tracks {
+                prop_assert!(!ended.contains(&track.id));
+                prop_assert!(track.bbox.width() > 0.0 && track.bbox.height() > 0.0);
+                prop_assert!(track.velocity.iter().all(|part| !part.is_nan()));
+            }
+            ended.extend(step.ended.iter().map(|track| track.id));
         }
     }
 }

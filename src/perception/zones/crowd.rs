@@ -114,4 +114,18 @@ impl Crowd {
             settle(&mut self.congestion, is_on, plan.hold, Change::Congestion);
         }
     }
+
+    /// The run is over, and with it what had begun.
+    pub fn finish(&mut self, tell: &mut impl FnMut(Change)) {
+        let states = std::mem::take(self);
+        for (state, change) in [
+            (states.occupancy, Change::Occupancy(Phase::End)),
+            (states.queue, Change::Queue(Phase::End)),
+            (states.congestion, Change::Congestion(Phase::End)),
+        ] {
+            if state.is_on {
+                tell(change);
+            }
+        }
+    }
 }

@@ -243,8 +243,10 @@ impl Zones {
             self.finish(object, &mut out);
         }
         self.following.clear();
-        self.look_around(&[], &mut out);
-        self.crowds.fill(Crowd::default());
+        let nobody = Present::default();
+        for (plan, crowd) in self.plan.zones.iter().zip(&mut self.crowds) {
+            crowd.finish(&mut |change| out.put(of_crowd(plan, change, &nobody), None));
+        }
         let events = out.events;
         self.last_number = number;
         events
@@ -431,27 +433,31 @@ impl Zones {
                 congestion: plan.congestion,
             };
             self.crowds[index].observe(&thresholds, present, now, &mut |change| {
-                let zone = Arc::clone(&plan.name);
-                let kind = match change {
-                    Change::Occupancy(phase) => EventKind::Occupancy {
-                        zone,
-                        phase,
-                        count: present.occupancy,
-                    },
-                    Change::Queue(phase) => EventKind::Queue {
-                        zone,
-                        phase,
-                        count: present.queue,
-                    },
-                    Change::Congestion(phase) => EventKind::Congestion {
-                        zone,
-                        phase,
-                        count: present.occupancy,
-                    },
-                };
-                out.put(kind, None);
+                out.put(of_crowd(plan, change, present), None);
             });
         }
+    }
+}
+
+/// What is told about a zone as a whole.
+fn of_crowd(plan: &ZonePlan, change: Change, present: &Present) -> EventKind {
+    let zone = Arc::clone(&plan.name);
+    match change {
+        Change::Occupancy(phase) => EventKind::Occupancy {
+            zone,
+            phase,
+            count: present.occupancy,
+        },
+        Change::Queue(phase) => EventKind::Queue {
+            zone,
+            phase,
+            count: present.queue,
+        },
+        Change::Congestion(phase) => EventKind::Congestion {
+            zone,
+            phase,
+            count: present.occupancy,
+        },
     }
 }
 

@@ -68,8 +68,14 @@ impl Object {
             .expect("an object has a track from its birth")
     }
 
-    /// It goes on as another track.
+    /// Has it been followed as this track?
+    pub fn was(&self, track: TrackId) -> bool {
+        self.tracks.contains(&track)
+    }
+
+    /// It goes on as another track, or again as one that it was before.
     pub fn continue_as(&mut self, track: TrackId) {
+        self.tracks.retain(|known| *known != track);
         self.tracks.push(track);
         self.has_ended = false;
         if self.tracks.len() > MAX_TRACKS {

@@ -19,8 +19,9 @@ pub(super) const STITCH_WITHIN: Duration = Duration::from_secs(4);
 const REACH: f64 = 1.0;
 
 /// Of the way that the object would have gone at its last velocity it may have gone any part up to
-/// this: it may have slowed down, stopped or sped up meanwhile.
-const MOST_OF_WAY: f64 = 1.5;
+/// this: it may have slowed down or stopped meanwhile, and of one that was still coming in over the
+/// border only half of the speed shows.
+const MOST_OF_WAY: f64 = 2.0;
 
 /// Added to the distance, in sizes, for a track of another class: classes flicker, but less than
 /// objects follow each other.
@@ -29,12 +30,19 @@ const OTHER_CLASS: f64 = 0.5;
 /// Sizes may differ by this factor: what comes out from behind something shows in part at first.
 const SIZE_FACTOR: f64 = 2.0;
 
+/// A box this near to the border of the picture touches it, in sizes: boxes end a bit before it.
+const BORDER: f64 = 0.05;
+
 /// Faster than this both must go the same way, in sizes per second.
 const CLEARLY_MOVING: f64 = 0.5;
 
 /// How far the beginning of `track` is from where `object` may have come to, in sizes of the object;
 /// `None` if it cannot be its continuation.
 pub(super) fn distance(object: &Object, track: &TrackSnapshot, frame: Size) -> Option<f64> {
+    // Two tracks may take turns at one object.
+    if object.was(track.id) {
+        return Some(0.0);
+    }
     let gap = track.first_seen.secs_since(object.last_seen);
     if gap <= 0.0 || gap > STITCH_WITHIN.as_secs_f64() {
         return None;
@@ -44,7 +52,7 @@ pub(super) fn distance(object: &Object, track: &TrackSnapshot, frame: Size) -> O
     if new_size > size * SIZE_FACTOR || size > new_size * SIZE_FACTOR {
         return None;
     }
-    if is_opposed(object, track, new_size) {
+    if is_opposed(object, track, new_size) || has_left(object, frame) {
         return None;
     }
     let from = object.centre();
@@ -52,11 +60,6 @@ pub(super) fn distance(object: &Object, track: &TrackSnapshot, frame: Size) -> O
         x: f64::from(object.velocity[0]),
         y: f64::from(object.velocity[1]),
     };
-    // What has gone out of the picture does not come back as a new track.
-    if !is_within(from + velocity * gap, frame) {
-        return None;
-    }
-    // As far as it was when it was first seen; the snapshot is of a frame or two later.
     let way = Line::new(from, from + velocity * gap * MOST_OF_WAY);
     let off = Euclidean.distance(&way, &geo::Point(Anchor::Center.of(&track.bbox))) / size;
     let off = if track.class == object.class {
@@ -74,9 +77,15 @@ fn is_opposed(object: &Object, track: &TrackSnapshot, size: f64) -> bool {
     is_moving && object.sizes_per_second() > CLEARLY_MOVING && product < 0.0
 }
 
-fn is_within(point: Coord, frame: Size) -> bool {
-    (0.0..=f64::from(frame.width)).contains(&point.x)
-        && (0.0..=f64::from(frame.height)).contains(&point.y)
+/// Was it last seen going out over the border of the picture?
+fn has_left(object: &Object, frame: Size) -> bool {
+    let margin = (BORDER * object.size()) as f32;
+    let (width, height) = (frame.width as f32, frame.height as f32);
+    let ([x, y], bbox) = (object.velocity, &object.bbox);
+    (x < 0.0 && bbox.left() <= margin)
+        || (x > 0.0 && bbox.right() >= width - margin)
+        || (y < 0.0 && bbox.top() <= margin)
+        || (y > 0.0 && bbox.bottom() >= height - margin)
 }
 
 /// Is the object hidden for too long to go on?

@@ -209,6 +209,28 @@ fn an_id_that_breaks_behind_the_line_is_not_counted_again() {
 }
 
 #[test]
+fn two_tracks_that_take_turns_at_one_object_count_once() {
+    let mut tape = Tape::new(one_line(across("stop", 0.5)));
+    tape.drive(1, (500.0, 300.0), (500.0, 400.0), 6);
+    tape.show(&[]);
+    tape.drive(2, (500.0, 440.0), (500.0, 460.0), 2);
+    tape.drive(1, (500.0, 480.0), (500.0, 540.0), 4);
+    tape.drive(2, (500.0, 560.0), (500.0, 600.0), 3);
+    assert_eq!(tape.told(), ["line_crossing"]);
+    assert_eq!(tape.counts.lines[0].ins, 1);
+}
+
+#[test]
+fn what_has_gone_out_of_the_picture_is_not_continued() {
+    let mut tape = Tape::new(one_zone(middle()));
+    tape.drive(1, (800.0, 500.0), (950.0, 500.0), 10);
+    tape.show_ending(&[], &[1]);
+    tape.show(&[car(2, 950.0, 510.0)]);
+    tape.show(&[car(2, 950.0, 510.0)]);
+    assert_eq!(tape.zones.objects.len(), 2);
+}
+
+#[test]
 fn another_object_that_appears_elsewhere_is_not_stitched() {
     let mut tape = Tape::new(one_line(across("stop", 0.5)));
     tape.drive(1, (300.0, 300.0), (300.0, 460.0), 9);
@@ -388,6 +410,26 @@ fn too_many_at_once_are_told_when_it_begins_and_when_it_is_over() {
     let expected = ["zone_entry", "zone_entry", "occupancy", "occupancy"];
     assert_eq!(tape.told(), expected);
     assert_eq!(tape.counts.zones[0].occupancy, 1);
+}
+
+#[test]
+fn what_has_begun_ends_with_the_run() {
+    let zone = ZonePlan {
+        max_occupancy: Some(1),
+        ..middle()
+    };
+    let mut tape = Tape::new(one_zone(zone));
+    for _ in 0..20 {
+        tape.show(&[car(1, 300.0, 500.0)]);
+    }
+    let kinds: Vec<EventKind> = tape.zones.end_run().into_iter().map(|it| it.kind).collect();
+    let over = EventKind::Occupancy {
+        zone: "yard".into(),
+        phase: Phase::End,
+        count: 0,
+    };
+    assert_eq!(kinds.last(), Some(&over), "{kinds:?}");
+    assert_eq!(kinds.len(), 2);
 }
 
 #[test]

@@ -52,6 +52,8 @@ pub struct Dataset {
     pub density: f32,
     /// As [`Options::spread`].
     pub spread: f32,
+    /// As [`Options::lens`].
+    pub lens: Option<f32>,
 }
 
 /// One picture as it will be written.
@@ -183,6 +185,7 @@ impl Dataset {
             density: density * self.density,
             shake: 0.0,
             spread: self.spread,
+            lens: self.lens,
         }
     }
 }

@@ -39,6 +39,8 @@ pub struct Options {
     pub shake: f32,
     /// 0 is a usual camera on a usual pole, 1 draws view, film and light from everything found.
     pub spread: f32,
+    /// Horizontal angle of view in degrees; `None` takes what hangs there.
+    pub lens: Option<f32>,
 }
 
 /// One frame and what is true about it.
@@ -95,7 +97,7 @@ impl Simulation {
             options.spread > 0.5,
             options.seed,
         );
-        let camera = view::camera(&world, size, options.spread, &mut rng);
+        let camera = view::camera(&world, size, options, &mut rng);
         Self {
             options: options.clone(),
             world,

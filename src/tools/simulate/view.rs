@@ -1,5 +1,6 @@
 //! Where a camera may hang, by kind of place.
 
+use super::Options;
 use super::choices::SceneKind;
 use super::mesh::{V3, v};
 use super::render::Camera;
@@ -11,14 +12,15 @@ const TRIES: usize = 60;
 /// Where a camera is, what it looks at, and its horizontal angle of view in radians.
 type View = (V3, V3, f32);
 
-/// A camera for a place. `spread` 0 gives the view of a usual installation, a little different for
+/// A camera for a place. [`Options::spread`] 0 gives the view of a usual installation, a little different for
 /// each seed; 1 draws from everything that is found.
 pub(super) fn camera(
     world: &World,
     size: (usize, usize),
-    spread: f32,
+    options: &Options,
     rng: &mut fastrand::Rng,
 ) -> Camera {
+    let spread = options.spread;
     let busy = world.busy_places();
     let alone = busy.iter().all(Vec::is_empty);
     let mut best = (usize::MAX, usual(world.kind, rng));
@@ -38,6 +40,7 @@ pub(super) fn camera(
         }
     }
     let (at, mut target, fov) = best.1;
+    let fov = options.lens.map_or(fov, f32::to_radians);
     // Nobody hangs a camera that looks at its own pole.
     let flat = v(target.x - at.x, target.y - at.y, 0.0);
     if flat.norm() < at.z * 0.4 {

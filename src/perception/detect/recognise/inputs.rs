@@ -185,7 +185,7 @@ pub fn size(
             && asked != stated
         {
             return Err(Fault::Manifest(format!(
-                "input.{key}: {asked} in the manifest, {stated} in the file; wrong .onnx?"
+                "input.{key}: {asked} is asked for, but the file takes {stated} alone; leave it out, or is it the wrong .onnx?"
             )));
         }
     }
@@ -220,7 +220,7 @@ pub fn size(
     };
     let (width, height) = (width.unwrap_or(w), height.unwrap_or(h));
     notes.push(format!(
-        "the input has no fixed size: {width}x{height} from {from} (a manifest may set input.width and input.height)"
+        "the input has no fixed size: {width}x{height} from {from} (detect.input_size, --input-size or a manifest may set another)"
     ));
     Ok((width, height))
 }

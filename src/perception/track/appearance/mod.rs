@@ -89,16 +89,17 @@ pub enum Lost {
 }
 
 impl Appearance {
-    /// Begins a step with the detections at `high` and `low`.
-    pub fn begin(&mut self, detections: &[Detection], high: &[u32], low: &[u32]) {
+    /// Begins a step with the detections that take part.
+    pub fn begin(&mut self, detections: &[Detection], taking_part: &[u32]) {
         self.considered.clear();
         self.matched.clear();
         self.contested.clear();
         self.steps = self.steps.wrapping_add(1);
-        let both = || high.iter().chain(low);
-        self.is_shown = both().any(|&index| detections[index as usize].embedding.is_some());
+        self.is_shown = taking_part
+            .iter()
+            .any(|&index| detections[index as usize].embedding.is_some());
         if self.is_shown {
-            self.considered.extend(both());
+            self.considered.extend(taking_part);
             self.contested.resize(detections.len(), false);
         }
     }
