@@ -17,6 +17,8 @@ pub enum SinkStep {
     Acknowledged,
     /// It was sent without an answer and will be sent again.
     Retried,
+    /// The other side will never take it; it was given up.
+    Refused,
     /// The oldest, deleted because the spool was full.
     DroppedFull,
     /// The disk did not take it, and too many others waited for the disk already.
@@ -32,6 +34,7 @@ impl SinkStep {
             Self::Sent => "sent",
             Self::Acknowledged => "acknowledged",
             Self::Retried => "retried",
+            Self::Refused => "refused",
             Self::DroppedFull => "dropped_full",
             Self::DroppedUnwritten => "dropped_unwritten",
         }

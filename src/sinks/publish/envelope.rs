@@ -10,7 +10,7 @@ use crate::base::{Event, EventKind};
 #[derive(Serialize)]
 struct Envelope<'a> {
     specversion: &'static str,
-    id: String,
+    id: &'a str,
     source: String,
     r#type: String,
     subject: &'a str,
@@ -22,17 +22,23 @@ struct Envelope<'a> {
     data: &'a RawValue,
 }
 
-/// What is the same whenever an event is sent: `instance` is the spool's word, `sequence` counts the
-/// events of the camera, restarts included. `line` is the event line, which becomes `data`.
+/// The id of an event, the same whenever it is sent: `instance` is the spool's word, `sequence`
+/// counts the events of the camera, restarts included.
+#[must_use]
+pub fn event_id(event: &Event, instance: &str, sequence: u64) -> String {
+    format!("{instance}-{}-{sequence}", event.frame.camera)
+}
+
+/// The text that is sent, the same each time. `line` is the event line, which becomes `data`.
 ///
 /// # Panics
 /// If `line` is no JSON.
 #[must_use]
-pub fn envelope(event: &Event, instance: &str, sequence: u64, line: &str) -> String {
+pub fn envelope(event: &Event, id: &str, sequence: u64, line: &str) -> String {
     let camera = &event.frame.camera;
     to_json(&Envelope {
         specversion: "1.0",
-        id: format!("{instance}-{camera}-{sequence}"),
+        id,
         source: format!("gantryd/{camera}"),
         r#type: format!("gantryd.{}.v1", event.kind.as_str()),
         subject: place(&event.kind),
@@ -107,7 +113,8 @@ mod tests {
         for utc in [None, Some(UtcNanos(1_700_000_000_000_000_000))] {
             let event = event(utc);
             let line = event_line(&event, &[], None);
-            let text = envelope(&event, "0123456789abcdef", 42, &line);
+            let id = event_id(&event, "0123456789abcdef", 42);
+            let text = envelope(&event, &id, 42, &line);
             let value = serde_json::from_str(&text).unwrap();
             assert!(validator.is_valid(&value), "{text}");
             assert_eq!(value["id"], "0123456789abcdef-gate-42");

@@ -1,18 +1,40 @@
-//! Results as text: JSON lines and MOT rows.
+//! Results as text: JSON lines and MOT rows in files, events at brokers and webhooks.
 //!
-//! Belongs here: the wire format and the files it goes to. The wire has its own structs, so that
-//! the types of the frame path can change without changing what others read.
+//! Belongs here: the wire format, the files it goes to, the spool where events wait and the ways out
+//! of the process. The wire has its own structs, so that the types of the frame path can change
+//! without changing what others read.
 
+mod backoff;
+mod delivery;
 mod envelope;
 mod event;
+mod filter;
+mod keeper;
 mod line;
 mod lines;
+mod link;
 mod mot;
+#[cfg(feature = "mqtt")]
+mod mqtt;
 mod spool;
+#[cfg(feature = "mqtt")]
+mod tls;
+#[cfg(feature = "webhook")]
+mod webhook;
 
-pub use envelope::{envelope, place, route};
+pub use delivery::Delivery;
+pub use envelope::{envelope, event_id, place, route};
 pub use event::{EVENT_SCHEMA_ID, class_name, event_line};
+pub use filter::EventFilter;
+pub use keeper::Keeper;
 pub use line::{SCHEMA_ID, frame_line, run_end_line};
 pub use lines::{LineFile, PublishError};
+pub use link::{Link, LinkError, Progress, Transport, Work};
 pub use mot::{MotRow, mot_row, mot_rows};
-pub use spool::{Bell, Entry, QueueLimit, Spool, SpoolError, Waiting};
+#[cfg(feature = "mqtt")]
+pub use mqtt::{Mqtt, MqttOptions, MqttVersion};
+pub use spool::{Entry, QueueLimit, Signal, Spool, SpoolError, Waiting};
+#[cfg(feature = "mqtt")]
+pub use tls::{TlsError, client_config};
+#[cfg(feature = "webhook")]
+pub use webhook::{Webhook, WebhookError, WebhookOptions};

@@ -6,11 +6,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use tokio::sync::watch;
 
 use crate::base::{CameraId, Metrics, SinkStep};
 
-/// Sink and order → what is sent: the route (`gate/line_crossing`) and the text.
-const PENDING: TableDefinition<(&str, u64), (&str, &str)> = TableDefinition::new("pending");
+/// What is kept of an event: its id, its route (`gate/line_crossing`) and the text.
+type Kept = (&'static str, &'static str, &'static str);
+
+/// Sink and order → what is sent.
+const PENDING: TableDefinition<(&str, u64), Kept> = TableDefinition::new("pending");
 
 /// Camera → sequence number of its newest event.
 const SEQUENCES: TableDefinition<&str, u64> = TableDefinition::new("sequences");
@@ -24,8 +28,14 @@ const OVERHEAD_BYTES: u64 = 64;
 /// Memory for pages of the file: it is written in order and read once.
 const CACHE_BYTES: usize = 4 * 1024 * 1024;
 
-/// Called when there is something new for a sink, and at the end.
-pub type Bell = Box<dyn Fn() + Send + Sync>;
+/// What a sink is told of its queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Signal {
+    /// Grows with each event that is kept.
+    pub kept: u64,
+    /// Nothing more is kept.
+    pub is_closed: bool,
+}
 
 /// Why the spool cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -40,7 +50,9 @@ pub enum SpoolError {
         source: std::io::Error,
     },
     /// Another process has it open.
-    #[error("{file}: another gantryd writes its events there; each needs an output.folder of its own")]
+    #[error(
+        "{file}: another gantryd writes its events there; each needs an output.folder of its own"
+    )]
     Taken {
         /// The file.
         file: PathBuf,
@@ -72,6 +84,8 @@ pub struct Entry {
     pub camera: CameraId,
     /// Number of the event.
     pub sequence: u64,
+    /// The same whenever the event is sent, and of no other.
+    pub id: String,
     /// What it is about, `gate/line_crossing`.
     pub route: String,
     /// The text that is sent.
@@ -85,6 +99,8 @@ pub struct Entry {
 pub struct Waiting {
     /// Its place in the queue.
     pub order: u64,
+    /// The same whenever the event is sent, and of no other.
+    pub id: String,
     /// What it is about, `gate/line_crossing`.
     pub route: String,
     /// The text to send.
@@ -101,18 +117,17 @@ pub struct Spool {
 
 struct State {
     /// `None` after a failure, until the file is opened again.
-    database: Option<Database>,
+    database: Option<Arc<Database>>,
     queues: BTreeMap<String, Queue>,
     sequences: BTreeMap<CameraId, u64>,
     next_order: u64,
-    is_closed: bool,
 }
 
 struct Queue {
     max_bytes: u64,
     bytes: u64,
     count: u64,
-    bell: Option<Bell>,
+    signal: watch::Sender<Signal>,
 }
 
 impl fmt::Debug for Spool {
@@ -146,7 +161,7 @@ impl Spool {
                     max_bytes: limit.max_bytes,
                     bytes: 0,
                     count: 0,
-                    bell: None,
+                    signal: watch::Sender::default(),
                 };
                 (limit.sink.clone(), queue)
             })
@@ -156,12 +171,11 @@ impl Spool {
             queues,
             sequences: BTreeMap::new(),
             next_order: 1,
-            is_closed: false,
         };
-        let instance = state
-            .take_stock(&database)
+        let instance = prepare(&database, limits)
+            .and_then(|word| state.take_stock(&database).map(|()| word))
             .map_err(|source| storage(file, source))?;
-        state.database = Some(database);
+        state.database = Some(Arc::new(database));
         for (sink, queue) in &state.queues {
             metrics.sinks().waiting(sink, queue.count);
         }
@@ -180,20 +194,17 @@ impl Spool {
         &self.instance
     }
 
-    /// The sequence number of the next event of `camera`: one more than the newest ever kept.
+    /// The sequence number of the newest event of `camera` that was ever kept; 0 if none was.
     #[must_use]
-    pub fn next_sequence(&self, camera: &CameraId) -> u64 {
-        let mut state = self.lock();
-        let newest = state.sequences.entry(camera.clone()).or_insert(0);
-        *newest += 1;
-        *newest
+    pub fn newest_sequence(&self, camera: &CameraId) -> u64 {
+        self.lock().sequences.get(camera).copied().unwrap_or(0)
     }
 
-    /// Has `bell` rung when there is something new for `sink`, and at the end.
-    pub fn on_change(&self, sink: &str, bell: Bell) {
-        if let Some(queue) = self.lock().queues.get_mut(sink) {
-            queue.bell = Some(bell);
-        }
+    /// Tells of what is new for `sink`, and of the end; `None` if it has no queue.
+    #[must_use]
+    pub fn signal(&self, sink: &str) -> Option<watch::Receiver<Signal>> {
+        let state = self.lock();
+        state.queues.get(sink).map(|queue| queue.signal.subscribe())
     }
 
     /// Keeps `entries`, all or none. Where a queue would become too large, its oldest are deleted and
@@ -204,14 +215,14 @@ impl Spool {
     pub fn append(&self, entries: &[Entry]) -> Result<(), SpoolError> {
         let mut state = self.lock();
         let state = &mut *state;
-        let database = reopened(&mut state.database, &self.file)?;
+        let database = state.reopen(&self.file)?;
         let mut next_order = state.next_order;
         let mut sizes: BTreeMap<&str, Change> = state
             .queues
             .iter()
             .map(|(sink, queue)| (sink.as_str(), Change::from(queue)))
             .collect();
-        let kept = write(database, |transaction| {
+        let kept = write(&database, |transaction| {
             let mut pending = transaction.open_table(PENDING)?;
             let mut sequences = transaction.open_table(SEQUENCES)?;
             for entry in entries {
@@ -220,7 +231,7 @@ impl Spool {
                     let Some(change) = sizes.get_mut(sink.as_str()) else {
                         continue;
                     };
-                    let value = (entry.route.as_str(), entry.text.as_str());
+                    let value = (entry.id.as_str(), entry.route.as_str(), entry.text.as_str());
                     change.bytes += size(sink, value);
                     change.count += 1;
                     change.added += 1;
@@ -245,6 +256,9 @@ impl Spool {
             return Err(storage(&self.file, source));
         }
         state.next_order = next_order;
+        for entry in entries {
+            state.sequences.insert(entry.camera.clone(), entry.sequence);
+        }
         let changes: Vec<(String, Change)> = sizes
             .into_iter()
             .filter(|(_, change)| change.added > 0)
@@ -264,7 +278,7 @@ impl Spool {
             if let Some(queue) = state.queues.get_mut(&sink) {
                 (queue.bytes, queue.count) = (change.bytes, change.count);
                 self.metrics.sinks().waiting(&sink, queue.count);
-                queue.ring();
+                queue.signal.send_modify(|signal| signal.kept += 1);
             }
         }
         Ok(())
@@ -276,15 +290,19 @@ impl Spool {
     /// [`SpoolError`] if the file cannot be read.
     pub fn read(&self, sink: &str, after: u64, max: usize) -> Result<Vec<Waiting>, SpoolError> {
         let mut state = self.lock();
-        let database = reopened(&mut state.database, &self.file)?;
+        let database = state.reopen(&self.file)?;
         let read = || -> Result<Vec<Waiting>, redb::Error> {
             let pending = database.begin_read()?.open_table(PENDING)?;
             let mut found = Vec::new();
-            for entry in pending.range((sink, after + 1)..=(sink, u64::MAX))?.take(max) {
+            for entry in pending
+                .range((sink, after + 1)..=(sink, u64::MAX))?
+                .take(max)
+            {
                 let (key, value) = entry?;
-                let (route, text) = value.value();
+                let (id, route, text) = value.value();
                 found.push(Waiting {
                     order: key.value().1,
+                    id: id.to_owned(),
                     route: route.to_owned(),
                     text: text.to_owned(),
                 });
@@ -304,9 +322,9 @@ impl Spool {
     pub fn forget(&self, sink: &str, order: u64) -> Result<(), SpoolError> {
         let mut state = self.lock();
         let state = &mut *state;
-        let database = reopened(&mut state.database, &self.file)?;
+        let database = state.reopen(&self.file)?;
         let (mut bytes, mut count) = (0, 0);
-        let forgotten = write(database, |transaction| {
+        let forgotten = write(&database, |transaction| {
             let mut pending = transaction.open_table(PENDING)?;
             let done = pending.extract_from_if((sink, 0)..=(sink, order), |_, _| true)?;
             for entry in done {
@@ -336,17 +354,9 @@ impl Spool {
 
     /// Nothing more is kept: sinks send what they can and end.
     pub fn close(&self) {
-        let mut state = self.lock();
-        state.is_closed = true;
-        for queue in state.queues.values() {
-            queue.ring();
+        for queue in self.lock().queues.values() {
+            queue.signal.send_modify(|signal| signal.is_closed = true);
         }
-    }
-
-    /// Has the end been told?
-    #[must_use]
-    pub fn is_closed(&self) -> bool {
-        self.lock().is_closed
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -355,53 +365,69 @@ impl Spool {
 }
 
 impl State {
-    /// Reads what an earlier process has left; gives the word of the file.
-    fn take_stock(&mut self, database: &Database) -> Result<String, redb::Error> {
-        let (mut word, mut foreign) = (String::new(), BTreeSet::new());
-        write(database, |transaction| {
-            let mut about = transaction.open_table(ABOUT)?;
-            let known = about.get("instance")?.map(|it| it.value().to_owned());
-            word = match known {
-                Some(known) => known,
-                None => format!("{:016x}", fastrand::u64(..)),
-            };
-            about.insert("instance", word.as_str())?;
-            for entry in transaction.open_table(SEQUENCES)?.iter()? {
-                let (camera, newest) = entry?;
-                self.sequences
-                    .insert(CameraId::new(camera.value()), newest.value());
-            }
-            let mut pending = transaction.open_table(PENDING)?;
-            for entry in pending.iter()? {
-                let (key, value) = entry?;
-                let (sink, order) = key.value();
-                self.next_order = self.next_order.max(order + 1);
-                match self.queues.get_mut(sink) {
-                    Some(queue) => {
-                        queue.bytes += size(sink, value.value());
-                        queue.count += 1;
-                    }
-                    None => {
-                        foreign.insert(sink.to_owned());
-                    }
-                }
-            }
-            pending.retain(|(sink, _), _| !foreign.contains(sink))?;
-            Ok(())
-        })?;
-        for sink in foreign {
-            tracing::warn!(sink, "deleted what waited for a sink that is no longer configured");
+    /// Opens the file again after a failure, which makes it whole, and looks at what is in it: the
+    /// transaction that failed may be.
+    fn reopen(&mut self, file: &Path) -> Result<Arc<Database>, SpoolError> {
+        if let Some(database) = &self.database {
+            return Ok(Arc::clone(database));
         }
-        Ok(word)
+        let database = Arc::new(open_database(file)?);
+        self.take_stock(&database)
+            .map_err(|source| storage(file, source))?;
+        self.database = Some(Arc::clone(&database));
+        Ok(database)
+    }
+
+    /// Counts what waits.
+    fn take_stock(&mut self, database: &Database) -> Result<(), redb::Error> {
+        for queue in self.queues.values_mut() {
+            (queue.bytes, queue.count) = (0, 0);
+        }
+        let transaction = database.begin_read()?;
+        for entry in transaction.open_table(SEQUENCES)?.iter()? {
+            let (camera, newest) = entry?;
+            let camera = CameraId::new(camera.value());
+            self.sequences.insert(camera, newest.value());
+        }
+        for entry in transaction.open_table(PENDING)?.iter()? {
+            let (key, value) = entry?;
+            let (sink, order) = key.value();
+            self.next_order = self.next_order.max(order + 1);
+            if let Some(queue) = self.queues.get_mut(sink) {
+                queue.bytes += size(sink, value.value());
+                queue.count += 1;
+            }
+        }
+        Ok(())
     }
 }
 
-impl Queue {
-    fn ring(&self) {
-        if let Some(bell) = &self.bell {
-            bell();
-        }
+/// Makes the tables, deletes what waits for sinks that are no more, and gives the word of the file.
+fn prepare(database: &Database, limits: &[QueueLimit]) -> Result<String, redb::Error> {
+    let (mut word, mut foreign) = (String::new(), BTreeSet::new());
+    write(database, |transaction| {
+        let mut about = transaction.open_table(ABOUT)?;
+        let known = about.get("instance")?.map(|it| it.value().to_owned());
+        word = known.unwrap_or_else(|| format!("{:016x}", fastrand::u64(..)));
+        about.insert("instance", word.as_str())?;
+        transaction.open_table(SEQUENCES)?;
+        let mut pending = transaction.open_table(PENDING)?;
+        pending.retain(|(sink, _), _| {
+            let is_known = limits.iter().any(|limit| limit.sink == sink);
+            if !is_known {
+                foreign.insert(sink.to_owned());
+            }
+            is_known
+        })?;
+        Ok(())
+    })?;
+    for sink in foreign {
+        tracing::warn!(
+            sink,
+            "deleted what waited for a sink that is no longer configured"
+        );
     }
+    Ok(word)
 }
 
 /// What a transaction makes of a queue.
@@ -428,7 +454,7 @@ impl From<&Queue> for Change {
 
 /// Deletes the oldest event of `sink`; gives its size.
 fn remove_oldest(
-    pending: &mut redb::Table<'_, (&'static str, u64), (&'static str, &'static str)>,
+    pending: &mut redb::Table<'_, (&'static str, u64), Kept>,
     sink: &str,
 ) -> Result<Option<u64>, redb::Error> {
     let oldest = {
@@ -442,8 +468,8 @@ fn remove_oldest(
     Ok(removed.map(|value| size(sink, value.value())))
 }
 
-fn size(sink: &str, (route, text): (&str, &str)) -> u64 {
-    let text = (sink.len() + route.len() + text.len()) as u64;
+fn size(sink: &str, (id, route, text): (&str, &str, &str)) -> u64 {
+    let text = (sink.len() + id.len() + route.len() + text.len()) as u64;
     text + OVERHEAD_BYTES
 }
 
@@ -458,21 +484,8 @@ fn write(
     Ok(())
 }
 
-/// After a failed write the file is closed; opening it again makes it whole.
-fn reopened<'a>(
-    database: &'a mut Option<Database>,
-    file: &Path,
-) -> Result<&'a Database, SpoolError> {
-    match database {
-        Some(database) => Ok(database),
-        empty @ None => Ok(empty.insert(open_database(file)?)),
-    }
-}
-
 fn open_database(file: &Path) -> Result<Database, SpoolError> {
-    let opened = Database::builder()
-        .set_cache_size(CACHE_BYTES)
-        .create(file);
+    let opened = Database::builder().set_cache_size(CACHE_BYTES).create(file);
     opened.map_err(|error| match error {
         redb::DatabaseError::DatabaseAlreadyOpen => SpoolError::Taken {
             file: file.to_owned(),
@@ -508,7 +521,8 @@ mod tests {
     fn entry(spool: &Spool, text: &str) -> Entry {
         let camera = CameraId::new("gate");
         Entry {
-            sequence: spool.next_sequence(&camera),
+            sequence: spool.newest_sequence(&camera) + 1,
+            id: "1-gate-1".to_owned(),
             camera,
             route: "gate/turn".to_owned(),
             text: text.to_owned(),
@@ -530,7 +544,10 @@ mod tests {
             spool.append(&[entry(&spool, text)]).unwrap();
         }
         let first = spool.read(SINK, 0, 1).unwrap().remove(0);
-        assert_eq!((first.text.as_str(), first.route.as_str()), ("a", "gate/turn"));
+        assert_eq!(
+            (first.text.as_str(), first.route.as_str()),
+            ("a", "gate/turn")
+        );
         spool.forget(SINK, first.order).unwrap();
         let word = spool.instance().to_owned();
         drop(spool);
@@ -539,8 +556,8 @@ mod tests {
         assert_eq!(texts(&spool), ["b", "c"]);
         assert_eq!(spool.waiting(SINK), 2);
         assert_eq!(spool.instance(), word);
-        assert_eq!(spool.next_sequence(&CameraId::new("gate")), 4);
-        assert_eq!(spool.next_sequence(&CameraId::new("yard")), 1);
+        assert_eq!(spool.newest_sequence(&CameraId::new("gate")), 3);
+        assert_eq!(spool.newest_sequence(&CameraId::new("yard")), 0);
     }
 
     #[test]
@@ -548,7 +565,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let metrics = Metrics::new();
         let file = folder.path().join("events.redb");
-        // Each takes 4 + 9 + 1000 + 64 = 1077 bytes: nine fit.
+        // Each takes 4 + 8 + 9 + 1000 + 64 = 1085 bytes: nine fit.
         let spool = Spool::open(&file, &limit(10_000), Arc::clone(&metrics)).unwrap();
         for number in 0..20 {
             let text = format!("{number:01000}");
@@ -595,14 +612,56 @@ mod tests {
     }
 
     #[test]
-    fn the_bell_rings_for_what_is_new_and_at_the_end() {
+    fn a_sink_is_told_of_what_is_new_and_of_the_end() {
         let folder = tempfile::tempdir().unwrap();
         let spool = open(&folder.path().join("events.redb"), 1 << 20);
-        let (sender, rung) = crossbeam_channel::bounded(8);
-        spool.on_change(SINK, Box::new(move || sender.send(()).unwrap()));
+        let signal = spool.signal(SINK).unwrap();
         spool.append(&[entry(&spool, "a")]).unwrap();
+        assert!(signal.has_changed().unwrap());
+        assert!(!signal.borrow().is_closed);
         spool.close();
-        assert_eq!(rung.try_iter().count(), 2);
-        assert!(spool.is_closed());
+        assert!(signal.borrow().is_closed);
+        assert!(spool.signal("nobody").is_none());
+    }
+
+    #[test]
+    fn a_full_disk_is_an_error_and_over_when_there_is_room_again() {
+        let folder = tempfile::tempdir().unwrap();
+        let mounted = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"])
+            .arg(folder.path())
+            .status();
+        if !mounted.is_ok_and(|status| status.success()) {
+            eprintln!("SKIPPED: a full disk needs the right to mount a tmpfs");
+            return;
+        }
+        let spool = open(&folder.path().join("events.redb"), 64 << 20);
+        let ballast = folder.path().join("ballast");
+        let text = "x".repeat(4000);
+        spool.append(&[entry(&spool, &text)]).unwrap();
+        // The rest of the disk is somebody else's.
+        let taken = std::fs::write(&ballast, vec![0; 2 << 20]);
+        assert!(taken.is_err(), "the disk is full");
+        let mut kept = 1;
+        let error = loop {
+            match spool.append(&[entry(&spool, &text)]) {
+                Ok(()) => kept += 1,
+                Err(error) => break error,
+            }
+            assert!(kept < 1000, "the disk never became full");
+        };
+        assert!(error.to_string().contains("is the disk full?"), "{error}");
+        assert!(spool.append(&[entry(&spool, &text)]).is_err());
+        std::fs::remove_file(&ballast).unwrap();
+        spool.append(&[entry(&spool, "last")]).unwrap();
+        let found = texts(&spool);
+        drop(spool);
+        drop(
+            std::process::Command::new("umount")
+                .arg(folder.path())
+                .status(),
+        );
+        assert!(found.len() > kept, "{} of more than {kept}", found.len());
+        assert_eq!(found.last().map(String::as_str), Some("last"));
     }
 }

@@ -1,0 +1,124 @@
+//! The sinks of the daemon: from their configuration to a thread each.
+
+use std::sync::Arc;
+
+use anyhow::Context;
+
+use super::config::{Config, SinkConfig, SinkKind};
+use super::run::spawn;
+use crate::base::{CameraId, Metrics, StopSource, Worker};
+use crate::sinks::publish::{Delivery, EventFilter, Keeper, QueueLimit, Spool, Transport};
+
+/// Below the folder of the results: where events wait.
+const SPOOL: &str = "spool/events.redb";
+
+/// What feeds the sinks, and their threads.
+#[derive(Debug, Default)]
+pub struct EventSinks {
+    /// `None` without sinks. The sinks end when it is dropped.
+    pub keeper: Option<Keeper>,
+    /// A thread each.
+    pub workers: Vec<Worker>,
+}
+
+/// Opens the spool and starts a thread for each sink.
+///
+/// # Errors
+/// If the spool cannot be opened, or a sink cannot be set up.
+pub fn start(
+    config: &Config,
+    metrics: &Arc<Metrics>,
+    stop: &StopSource,
+) -> anyhow::Result<EventSinks> {
+    if config.sinks.is_empty() {
+        return Ok(EventSinks::default());
+    }
+    let transports: Vec<Box<dyn Transport>> = config
+        .sinks
+        .iter()
+        .map(|sink| transport(sink).with_context(|| format!("setting up the sink {}", sink.name)))
+        .collect::<anyhow::Result<_>>()?;
+    let limits: Vec<QueueLimit> = config.sinks.iter().map(limit).collect();
+    let file = config.output.folder.join(SPOOL);
+    let spool = Arc::new(Spool::open(&file, &limits, Arc::clone(metrics))?);
+    let filters = config.sinks.iter().map(|it| (it.name.clone(), filter(it)));
+    let keeper = Keeper::new(Arc::clone(&spool), filters.collect(), Arc::clone(metrics));
+    if config.cameras.iter().all(|camera| camera.zones.is_empty()) {
+        tracing::warn!("there are sinks but no camera has zones or lines: there will be no events");
+    }
+    let mut workers = Vec::new();
+    for (sink, transport) in config.sinks.iter().zip(transports) {
+        let (spool, metrics) = (Arc::clone(&spool), Arc::clone(metrics));
+        let delivery = Delivery::new(sink.name.clone(), spool, transport, metrics);
+        let thread = format!("sink-{}", sink.name);
+        workers.push(spawn(&thread, move || delivery.run(), stop)?);
+    }
+    Ok(EventSinks {
+        keeper: Some(keeper),
+        workers,
+    })
+}
+
+fn limit(sink: &SinkConfig) -> QueueLimit {
+    QueueLimit {
+        sink: sink.name.clone(),
+        max_bytes: u64::from(sink.spool_mib) * 1024 * 1024,
+    }
+}
+
+fn filter(sink: &SinkConfig) -> EventFilter {
+    EventFilter {
+        cameras: sink.cameras.iter().map(|id| CameraId::new(id)).collect(),
+        types: sink.types.clone(),
+        classes: sink.classes.clone(),
+        places: sink.places.clone(),
+    }
+}
+
+fn transport(sink: &SinkConfig) -> anyhow::Result<Box<dyn Transport>> {
+    match sink.kind {
+        #[cfg(feature = "mqtt")]
+        SinkKind::Mqtt => mqtt(sink),
+        #[cfg(feature = "webhook")]
+        SinkKind::Webhook => webhook(sink),
+        #[cfg(not(all(feature = "mqtt", feature = "webhook")))]
+        _ => anyhow::bail!("this gantryd was built without {}://", sink.url.scheme()),
+    }
+}
+
+#[cfg(feature = "mqtt")]
+fn mqtt(sink: &SinkConfig) -> anyhow::Result<Box<dyn Transport>> {
+    use super::config::MqttVersion as Version;
+    use crate::sinks::publish::{Mqtt, MqttOptions, MqttVersion, client_config};
+    let is_tls = sink.url.scheme() == "mqtts";
+    let tls = is_tls.then(|| client_config(sink.tls_ca_file.as_deref()));
+    Ok(Box::new(Mqtt::new(MqttOptions {
+        host: sink.url.host_str().unwrap_or_default().to_owned(),
+        port: sink.url.port().unwrap_or(if is_tls { 8883 } else { 1883 }),
+        tls: tls.transpose()?,
+        login: login(sink),
+        version: match sink.mqtt_version {
+            Version::V3 => MqttVersion::V3,
+            Version::V5 => MqttVersion::V5,
+        },
+        client_id: sink.client_id.clone(),
+        topic: sink.topic.clone(),
+    })))
+}
+
+#[cfg(feature = "webhook")]
+fn webhook(sink: &SinkConfig) -> anyhow::Result<Box<dyn Transport>> {
+    use crate::sinks::publish::{Webhook, WebhookOptions};
+    Ok(Box::new(Webhook::new(WebhookOptions {
+        url: sink.url.clone(),
+        login: login(sink),
+        secret: sink.secret.clone(),
+        timeout: sink.timeout,
+        ca_file: sink.tls_ca_file.clone(),
+    })?))
+}
+
+fn login(sink: &SinkConfig) -> Option<(String, crate::base::Secret)> {
+    let credentials = sink.credentials.as_ref();
+    credentials.map(|it| (it.user.clone(), it.password.clone()))
+}

@@ -1,0 +1,242 @@
+//! MQTT, against mosquitto.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
+
+use crate::daemon::Site;
+use crate::outage::{LONG, Receiver, SHORT, nothing_is_lost};
+use crate::server::Server;
+use crate::{free_port, is_installed, wait_until};
+
+/// mosquitto, and a subscriber that keeps its session.
+struct Mosquitto {
+    server: Server,
+    heard: Arc<Mutex<Vec<(String, String)>>>,
+    login: Option<(&'static str, &'static str)>,
+    _subscriber: Option<tokio::runtime::Runtime>,
+}
+
+impl Mosquitto {
+    fn new(more: &str, login: Option<(&'static str, &'static str)>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let port = free_port();
+        let config = folder.path().join("mosquitto.conf");
+        let place = folder.path().display();
+        let anonymous = login.is_none();
+        let text = format!(
+            "listener {port} 127.0.0.1\npersistence true\npersistence_location {place}/\n\
+             allow_anonymous {anonymous}\nmax_queued_messages 0\nuser root\n{}",
+            more.replace("FOLDER", &place.to_string())
+        );
+        std::fs::write(&config, text).unwrap();
+        let args = ["-c", config.to_str().unwrap()];
+        let server = Server::new("mosquitto", &args, port, folder);
+        Self {
+            server,
+            heard: Arc::default(),
+            login,
+            _subscriber: None,
+        }
+    }
+
+    fn subscribe(&mut self) {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()
+            .unwrap();
+        let mut options = MqttOptions::new("listener", "127.0.0.1", self.server.port);
+        options.set_clean_session(false);
+        options.set_max_packet_size(1 << 20, 1 << 20);
+        if let Some((user, password)) = self.login {
+            options.set_credentials(user, password);
+        }
+        let (client, mut events) = AsyncClient::new(options, 16);
+        let heard = Arc::clone(&self.heard);
+        runtime.spawn(async move {
+            loop {
+                match events.poll().await {
+                    Ok(Event::Incoming(Packet::ConnAck(_))) => {
+                        client.try_subscribe("#", QoS::AtLeastOnce).unwrap();
+                    }
+                    Ok(Event::Incoming(Packet::Publish(it))) => {
+                        let text = String::from_utf8(it.payload.to_vec()).unwrap();
+                        heard.lock().unwrap().push((it.topic.clone(), text));
+                    }
+                    Ok(_) => {}
+                    Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+                }
+            }
+        });
+        self._subscriber = Some(runtime);
+    }
+
+    fn last(&self, topic: &str) -> Option<String> {
+        let heard = self.heard.lock().unwrap();
+        let found = heard.iter().rev().find(|(name, _)| name == topic);
+        found.map(|(_, text)| text.clone())
+    }
+}
+
+impl Receiver for Mosquitto {
+    fn start(&mut self) {
+        self.server.start();
+        if self._subscriber.is_none() {
+            self.subscribe();
+        }
+    }
+
+    fn stop(&mut self) {
+        self.server.stop();
+    }
+
+    fn received(&self) -> Vec<String> {
+        let heard = self.heard.lock().unwrap();
+        let events = heard
+            .iter()
+            .filter(|(topic, _)| topic.starts_with("plant/7/events/gate/"));
+        events.map(|(_, text)| text.clone()).collect()
+    }
+}
+
+fn sink(port: u16, version: &str) -> String {
+    format!(
+        "url = \"mqtt://127.0.0.1:{port}\"\ntopic = \"plant/7\"\nmqtt_version = \"{version}\"\n"
+    )
+}
+
+fn outage(version: &str, outage: Duration) {
+    if !is_installed("mosquitto", "mosquitto") {
+        return;
+    }
+    let mut broker = Mosquitto::new("", None);
+    let mut site = Site::new(&sink(broker.server.port, version));
+    nothing_is_lost(&mut broker, &mut site, outage);
+    let status = broker.last("plant/7/status");
+    assert_eq!(status.as_deref(), Some("offline"), "told at the stop");
+}
+
+#[test]
+fn mqtt_5_loses_no_event_to_an_outage_and_a_kill() {
+    outage("5", SHORT);
+}
+
+#[test]
+fn mqtt_3_1_1_loses_no_event_to_an_outage_and_a_kill() {
+    outage("3.1.1", SHORT);
+}
+
+#[test]
+#[ignore = "takes three minutes"]
+fn mqtt_loses_no_event_to_two_minutes_of_outage_and_a_kill() {
+    outage("5", LONG);
+}
+
+#[test]
+fn a_broker_that_is_not_there_at_the_start_is_waited_for_and_a_death_is_told_by_the_last_will() {
+    if !is_installed("mosquitto", "mosquitto") {
+        return;
+    }
+    let mut broker = Mosquitto::new("", None);
+    let mut site = Site::new(&sink(broker.server.port, "5"));
+    site.start();
+    site.wait_for_log("the sink takes no events; they wait in the spool");
+    wait_until("events in the spool", || {
+        site.metric("sink_waiting", None) >= 5
+    });
+    assert_eq!(site.metric("sink_connected", None), 0);
+    broker.start();
+    wait_until("the spool to be emptied", || broker.received().len() >= 5);
+    assert_eq!(site.metric("sink_connected", None), 1);
+    wait_until("online", || {
+        broker.last("plant/7/status").as_deref() == Some("online")
+    });
+    site.kill();
+    wait_until("the last will", || {
+        broker.last("plant/7/status").as_deref() == Some("offline")
+    });
+}
+
+#[test]
+fn a_wrong_password_is_told_with_the_remedy_and_the_right_one_delivers_what_waited() {
+    if !is_installed("mosquitto", "mosquitto") || !is_installed("mosquitto_passwd", "mosquitto") {
+        return;
+    }
+    let mut broker = Mosquitto::new(
+        "password_file FOLDER/accounts\n",
+        Some(("gantryd", "right")),
+    );
+    let accounts = broker.server.file("accounts");
+    let made = std::process::Command::new("mosquitto_passwd")
+        .args(["-b", "-c"])
+        .arg(&accounts)
+        .args(["gantryd", "right"])
+        .status();
+    assert!(made.unwrap().success());
+    broker.start();
+    let keys = "user = \"gantryd\"\npassword_file = \"password\"\n";
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("password");
+    std::fs::write(&file, "wrong\n").unwrap();
+    let keys = keys.replace("\"password\"", &format!("{:?}", file.to_str().unwrap()));
+    for version in ["3.1.1", "5"] {
+        std::fs::write(&file, "wrong\n").unwrap();
+        let mut site = Site::new(&(sink(broker.server.port, version) + &keys));
+        site.start();
+        site.wait_for_log("the broker refuses user and password; check user and password_file");
+        wait_until("events in the spool", || {
+            site.metric("sink_waiting", None) >= 5
+        });
+        assert!(!site.log().contains("wrong"), "{}", site.log());
+        site.kill();
+        std::fs::write(&file, "right\n").unwrap();
+        let before = broker.received().len();
+        site.start();
+        wait_until("what waited", || broker.received().len() >= before + 5);
+        site.stop();
+    }
+}
+
+#[test]
+fn mqtts_trusts_the_named_authority_and_no_other() {
+    if !is_installed("mosquitto", "mosquitto") || !is_installed("openssl", "openssl") {
+        return;
+    }
+    let mut broker = Mosquitto::new(
+        "certfile FOLDER/server.pem\nkeyfile FOLDER/server.key\n",
+        None,
+    );
+    let folder = broker.server.folder.path().to_owned();
+    let openssl = |args: &str| {
+        let status = std::process::Command::new("openssl")
+            .args(args.split(' '))
+            .current_dir(&folder)
+            .stderr(std::process::Stdio::null())
+            .status();
+        assert!(status.unwrap().success(), "openssl {args}");
+    };
+    std::fs::write(folder.join("names"), "subjectAltName=DNS:localhost\n").unwrap();
+    openssl("req -x509 -newkey rsa:2048 -nodes -keyout ca.key -out ca.pem -subj /CN=ca -days 2");
+    openssl("req -newkey rsa:2048 -nodes -keyout server.key -out server.csr -subj /CN=localhost");
+    openssl(
+        "x509 -req -in server.csr -CA ca.pem -CAkey ca.key -CAcreateserial -out server.pem -days 2 -extfile names",
+    );
+    broker.server.start();
+    let url = format!("url = \"mqtts://localhost:{}\"\n", broker.server.port);
+    let mut site = Site::new(&url);
+    site.start();
+    site.wait_for_log("the sink takes no events; they wait in the spool");
+    site.kill();
+    let authority = folder.join("ca.pem");
+    site.configure(&format!(
+        "{url}tls_ca_file = {:?}\n",
+        authority.to_str().unwrap()
+    ));
+    site.start();
+    wait_until("acknowledged events", || {
+        site.metric("sink_events_total", Some("acknowledged")) >= 5
+    });
+    site.stop();
+}
