@@ -145,5 +145,8 @@ impl Drop for Site {
             child.kill().ok();
             child.wait().ok();
         }
+        if std::thread::panicking() {
+            eprintln!("{}", self.log());
+        }
     }
 }

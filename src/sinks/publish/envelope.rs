@@ -106,9 +106,8 @@ mod tests {
 
     #[test]
     fn the_envelope_obeys_the_published_schema() {
-        let mut schema: serde_json::Value =
+        let schema =
             serde_json::from_str(include_str!("../../../config/event.schema.json")).unwrap();
-        schema["oneOf"] = serde_json::json!([{"$ref": "#/$defs/envelope"}]);
         let validator = jsonschema::validator_for(&schema).unwrap();
         for utc in [None, Some(UtcNanos(1_700_000_000_000_000_000))] {
             let event = event(utc);
