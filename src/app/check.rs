@@ -11,6 +11,7 @@ use comfy_table::{Table, presets};
 
 use super::cli::Exit;
 use super::config::{CameraConfig, Config, ConfigError, Fault, Listen};
+use super::sinks;
 use crate::sinks::http::{GREETING, Listening};
 
 pub use deeper::deeper_faults;
@@ -62,7 +63,7 @@ pub fn told(error: &ConfigError) -> String {
     }
 }
 
-/// Faults of the places that a valid configuration names: the folder and the port.
+/// Faults of the places that a valid configuration names: the folder, the port, the sinks' files.
 #[must_use]
 pub fn surroundings(config: &Config) -> Vec<Fault> {
     let mut faults = Vec::new();
@@ -76,6 +77,7 @@ pub fn surroundings(config: &Config) -> Vec<Fault> {
     {
         note("metrics.listen".to_owned(), error.to_string());
     }
+    faults.extend(sinks::faults(config));
     faults
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use anyhow::Context;
 
-use super::config::{Config, SinkConfig, SinkKind};
+use super::config::{Config, Fault, SinkConfig, SinkKind};
 use super::run::spawn;
 use crate::base::{CameraId, Metrics, StopSource, Worker};
 use crate::sinks::publish::{Delivery, EventFilter, Keeper, QueueLimit, Spool, Transport};
@@ -59,6 +59,21 @@ pub fn start(
     })
 }
 
+/// What is wrong with sinks, as far as their files tell.
+#[must_use]
+pub fn faults(config: &Config) -> Vec<Fault> {
+    let sinks = config.sinks.iter().enumerate();
+    sinks
+        .filter_map(|(index, sink)| {
+            let error = transport(sink).err()?;
+            Some(Fault {
+                key: format!("sinks[{index}]"),
+                text: format!("{error:#}"),
+            })
+        })
+        .collect()
+}
+
 fn limit(sink: &SinkConfig) -> QueueLimit {
     QueueLimit {
         sink: sink.name.clone(),
@@ -79,10 +94,19 @@ fn transport(sink: &SinkConfig) -> anyhow::Result<Box<dyn Transport>> {
     match sink.kind {
         #[cfg(feature = "mqtt")]
         SinkKind::Mqtt => mqtt(sink),
+        #[cfg(feature = "nats")]
+        SinkKind::Nats => nats(sink),
+        #[cfg(feature = "redis")]
+        SinkKind::Redis => redis(sink),
         #[cfg(feature = "webhook")]
         SinkKind::Webhook => webhook(sink),
-        #[cfg(not(all(feature = "mqtt", feature = "webhook")))]
-        _ => anyhow::bail!("this gantryd was built without {}://", sink.url.scheme()),
+        #[cfg(not(all(
+            feature = "mqtt",
+            feature = "nats",
+            feature = "redis",
+            feature = "webhook"
+        )))]
+        _ => anyhow::bail!("this gantryd was built without {}://", sink.url.0.scheme()),
     }
 }
 
@@ -90,11 +114,15 @@ fn transport(sink: &SinkConfig) -> anyhow::Result<Box<dyn Transport>> {
 fn mqtt(sink: &SinkConfig) -> anyhow::Result<Box<dyn Transport>> {
     use super::config::MqttVersion as Version;
     use crate::sinks::publish::{Mqtt, MqttOptions, MqttVersion, client_config};
-    let is_tls = sink.url.scheme() == "mqtts";
+    let is_tls = sink.url.0.scheme() == "mqtts";
     let tls = is_tls.then(|| client_config(sink.tls_ca_file.as_deref()));
     Ok(Box::new(Mqtt::new(MqttOptions {
-        host: sink.url.host_str().unwrap_or_default().to_owned(),
-        port: sink.url.port().unwrap_or(if is_tls { 8883 } else { 1883 }),
+        host: sink.url.0.host_str().unwrap_or_default().to_owned(),
+        port: sink
+            .url
+            .0
+            .port()
+            .unwrap_or(if is_tls { 8883 } else { 1883 }),
         tls: tls.transpose()?,
         login: login(sink),
         version: match sink.mqtt_version {
@@ -106,11 +134,37 @@ fn mqtt(sink: &SinkConfig) -> anyhow::Result<Box<dyn Transport>> {
     })))
 }
 
+#[cfg(feature = "nats")]
+fn nats(sink: &SinkConfig) -> anyhow::Result<Box<dyn Transport>> {
+    use crate::sinks::publish::{Nats, NatsOptions, client_config};
+    let is_tls = sink.url.0.scheme() == "tls";
+    let tls = is_tls.then(|| client_config(sink.tls_ca_file.as_deref()));
+    Ok(Box::new(Nats::new(NatsOptions {
+        url: sink.url.0.to_string(),
+        tls: tls.transpose()?,
+        login: login(sink),
+        topic: sink.topic.clone(),
+        stream: sink.stream.clone(),
+    })))
+}
+
+#[cfg(feature = "redis")]
+fn redis(sink: &SinkConfig) -> anyhow::Result<Box<dyn Transport>> {
+    use crate::sinks::publish::{Redis, RedisOptions};
+    Ok(Box::new(Redis::new(&RedisOptions {
+        url: sink.url.0.clone(),
+        login: login(sink),
+        ca_file: sink.tls_ca_file.clone(),
+        topic: sink.topic.clone(),
+        max_len: sink.max_len,
+    })?))
+}
+
 #[cfg(feature = "webhook")]
 fn webhook(sink: &SinkConfig) -> anyhow::Result<Box<dyn Transport>> {
     use crate::sinks::publish::{Webhook, WebhookOptions};
     Ok(Box::new(Webhook::new(WebhookOptions {
-        url: sink.url.clone(),
+        url: sink.url.0.clone(),
         login: login(sink),
         secret: sink.secret.clone(),
         timeout: sink.timeout,

@@ -10,7 +10,9 @@
 mod camera_process;
 mod daemon;
 mod mqtt;
+mod nats;
 mod outage;
+mod redis;
 mod server;
 mod webhook;
 

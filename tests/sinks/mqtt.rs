@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use rumqttc::{AsyncClient, Event, MqttOptions, Packet, QoS};
+use mqtt3::{AsyncClient, Event, MqttOptions, Packet, QoS};
 
 use crate::daemon::Site;
 use crate::outage::{LONG, Receiver, SHORT, nothing_is_lost};
@@ -47,13 +47,13 @@ impl Mosquitto {
             .enable_all()
             .build()
             .unwrap();
-        let mut options = MqttOptions::new("listener", "127.0.0.1", self.server.port);
+        let mut options = MqttOptions::new("listener", ("127.0.0.1", self.server.port));
         options.set_clean_session(false);
         options.set_max_packet_size(1 << 20, 1 << 20);
         if let Some((user, password)) = self.login {
             options.set_credentials(user, password);
         }
-        let (client, mut events) = AsyncClient::new(options, 16);
+        let (client, mut events) = AsyncClient::builder(options).capacity(16).build();
         let heard = Arc::clone(&self.heard);
         runtime.spawn(async move {
             loop {

@@ -30,7 +30,7 @@ pub use sections::{
     Encoder, Listen, LogConfig, LogFormat, LogLevel, MetricsConfig, OutputConfig, RecordConfig,
     ServiceConfig,
 };
-pub use sinks::{MqttVersion, SinkConfig, SinkKind};
+pub use sinks::{MqttVersion, SinkConfig, SinkKind, SinkUrl};
 
 /// A value that gantryd chooses unless the operator did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]

@@ -1,6 +1,7 @@
 //! `[[sinks]]`: brokers and webhooks that are sent events.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -27,20 +28,49 @@ choices! {
 pub enum SinkKind {
     /// `mqtt://`, `mqtts://`.
     Mqtt,
+    /// `nats://`, `tls://`.
+    Nats,
+    /// `redis://`, `rediss://`.
+    Redis,
     /// `http://`, `https://`.
     Webhook,
 }
 
 /// Each scheme, what it is, and whether this program was built with it.
-const SCHEMES: [(&str, SinkKind, bool); 4] = [
+const SCHEMES: [(&str, SinkKind, bool); 8] = [
     ("mqtt", SinkKind::Mqtt, cfg!(feature = "mqtt")),
     ("mqtts", SinkKind::Mqtt, cfg!(feature = "mqtt")),
+    ("nats", SinkKind::Nats, cfg!(feature = "nats")),
+    ("tls", SinkKind::Nats, cfg!(feature = "nats")),
+    ("redis", SinkKind::Redis, cfg!(feature = "redis")),
+    ("rediss", SinkKind::Redis, cfg!(feature = "redis")),
     ("http", SinkKind::Webhook, cfg!(feature = "webhook")),
     ("https", SinkKind::Webhook, cfg!(feature = "webhook")),
 ];
 
+/// Keys that mean something to some sinks only.
+const KEYS_OF: [(&str, &[SinkKind]); 7] = [
+    ("topic", &[SinkKind::Mqtt, SinkKind::Nats, SinkKind::Redis]),
+    ("mqtt_version", &[SinkKind::Mqtt]),
+    ("client_id", &[SinkKind::Mqtt]),
+    ("stream", &[SinkKind::Nats]),
+    ("max_len", &[SinkKind::Redis]),
+    ("secret_file", &[SinkKind::Webhook]),
+    ("timeout_secs", &[SinkKind::Webhook]),
+];
+
 /// Longest name, and longest first part of topics, characters.
 const NAME_CHARS: usize = 64;
+
+/// Address of a sink. Prints without a token.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SinkUrl(pub Url);
+
+impl fmt::Debug for SinkUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&redact_uri(self.0.as_str()), f)
+    }
+}
 
 /// One `[[sinks]]`.
 #[derive(Debug, Clone, PartialEq)]
@@ -50,7 +80,7 @@ pub struct SinkConfig {
     /// What it is.
     pub kind: SinkKind,
     /// Its address.
-    pub url: Url,
+    pub url: SinkUrl,
     /// Account.
     pub credentials: Option<Credentials>,
     /// Trust these authorities instead of the system's.
@@ -71,6 +101,10 @@ pub struct SinkConfig {
     pub mqtt_version: MqttVersion,
     /// Name of the MQTT client.
     pub client_id: String,
+    /// Stream of a NATS server.
+    pub stream: String,
+    /// About as many entries are kept in a Redis stream; 0 keeps all.
+    pub max_len: u32,
     /// What a webhook's requests are signed with.
     pub secret: Option<Secret>,
     /// Longest time for one request to a webhook.
@@ -102,24 +136,11 @@ fn read_sink(
     cameras: &[CameraConfig],
 ) -> Option<SinkConfig> {
     let address = read_url(section);
-    let kind = address.as_ref().map(|(_, kind)| *kind);
-    for (keys, owner) in [
-        (
-            ["mqtt_version", "client_id", "topic"].as_slice(),
-            SinkKind::Mqtt,
-        ),
-        (
-            ["secret_file", "timeout_secs"].as_slice(),
-            SinkKind::Webhook,
-        ),
-    ] {
-        for key in keys {
-            if section.has(key) && kind.is_some_and(|kind| kind != owner) {
-                let other = match owner {
-                    SinkKind::Mqtt => "an mqtt:// address",
-                    SinkKind::Webhook => "an http:// address",
-                };
-                section.fault(key, format!("only for a sink with {other}"));
+    if let Some((url, kind)) = &address {
+        for (key, kinds) in KEYS_OF {
+            if section.has(key) && !kinds.contains(kind) {
+                let text = format!("means nothing to a sink with {}://", url.scheme());
+                section.fault(key, text);
             }
         }
     }
@@ -147,6 +168,17 @@ fn read_sink(
     }
     let default_client = format!("gantryd-{}", name.as_deref().unwrap_or_default());
     let client_id = section.text("client_id").unwrap_or(default_client);
+    let stream = section
+        .text("stream")
+        .unwrap_or_else(|| "gantryd".to_owned());
+    if stream.contains(['.', ' ', '*', '>', '/', '\\']) {
+        let allowed = "a name without . * > / \\ and blanks";
+        section.fault(
+            "stream",
+            format!("{}, allowed is {allowed}", quoted(&stream)),
+        );
+    }
+    let max_len = section.integer("max_len", 0..=u32::MAX, 0);
     let secret = section
         .existing_file("secret_file")
         .and_then(|file| read_password(section, "secret_file", &file));
@@ -164,7 +196,7 @@ fn read_sink(
     Some(SinkConfig {
         name: name?,
         kind,
-        url,
+        url: SinkUrl(url),
         credentials,
         tls_ca_file,
         topic,
@@ -175,6 +207,8 @@ fn read_sink(
         spool_mib,
         mqtt_version,
         client_id,
+        stream,
+        max_len,
         secret,
         timeout,
     })
@@ -241,11 +275,11 @@ fn known_words(section: &mut Section<'_>, key: &'static str, known: &[&str]) -> 
     let words = section.texts(key).unwrap_or_default();
     for word in &words {
         if !known.contains(&word.as_str()) {
-            let allowed = match known {
-                [] => "nothing here: there are none".to_owned(),
-                _ => known.join(", "),
+            let text = match known {
+                [] => format!("{}, but there are none", quoted(word)),
+                _ => format!("{}, allowed are {}", quoted(word), known.join(", ")),
             };
-            section.fault(key, format!("{}, allowed are {allowed}", quoted(word)));
+            section.fault(key, text);
         }
     }
     words

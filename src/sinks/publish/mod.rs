@@ -16,8 +16,12 @@ mod link;
 mod mot;
 #[cfg(feature = "mqtt")]
 mod mqtt;
+#[cfg(feature = "nats")]
+mod nats;
+#[cfg(feature = "redis")]
+mod redis;
 mod spool;
-#[cfg(feature = "mqtt")]
+#[cfg(any(feature = "mqtt", feature = "nats"))]
 mod tls;
 #[cfg(feature = "webhook")]
 mod webhook;
@@ -33,8 +37,12 @@ pub use link::{Link, LinkError, Progress, Transport, Work};
 pub use mot::{MotRow, mot_row, mot_rows};
 #[cfg(feature = "mqtt")]
 pub use mqtt::{Mqtt, MqttOptions, MqttVersion};
+#[cfg(feature = "nats")]
+pub use nats::{Nats, NatsOptions};
+#[cfg(feature = "redis")]
+pub use redis::{Redis, RedisOptions, RedisSetupError};
 pub use spool::{Entry, QueueLimit, Signal, Spool, SpoolError, Waiting};
-#[cfg(feature = "mqtt")]
+#[cfg(any(feature = "mqtt", feature = "nats"))]
 pub use tls::{TlsError, client_config};
 #[cfg(feature = "webhook")]
 pub use webhook::{Webhook, WebhookError, WebhookOptions};

@@ -1,12 +1,9 @@
 //! The two versions of the protocol behind one face.
 
-use rumqttc::v5::mqttbytes::QoS as QoS5;
-use rumqttc::v5::mqttbytes::v5 as packets5;
-use rumqttc::{QoS, v5};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use super::{KEEP_ALIVE, MAX_BYTES, Mqtt, MqttVersion, PATIENCE};
+use super::{KEEP_ALIVE_SECS, MAX_BYTES, Mqtt, MqttVersion, PATIENCE};
 use crate::sinks::publish::delivery::BATCH;
 use crate::sinks::publish::link::LinkError;
 
@@ -27,35 +24,29 @@ pub(super) enum Told {
 }
 
 /// Takes what is to be sent.
-#[derive(Debug)]
 pub(super) enum Client {
-    V3(rumqttc::AsyncClient),
-    V5(v5::AsyncClient),
+    V3(mqtt3::AsyncClient),
+    V5(mqtt5::AsyncClient),
 }
 
 impl Client {
+    /// Hands over a message of quality of service 1.
     pub(super) async fn publish(
         &self,
         topic: String,
-        qos: QoS,
         is_retained: bool,
         payload: &str,
     ) -> Result<(), LinkError> {
-        let payload = payload.as_bytes().to_vec();
         let result = match self {
-            Self::V3(client) => client
-                .publish(topic, qos, is_retained, payload)
-                .await
-                .map_err(|error| error.to_string()),
+            Self::V3(client) => {
+                let options = mqtt3::PublishOptions::at_least_once().retain(is_retained);
+                let published = client.publish(topic, payload, options).await;
+                published.map_err(|error| error.to_string())
+            }
             Self::V5(client) => {
-                let qos = match qos {
-                    QoS::AtMostOnce => QoS5::AtMostOnce,
-                    QoS::AtLeastOnce | QoS::ExactlyOnce => QoS5::AtLeastOnce,
-                };
-                client
-                    .publish(topic, qos, is_retained, payload)
-                    .await
-                    .map_err(|error| error.to_string())
+                let options = mqtt5::PublishOptions::at_least_once().retain(is_retained);
+                let published = client.publish(topic, payload, options).await;
+                published.map_err(|error| error.to_string())
             }
         };
         result.map_err(LinkError::Lost)
@@ -71,65 +62,76 @@ impl Client {
 }
 
 /// Starts one connection; it ends for good when it breaks.
-pub(super) fn start(mqtt: &Mqtt, told: mpsc::Sender<Told>) -> (Client, JoinHandle<()>) {
+pub(super) fn start(
+    mqtt: &Mqtt,
+    told: mpsc::Sender<Told>,
+) -> Result<(Client, JoinHandle<()>), LinkError> {
     match mqtt.options.version {
         MqttVersion::V3 => {
-            let (client, events) = rumqttc::AsyncClient::new(options3(mqtt), REQUESTS);
-            (Client::V3(client), tokio::spawn(drive3(events, told)))
+            let builder = mqtt3::AsyncClient::builder(options3(mqtt)).capacity(REQUESTS);
+            let (client, events) = builder.try_build().map_err(|it| unfit(&it))?;
+            Ok((Client::V3(client), tokio::spawn(drive3(events, told))))
         }
         MqttVersion::V5 => {
-            let (client, events) = v5::AsyncClient::new(options5(mqtt), REQUESTS);
-            (Client::V5(client), tokio::spawn(drive5(events, told)))
+            let builder = mqtt5::AsyncClient::builder(options5(mqtt)).capacity(REQUESTS);
+            let (client, events) = builder.try_build().map_err(|it| unfit(&it))?;
+            Ok((Client::V5(client), tokio::spawn(drive5(events, told))))
         }
     }
 }
 
-fn options3(mqtt: &Mqtt) -> rumqttc::MqttOptions {
+fn unfit(error: &dyn std::error::Error) -> LinkError {
+    LinkError::Denied(format!("the client takes no such options: {error}"))
+}
+
+fn options3(mqtt: &Mqtt) -> mqtt3::MqttOptions {
+    use mqtt3::{LastWill, MqttOptions, QoS, TlsConfiguration, Transport};
     let it = &mqtt.options;
-    let mut options = rumqttc::MqttOptions::new(&it.client_id, &it.host, it.port);
-    options.set_transport(mqtt.socket());
-    options.set_keep_alive(KEEP_ALIVE);
+    let mut options = MqttOptions::new(&it.client_id, (it.host.clone(), it.port));
+    if let Some(config) = &it.tls {
+        let config = TlsConfiguration::Rustls(config.clone());
+        options.set_transport(Transport::tls_with_config(config));
+    }
+    options.set_keep_alive(KEEP_ALIVE_SECS);
     options.set_clean_session(true);
     options.set_max_packet_size(MAX_BYTES, MAX_BYTES);
     options.set_inflight(BATCH as u16);
-    options.set_last_will(rumqttc::LastWill::new(
-        mqtt.status_topic(),
-        "offline",
-        QoS::AtLeastOnce,
-        true,
-    ));
+    let topic = mqtt.status_topic();
+    options.set_last_will(LastWill::new(topic, "offline", QoS::AtLeastOnce, true));
     if let Some((user, password)) = &it.login {
-        options.set_credentials(user, password.expose());
+        options.set_credentials(user, password.expose().as_bytes().to_vec());
     }
     options
 }
 
-fn options5(mqtt: &Mqtt) -> v5::MqttOptions {
+fn options5(mqtt: &Mqtt) -> mqtt5::MqttOptions {
+    use mqtt5::{LastWill, MqttOptions, QoS, TlsConfiguration, Transport};
     let it = &mqtt.options;
-    let mut options = v5::MqttOptions::new(&it.client_id, &it.host, it.port);
-    options.set_transport(mqtt.socket());
-    options.set_keep_alive(KEEP_ALIVE);
+    let mut options = MqttOptions::new(&it.client_id, (it.host.clone(), it.port));
+    if let Some(config) = &it.tls {
+        let config = TlsConfiguration::Rustls(config.clone());
+        options.set_transport(Transport::tls_with_config(config));
+    }
+    options.set_keep_alive(KEEP_ALIVE_SECS);
     options.set_clean_start(true);
-    options.set_connection_timeout(PATIENCE.as_secs());
+    options.set_connect_timeout(PATIENCE);
     options.set_outgoing_inflight_upper_limit(BATCH as u16);
-    options.set_last_will(packets5::LastWill::new(
-        mqtt.status_topic(),
+    let topic = mqtt.status_topic();
+    options.set_last_will(LastWill::new(
+        topic,
         "offline",
-        QoS5::AtLeastOnce,
+        QoS::AtLeastOnce,
         true,
         None,
     ));
     if let Some((user, password)) = &it.login {
-        options.set_credentials(user, password.expose());
+        options.set_credentials(user, password.expose().as_bytes().to_vec());
     }
     options
 }
 
-async fn drive3(mut events: rumqttc::EventLoop, told: mpsc::Sender<Told>) {
-    use rumqttc::{Event, Outgoing, Packet};
-    events
-        .network_options
-        .set_connection_timeout(PATIENCE.as_secs());
+async fn drive3(mut events: mqtt3::EventLoop, told: mpsc::Sender<Told>) {
+    use mqtt3::{Event, Outgoing, Packet};
     loop {
         let news = match events.poll().await {
             Ok(Event::Incoming(Packet::ConnAck(_))) => Told::Connected,
@@ -145,10 +147,8 @@ async fn drive3(mut events: rumqttc::EventLoop, told: mpsc::Sender<Told>) {
     }
 }
 
-async fn drive5(mut events: v5::EventLoop, told: mpsc::Sender<Told>) {
-    use rumqttc::Outgoing;
-    use v5::Event;
-    use v5::mqttbytes::v5::Packet;
+async fn drive5(mut events: mqtt5::EventLoop, told: mpsc::Sender<Told>) {
+    use mqtt5::{Event, Outgoing, Packet};
     loop {
         let news = match events.poll().await {
             Ok(Event::Incoming(Packet::ConnAck(_))) => Told::Connected,
@@ -156,7 +156,7 @@ async fn drive5(mut events: v5::EventLoop, told: mpsc::Sender<Told>) {
             Ok(Event::Incoming(Packet::PubAck(ack))) => {
                 Told::Answered(ack.pkid, answer(ack.reason))
             }
-            Ok(Event::Incoming(_) | Event::Outgoing(_)) => continue,
+            Ok(Event::Incoming(_) | Event::Outgoing(_) | Event::Auth(_)) => continue,
             Err(error) => Told::Ended(fault5(&error)),
         };
         let is_over = matches!(news, Told::Ended(_));
@@ -166,8 +166,8 @@ async fn drive5(mut events: v5::EventLoop, told: mpsc::Sender<Told>) {
     }
 }
 
-fn answer(reason: packets5::PubAckReason) -> Result<(), LinkError> {
-    use packets5::PubAckReason as Reason;
+fn answer(reason: mqtt5::PubAckReason) -> Result<(), LinkError> {
+    use mqtt5::PubAckReason as Reason;
     match reason {
         Reason::Success | Reason::NoMatchingSubscribers => Ok(()),
         Reason::NotAuthorized => Err(LinkError::Denied(
@@ -189,9 +189,9 @@ fn answer(reason: packets5::PubAckReason) -> Result<(), LinkError> {
 const WRONG_LOGIN: &str =
     "the broker refuses user and password; check user and password_file of the sink";
 
-fn fault3(error: &rumqttc::ConnectionError) -> LinkError {
-    use rumqttc::ConnectReturnCode as Code;
-    use rumqttc::ConnectionError as Error;
+fn fault3(error: &mqtt3::ConnectionError) -> LinkError {
+    use mqtt3::ConnectReturnCode as Code;
+    use mqtt3::ConnectionError as Error;
     match error {
         Error::ConnectionRefused(Code::BadUserNamePassword | Code::NotAuthorized) => {
             LinkError::Denied(WRONG_LOGIN.to_owned())
@@ -199,20 +199,17 @@ fn fault3(error: &rumqttc::ConnectionError) -> LinkError {
         Error::ConnectionRefused(Code::RefusedProtocolVersion) => LinkError::Denied(
             "the broker does not speak MQTT 3.1.1; mqtt_version = \"5\" may help".to_owned(),
         ),
-        Error::MqttState(rumqttc::StateError::Deserialization(
-            rumqttc::mqttbytes::Error::OutgoingPacketTooLarge { .. },
-        )) => LinkError::Refused(error.to_string()),
         other => LinkError::Lost(other.to_string()),
     }
 }
 
-fn fault5(error: &v5::ConnectionError) -> LinkError {
-    use packets5::ConnectReturnCode as Code;
-    use v5::ConnectionError as Error;
+fn fault5(error: &mqtt5::ConnectionError) -> LinkError {
+    use mqtt5::ConnectReturnCode as Code;
+    use mqtt5::ConnectionError as Error;
     let code = match error {
         Error::ConnectionRefused(code) => *code,
-        Error::MqttState(v5::StateError::ConnFail { reason }) => *reason,
-        Error::MqttState(v5::StateError::OutgoingPacketTooLarge { .. }) => {
+        Error::MqttState(mqtt5::StateError::ConnFail { reason }) => *reason,
+        Error::MqttState(mqtt5::StateError::OutgoingPacketTooLarge { .. }) => {
             return LinkError::Refused(error.to_string());
         }
         other => return LinkError::Lost(other.to_string()),

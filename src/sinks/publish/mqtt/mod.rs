@@ -9,7 +9,6 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rumqttc::{QoS, TlsConfiguration, Transport as Socket};
 use rustls::ClientConfig;
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -24,7 +23,7 @@ use driver::{Client, Told};
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A broker is asked this often whether it is still there.
-const KEEP_ALIVE: Duration = Duration::from_secs(10);
+const KEEP_ALIVE_SECS: u16 = 10;
 
 /// Largest event, bytes.
 const MAX_BYTES: usize = 16 * 1024 * 1024;
@@ -77,16 +76,9 @@ impl Mqtt {
         format!("{}/status", self.options.topic)
     }
 
-    fn socket(&self) -> Socket {
-        match &self.options.tls {
-            None => Socket::tcp(),
-            Some(config) => Socket::tls_with_config(TlsConfiguration::Rustls(Arc::clone(config))),
-        }
-    }
-
     async fn open(&self) -> Result<Box<dyn Link>, LinkError> {
         let (sender, told) = mpsc::channel(TOLD);
-        let (client, driver) = driver::start(self, sender);
+        let (client, driver) = driver::start(self, sender)?;
         let mut link = MqttLink {
             client,
             told,
@@ -137,18 +129,14 @@ impl MqttLink {
     /// Tells everybody who asks, now and later, how it stands with gantryd.
     async fn say(&mut self, status: &str) -> Result<(), LinkError> {
         let topic = format!("{}/status", self.topic);
-        self.client
-            .publish(topic, QoS::AtLeastOnce, true, status)
-            .await?;
+        self.client.publish(topic, true, status).await?;
         self.await_answers(1, &mut Progress::default()).await
     }
 
     async fn send(&mut self, batch: &[Waiting], progress: &mut Progress) -> Result<(), LinkError> {
         for event in batch {
             let topic = format!("{}/events/{}", self.topic, event.route);
-            self.client
-                .publish(topic, QoS::AtLeastOnce, false, event.text.as_str())
-                .await?;
+            self.client.publish(topic, false, &event.text).await?;
             progress.sent += 1;
         }
         self.await_answers(batch.len(), progress).await
