@@ -201,8 +201,9 @@ fn start_sinks(
         let record = move || drop(writers::record(recorder, &results, Some(log)));
         workers.push(spawn(&format!("annot-{number}"), record, stop)?);
     }
-    let sinks = sinks::start(config, metrics, stop)?;
+    let sinks = sinks::start(config, classes, metrics, stop)?;
     workers.extend(sinks.workers);
+    outlets.extend(sinks.outlets);
     let is_wanted = config.output.events || sinks.keeper.is_some();
     let counts = |camera: &&CameraConfig| is_wanted && !camera.zones.is_empty();
     if config.cameras.iter().any(|camera| counts(&camera)) {

@@ -3,11 +3,17 @@
 use std::sync::Arc;
 
 use anyhow::Context;
+use crossbeam_channel::{Receiver, bounded};
+use tokio::sync::mpsc;
 
 use super::config::{Config, Fault, SinkConfig, SinkKind};
+use super::pipeline::{Outlet, Published, WhenFull};
 use super::run::spawn;
-use crate::base::{CameraId, Metrics, StopSource, Worker};
-use crate::sinks::publish::{Delivery, EventFilter, Keeper, QueueLimit, Spool, Transport};
+use crate::base::{CameraId, DropReason, Metrics, Stage, StopSource, Worker};
+use crate::sinks::publish::{
+    Delivery, EventFilter, Keeper, QueueLimit, RESULT_QUEUE, ResultLine, Spool, Thinner, Transport,
+    frame_line,
+};
 
 /// Below the folder of the results: where events wait.
 const SPOOL: &str = "spool/events.redb";
@@ -17,6 +23,8 @@ const SPOOL: &str = "spool/events.redb";
 pub struct EventSinks {
     /// `None` without sinks. The sinks end when it is dropped.
     pub keeper: Option<Keeper>,
+    /// Where results of frames go, for the sinks that want them.
+    pub outlets: Vec<Outlet>,
     /// A thread each.
     pub workers: Vec<Worker>,
 }
@@ -27,6 +35,7 @@ pub struct EventSinks {
 /// If the spool cannot be opened, or a sink cannot be set up.
 pub fn start(
     config: &Config,
+    classes: &Arc<[String]>,
     metrics: &Arc<Metrics>,
     stop: &StopSource,
 ) -> anyhow::Result<EventSinks> {
@@ -46,17 +55,59 @@ pub fn start(
     if config.cameras.iter().all(|camera| camera.zones.is_empty()) {
         tracing::warn!("there are sinks but no camera has zones or lines: there will be no events");
     }
-    let mut workers = Vec::new();
+    let (mut outlets, mut workers) = (Vec::new(), Vec::new());
     for (sink, transport) in config.sinks.iter().zip(transports) {
-        let (spool, metrics) = (Arc::clone(&spool), Arc::clone(metrics));
-        let delivery = Delivery::new(sink.name.clone(), spool, transport, metrics);
+        let (spool, counted) = (Arc::clone(&spool), Arc::clone(metrics));
+        let mut delivery = Delivery::new(sink.name.clone(), spool, transport, counted);
+        if sink.results_hz > 0.0 {
+            let (sender, lines) = mpsc::channel(RESULT_QUEUE);
+            delivery = delivery.with_results(lines);
+            let (outlet_sender, results) = bounded(RESULT_QUEUE);
+            let wanted = filter(sink);
+            let cameras = config.cameras.iter().map(|camera| camera.id.clone());
+            for camera in cameras.filter(|camera| wanted.wants_camera(camera)) {
+                outlets.push(Outlet::new(outlet_sender.clone(), WhenFull::Drop).of(camera));
+            }
+            let thinner = Thinner::new(sink.results_hz);
+            let (classes, counted) = (Arc::clone(classes), Arc::clone(metrics));
+            let pass = move || pass_results(&results, thinner, &classes, &sender, &counted);
+            workers.push(spawn(&format!("res-{}", sink.name), pass, stop)?);
+        }
         let thread = format!("sink-{}", sink.name);
         workers.push(spawn(&thread, move || delivery.run(), stop)?);
     }
     Ok(EventSinks {
         keeper: Some(keeper),
+        outlets,
         workers,
     })
+}
+
+/// Hands results that are due to the sink's thread, until the pipeline ends; a sink that is not
+/// ready for one never gets it.
+fn pass_results(
+    results: &Receiver<Published>,
+    mut thinner: Thinner,
+    classes: &[String],
+    sender: &mpsc::Sender<ResultLine>,
+    metrics: &Metrics,
+) {
+    for item in results {
+        let Published::Frame(result) = item else {
+            continue;
+        };
+        if !thinner.wants(&result.meta) {
+            continue;
+        }
+        let line = ResultLine {
+            camera: result.meta.camera.clone(),
+            text: frame_line(&result, classes),
+        };
+        if sender.try_send(line).is_err() {
+            let camera = &result.meta.camera;
+            metrics.result_dropped(camera, Stage::Publish, DropReason::SinkSlow);
+        }
+    }
 }
 
 /// What is wrong with sinks, as far as their files tell.

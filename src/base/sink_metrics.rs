@@ -17,6 +17,8 @@ pub enum SinkStep {
     Acknowledged,
     /// It was sent without an answer and will be sent again.
     Retried,
+    /// The result of a frame, sent without being acknowledged.
+    ResultSent,
     /// The other side will never take it; it was given up.
     Refused,
     /// The oldest, deleted because the spool was full.
@@ -34,6 +36,7 @@ impl SinkStep {
             Self::Sent => "sent",
             Self::Acknowledged => "acknowledged",
             Self::Retried => "retried",
+            Self::ResultSent => "result_sent",
             Self::Refused => "refused",
             Self::DroppedFull => "dropped_full",
             Self::DroppedUnwritten => "dropped_unwritten",

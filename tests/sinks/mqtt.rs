@@ -63,7 +63,8 @@ impl Mosquitto {
                     }
                     Ok(Event::Incoming(Packet::Publish(it))) => {
                         let text = String::from_utf8(it.payload.to_vec()).unwrap();
-                        heard.lock().unwrap().push((it.topic.clone(), text));
+                        let topic = String::from_utf8(it.topic.to_vec()).unwrap();
+                        heard.lock().unwrap().push((topic, text));
                     }
                     Ok(_) => {}
                     Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
@@ -157,6 +158,39 @@ fn a_broker_that_is_not_there_at_the_start_is_waited_for_and_a_death_is_told_by_
     wait_until("the last will", || {
         broker.last("plant/7/status").as_deref() == Some("offline")
     });
+}
+
+#[test]
+fn results_come_at_the_rate_that_was_asked_for() {
+    if !is_installed("mosquitto", "mosquitto") {
+        return;
+    }
+    let mut broker = Mosquitto::new("", None);
+    broker.start();
+    let mut site = Site::new(&(sink(broker.server.port, "5") + "results_hz = 5\n"));
+    site.start();
+    let results = |broker: &Mosquitto| -> Vec<serde_json::Value> {
+        let heard = broker.heard.lock().unwrap();
+        let results = heard
+            .iter()
+            .filter(|(topic, _)| topic == "plant/7/results/gate");
+        results
+            .map(|(_, text)| serde_json::from_str(text).unwrap())
+            .collect()
+    };
+    wait_until("results", || results(&broker).len() >= 25);
+    site.stop();
+    let schema = serde_json::from_str(include_str!("../../config/result.schema.json")).unwrap();
+    let schema = jsonschema::validator_for(&schema).unwrap();
+    let results = results(&broker);
+    assert!(results.iter().all(|it| schema.is_valid(it)));
+    let pts = |it: &serde_json::Value| it["pts_ns"].as_u64().unwrap();
+    for pair in results.windows(2) {
+        let is_new_run = pair[0]["run"] != pair[1]["run"];
+        let gap = pts(&pair[1]).saturating_sub(pts(&pair[0]));
+        assert!(is_new_run || gap >= 200_000_000, "{gap} ns");
+    }
+    assert!(broker.received().len() >= 5, "events come as well");
 }
 
 #[test]

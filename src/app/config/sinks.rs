@@ -49,8 +49,12 @@ const SCHEMES: [(&str, SinkKind, bool); 8] = [
 ];
 
 /// Keys that mean something to some sinks only.
-const KEYS_OF: [(&str, &[SinkKind]); 7] = [
+const KEYS_OF: [(&str, &[SinkKind]); 8] = [
     ("topic", &[SinkKind::Mqtt, SinkKind::Nats, SinkKind::Redis]),
+    (
+        "results_hz",
+        &[SinkKind::Mqtt, SinkKind::Nats, SinkKind::Redis],
+    ),
     ("mqtt_version", &[SinkKind::Mqtt]),
     ("client_id", &[SinkKind::Mqtt]),
     ("stream", &[SinkKind::Nats]),
@@ -95,6 +99,8 @@ pub struct SinkConfig {
     pub classes: Vec<String>,
     /// Zones and lines it wants; empty for all.
     pub places: Vec<String>,
+    /// Results of frames per second and camera; 0 for events alone.
+    pub results_hz: f64,
     /// Most that may wait for it on the disk, MiB.
     pub spool_mib: u32,
     /// Version of MQTT.
@@ -189,6 +195,7 @@ fn read_sink(
     let types = known_words(section, "types", &EventKind::NAMES);
     let classes = section.texts("classes").unwrap_or_default();
     let places = known_words(section, "places", &known_places);
+    let results_hz = section.number("results_hz", 0.0..=60.0, 0.0);
     let spool_mib = section.integer("spool_mib", 1..=65_536, default_spool);
     let mqtt_version = section.choice("mqtt_version", MqttVersion::ALL, MqttVersion::V5);
     let timeout = section.secs("timeout_secs", 1.0..=120.0, default_timeout);
@@ -204,6 +211,7 @@ fn read_sink(
         types,
         classes,
         places,
+        results_hz,
         spool_mib,
         mqtt_version,
         client_id,

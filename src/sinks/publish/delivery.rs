@@ -4,15 +4,30 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 
 use super::backoff::Backoff;
 use super::link::{Link, LinkError, Progress, Transport};
 use super::spool::{Signal, Spool, Waiting};
-use crate::base::{Metrics, SinkStep};
+use crate::base::{CameraId, DropReason, Metrics, SinkStep, Stage};
 
 /// Events that are under way at once.
 pub const BATCH: usize = 64;
+
+/// Results of frames that may wait for a sink; what comes when it is full is dropped and counted.
+pub const RESULT_QUEUE: usize = 16;
+
+/// The result of a frame on its way to a sink.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ResultLine {
+    /// Its camera.
+    pub camera: CameraId,
+    /// The result line.
+    pub text: String,
+}
+
+/// Where results come from; `None` where none are wanted, or no more come.
+type Results = Option<mpsc::Receiver<ResultLine>>;
 
 /// At the end, a sink that is connected has this long for what still waits.
 const LAST_WAIT: Duration = Duration::from_secs(3);
@@ -29,6 +44,7 @@ pub struct Delivery {
     spool: Arc<Spool>,
     transport: Box<dyn Transport>,
     metrics: Arc<Metrics>,
+    results: Results,
 }
 
 impl std::fmt::Debug for Delivery {
@@ -65,11 +81,19 @@ impl Delivery {
             spool,
             transport,
             metrics,
+            results: None,
         }
     }
 
+    /// Sends results of frames too, as far as there is time for them.
+    #[must_use]
+    pub fn with_results(mut self, results: mpsc::Receiver<ResultLine>) -> Self {
+        self.results = Some(results);
+        self
+    }
+
     /// Delivers until the spool is closed. What is not delivered then stays on the disk.
-    pub fn run(self) {
+    pub fn run(mut self) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .max_blocking_threads(1)
@@ -83,9 +107,10 @@ impl Delivery {
             }
             (_, None) => return,
         };
+        let mut results = self.results.take();
         runtime.block_on(async {
             tokio::select! {
-                () = self.deliver_until_closed(signal.clone()) => {}
+                () = self.deliver_until_closed(signal.clone(), &mut results) => {}
                 () = ended(signal) => {}
             }
         });
@@ -98,17 +123,25 @@ impl Delivery {
         }
     }
 
-    async fn deliver_until_closed(&self, mut signal: watch::Receiver<Signal>) {
+    async fn deliver_until_closed(
+        &self,
+        mut signal: watch::Receiver<Signal>,
+        results: &mut Results,
+    ) {
         let mut course = Course::default();
         self.metrics.sinks().connected(&self.name, false);
         loop {
             let error = match self.transport.connect().await {
                 Ok(mut link) => {
                     let began = Instant::now();
+                    self.drop_stale(results);
                     if link.is_proven() {
                         self.works(&mut course);
                     }
-                    match self.serve(&mut *link, &mut signal, &mut course).await {
+                    match self
+                        .serve(&mut *link, &mut signal, &mut course, results)
+                        .await
+                    {
                         Ok(()) => return link.close().await,
                         Err(error) => {
                             if began.elapsed() > STEADY {
@@ -137,8 +170,16 @@ impl Delivery {
         link: &mut dyn Link,
         signal: &mut watch::Receiver<Signal>,
         course: &mut Course,
+        results: &mut Results,
     ) -> Result<(), LinkError> {
         loop {
+            // Never more than the queue holds, so that events have their turn.
+            for _ in 0..RESULT_QUEUE {
+                match results.as_mut().map(mpsc::Receiver::try_recv) {
+                    Some(Ok(line)) => self.offer(link, &line).await?,
+                    _ => break,
+                }
+            }
             // Looked at before reading: what comes afterwards is a change.
             let is_closed = signal.borrow_and_update().is_closed;
             let most = if course.is_careful { 1 } else { BATCH };
@@ -159,9 +200,34 @@ impl Delivery {
                 tokio::select! {
                     changed = signal.changed() => if changed.is_err() { return Ok(()) },
                     error = link.broken() => return Err(error),
+                    line = next(results) => self.offer(link, &line).await?,
                 }
             }
         }
+    }
+
+    async fn offer(&self, link: &mut dyn Link, line: &ResultLine) -> Result<(), LinkError> {
+        let offered = link.offer(&line.camera, &line.text).await;
+        match &offered {
+            Ok(()) => self
+                .metrics
+                .sinks()
+                .count(&self.name, SinkStep::ResultSent, 1),
+            Err(_) => self.count_dropped(line, DropReason::SinkFailed),
+        }
+        offered
+    }
+
+    /// Results that waited while nobody took them are old.
+    fn drop_stale(&self, results: &mut Results) {
+        while let Some(Ok(line)) = results.as_mut().map(mpsc::Receiver::try_recv) {
+            self.count_dropped(&line, DropReason::SinkSlow);
+        }
+    }
+
+    fn count_dropped(&self, line: &ResultLine, reason: DropReason) {
+        self.metrics
+            .result_dropped(&line.camera, Stage::Publish, reason);
     }
 
     async fn send(
@@ -240,6 +306,19 @@ impl Delivery {
             tracing::warn!(sink, %error, waiting, wait_secs, "the sink takes no events; they wait in the spool");
         }
         course.told = Some(error);
+    }
+}
+
+/// The next result; waits for ever when there are none.
+async fn next(results: &mut Results) -> ResultLine {
+    loop {
+        match results {
+            Some(receiver) => match receiver.recv().await {
+                Some(line) => return line,
+                None => *results = None,
+            },
+            None => std::future::pending().await,
+        }
     }
 }
 

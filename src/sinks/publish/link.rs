@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 
 use super::spool::Waiting;
+use crate::base::CameraId;
 
 /// Something that takes a while, on the thread of a sink.
 pub type Work<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
@@ -51,6 +52,16 @@ pub trait Link {
         &'a mut self,
         batch: &'a [Waiting],
         progress: &'a mut Progress,
+    ) -> Work<'a, Result<(), LinkError>>;
+
+    /// Sends the result of a frame once, without waiting for anybody.
+    ///
+    /// # Errors
+    /// [`LinkError`] if the link is no more.
+    fn offer<'a>(
+        &'a mut self,
+        camera: &'a CameraId,
+        text: &'a str,
     ) -> Work<'a, Result<(), LinkError>>;
 
     /// Ends when the link breaks while nothing is sent.

@@ -21,12 +21,13 @@ mod nats;
 #[cfg(feature = "redis")]
 mod redis;
 mod spool;
+mod thinner;
 #[cfg(any(feature = "mqtt", feature = "nats"))]
 mod tls;
 #[cfg(feature = "webhook")]
 mod webhook;
 
-pub use delivery::Delivery;
+pub use delivery::{Delivery, RESULT_QUEUE, ResultLine};
 pub use envelope::{envelope, event_id, place, route};
 pub use event::{EVENT_SCHEMA_ID, class_name, event_line};
 pub use filter::EventFilter;
@@ -42,6 +43,7 @@ pub use nats::{Nats, NatsOptions};
 #[cfg(feature = "redis")]
 pub use redis::{Redis, RedisOptions, RedisSetupError};
 pub use spool::{Entry, QueueLimit, Signal, Spool, SpoolError, Waiting};
+pub use thinner::Thinner;
 #[cfg(any(feature = "mqtt", feature = "nats"))]
 pub use tls::{TlsError, client_config};
 #[cfg(feature = "webhook")]

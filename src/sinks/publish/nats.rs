@@ -1,6 +1,6 @@
 //! Events to a stream of NATS JetStream, which knows each by its `Nats-Msg-Id` and keeps it once.
 //!
-//! Subjects: `<topic>.events.<camera>.<type>`; a dot in a camera's name becomes `_`.
+//! Subjects: `<topic>.events.<camera>.<type>`, and `<topic>.results.<camera>` (no stream) for results; a dot in a camera's name becomes `_`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 
 use super::link::{Link, LinkError, Progress, Transport, Work};
 use super::spool::Waiting;
-use crate::base::Secret;
+use crate::base::{CameraId, Secret};
 
 /// A server that says nothing for this long while something is asked of it is lost.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -87,9 +87,11 @@ impl Nats {
             Ok(connected) => connected.map_err(|error| unreached(&error))?,
             Err(error) => return Err(LinkError::Lost(error.to_string())),
         };
-        let mut context = jetstream::new(client);
+        let mut context = jetstream::new(client.clone());
         context.set_timeout(PATIENCE);
         let link = NatsLink {
+            client,
+            results: format!("{}.results", self.options.topic.replace('/', ".")),
             context,
             events,
             prefix: self.prefix(),
@@ -159,6 +161,8 @@ impl Drop for Connection {
 }
 
 struct NatsLink {
+    client: async_nats::Client,
+    results: String,
     context: jetstream::Context,
     events: mpsc::Receiver<Event>,
     prefix: String,
@@ -237,6 +241,19 @@ impl Link for NatsLink {
         progress: &'a mut Progress,
     ) -> Work<'a, Result<(), LinkError>> {
         Box::pin(self.send(batch, progress))
+    }
+
+    fn offer<'a>(
+        &'a mut self,
+        camera: &'a CameraId,
+        text: &'a str,
+    ) -> Work<'a, Result<(), LinkError>> {
+        Box::pin(async move {
+            let camera = camera.as_str().replace('.', "_");
+            let subject = format!("{}.{camera}", self.results);
+            let published = self.client.publish(subject, text.to_owned().into()).await;
+            published.map_err(|error| LinkError::Lost(error.to_string()))
+        })
     }
 
     fn broken(&mut self) -> Work<'_, LinkError> {

@@ -1,5 +1,5 @@
 //! Events to a Redis stream, `<topic>:events`: one entry each with the fields `id`, `route` and
-//! `event`.
+//! `event`. Results of frames go to the channel `<topic>:results:<camera>`.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use url::Url;
 
 use super::link::{Link, LinkError, Progress, Transport, Work};
 use super::spool::Waiting;
-use crate::base::Secret;
+use crate::base::{CameraId, Secret};
 
 /// A server that says nothing for this long while something is asked of it is lost.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -58,6 +58,7 @@ pub enum RedisSetupError {
 pub struct Redis {
     client: Client,
     key: String,
+    results: String,
     max_len: u32,
 }
 
@@ -91,6 +92,7 @@ impl Redis {
         Ok(Self {
             client,
             key: format!("{}:events", options.topic.replace('/', ":")),
+            results: format!("{}:results", options.topic.replace('/', ":")),
             max_len: options.max_len,
         })
     }
@@ -106,6 +108,7 @@ impl Redis {
         Ok(Box::new(RedisLink {
             connection: connected.map_err(|error| fault(&error))?,
             key: self.key.clone(),
+            results: self.results.clone(),
             max_len: self.max_len,
         }))
     }
@@ -120,6 +123,7 @@ impl Transport for Redis {
 struct RedisLink {
     connection: MultiplexedConnection,
     key: String,
+    results: String,
     max_len: u32,
 }
 
@@ -186,6 +190,19 @@ impl Link for RedisLink {
         progress: &'a mut Progress,
     ) -> Work<'a, Result<(), LinkError>> {
         Box::pin(self.send(batch, progress))
+    }
+
+    fn offer<'a>(
+        &'a mut self,
+        camera: &'a CameraId,
+        text: &'a str,
+    ) -> Work<'a, Result<(), LinkError>> {
+        Box::pin(async move {
+            let mut command = redis::cmd("PUBLISH");
+            command.arg(format!("{}:{camera}", self.results)).arg(text);
+            let published: Result<(), RedisError> = command.exec_async(&mut self.connection).await;
+            published.map_err(|error| fault(&error))
+        })
     }
 
     fn broken(&mut self) -> Work<'_, LinkError> {

@@ -15,7 +15,7 @@ use url::Url;
 
 use super::link::{Link, LinkError, Progress, Transport, Work};
 use super::spool::Waiting;
-use crate::base::{Secret, utc_now};
+use crate::base::{CameraId, Secret, utc_now};
 
 /// What a body is.
 const MEDIA_TYPE: &str = "application/cloudevents+json; charset=utf-8";
@@ -221,6 +221,15 @@ impl Link for Webhook {
             }
             Ok(())
         })
+    }
+
+    fn offer<'a>(
+        &'a mut self,
+        _camera: &'a CameraId,
+        _text: &'a str,
+    ) -> Work<'a, Result<(), LinkError>> {
+        // The configuration asks for none here.
+        Box::pin(std::future::ready(Ok(())))
     }
 
     fn broken(&mut self) -> Work<'_, LinkError> {

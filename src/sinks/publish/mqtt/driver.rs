@@ -52,6 +52,27 @@ impl Client {
         result.map_err(LinkError::Lost)
     }
 
+    /// Hands over a message of quality of service 0.
+    pub(super) async fn publish_unasked(
+        &self,
+        topic: String,
+        payload: &str,
+    ) -> Result<(), LinkError> {
+        let result = match self {
+            Self::V3(client) => {
+                let options = mqtt3::PublishOptions::at_most_once();
+                let published = client.publish(topic, payload, options).await;
+                published.map_err(|error| error.to_string())
+            }
+            Self::V5(client) => {
+                let options = mqtt5::PublishOptions::at_most_once();
+                let published = client.publish(topic, payload, options).await;
+                published.map_err(|error| error.to_string())
+            }
+        };
+        result.map_err(LinkError::Lost)
+    }
+
     pub(super) async fn disconnect(&self) -> Result<(), LinkError> {
         let result = match self {
             Self::V3(client) => client.disconnect().await.map_err(|it| it.to_string()),

@@ -1,6 +1,7 @@
 //! Events to an MQTT broker, version 3.1.1 or 5, quality of service 1.
 //!
-//! Topics: `<topic>/events/<camera>/<type>` for events, `<topic>/status` (retained) for `online` and
+//! Topics: `<topic>/events/<camera>/<type>` for events, `<topic>/results/<camera>` for results
+//! (quality of service 0), `<topic>/status` (retained) for `online` and
 //! `offline`; the latter is the last will too.
 
 mod driver;
@@ -16,7 +17,7 @@ use tokio::task::JoinHandle;
 use super::delivery::BATCH;
 use super::link::{Link, LinkError, Progress, Transport, Work};
 use super::spool::Waiting;
-use crate::base::Secret;
+use crate::base::{CameraId, Secret};
 use driver::{Client, Told};
 
 /// A broker that says nothing for this long while something is asked of it is lost.
@@ -152,6 +153,7 @@ impl MqttLink {
         while progress.acknowledged < count {
             match self.hear().await? {
                 Told::Connected => {}
+                Told::Sent(0) => {}
                 Told::Sent(id) => self.under_way.push_back((id, false)),
                 Told::Answered(id, answer) => {
                     let is_it = |(known, is_done): &&mut (u16, bool)| *known == id && !*is_done;
@@ -200,6 +202,17 @@ impl Link for MqttLink {
         progress: &'a mut Progress,
     ) -> Work<'a, Result<(), LinkError>> {
         Box::pin(self.send(batch, progress))
+    }
+
+    fn offer<'a>(
+        &'a mut self,
+        camera: &'a CameraId,
+        text: &'a str,
+    ) -> Work<'a, Result<(), LinkError>> {
+        Box::pin(async move {
+            let topic = format!("{}/results/{camera}", self.topic);
+            self.client.publish_unasked(topic, text).await
+        })
     }
 
     fn broken(&mut self) -> Work<'_, LinkError> {
