@@ -137,3 +137,106 @@ impl Drop for Keeper {
         self.spool.close();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{EventKind, FrameMeta, FrameSeq, Pts, RunId, Size, UtcSource};
+    use crate::sinks::publish::QueueLimit;
+
+    const SINK: &str = "room";
+
+    fn event(number: u64) -> Event {
+        Event {
+            number,
+            frame: FrameMeta {
+                camera: CameraId::new("gate"),
+                run: RunId(1),
+                seq: FrameSeq(number),
+                pts: Pts(0),
+                utc: None,
+                utc_source: UtcSource::Unknown,
+                size: Size {
+                    width: 640,
+                    height: 360,
+                },
+            },
+            kind: EventKind::Entry {
+                zone: "yard".into(),
+            },
+            object: None,
+        }
+    }
+
+    fn keeper(file: &std::path::Path, metrics: &Arc<Metrics>) -> Keeper {
+        let limits = [QueueLimit {
+            sink: SINK.to_owned(),
+            max_bytes: 64 << 20,
+        }];
+        let spool = Arc::new(Spool::open(file, &limits, Arc::clone(metrics)).unwrap());
+        let sinks = vec![(SINK.to_owned(), EventFilter::default())];
+        Keeper::new(spool, sinks, Arc::clone(metrics))
+    }
+
+    fn sequences(spool: &Spool) -> Vec<u64> {
+        let waiting = spool.read(SINK, 0, 10_000).unwrap();
+        let last = |id: &str| id.rsplit('-').next().unwrap().parse().unwrap();
+        waiting.iter().map(|it| last(&it.id)).collect()
+    }
+
+    #[test]
+    fn numbers_go_on_after_a_restart_and_a_lost_event_leaves_a_gap() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("events.redb");
+        let mut first = keeper(&file, &Metrics::new());
+        for number in [1, 2, 4] {
+            first.add(&event(number), Some("car"), "{}");
+        }
+        drop(first);
+        let mut second = keeper(&file, &Metrics::new());
+        second.add(&event(1), Some("car"), "{}");
+        second.commit();
+        assert_eq!(sequences(&second.spool), [1, 2, 4, 5]);
+    }
+
+    #[test]
+    fn on_a_full_disk_events_are_held_up_to_a_bound_and_written_in_order_when_there_is_room() {
+        let folder = tempfile::tempdir().unwrap();
+        let mounted = std::process::Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=8m", "tmpfs"])
+            .arg(folder.path())
+            .status();
+        if !mounted.is_ok_and(|status| status.success()) {
+            eprintln!("SKIPPED: a full disk needs the right to mount a tmpfs");
+            return;
+        }
+        let metrics = Metrics::new();
+        let mut keeper = keeper(&folder.path().join("events.redb"), &metrics);
+        let ballast = folder.path().join("ballast");
+        assert!(std::fs::write(&ballast, vec![0; 8 << 20]).is_err());
+        let line = format!("{:?}", "x".repeat(2000));
+        let all = 2 * MAX_HELD as u64;
+        for number in 1..=all {
+            keeper.add(&event(number), Some("car"), &line);
+            keeper.commit();
+        }
+        assert_eq!(keeper.held.len(), MAX_HELD, "memory is bounded");
+        let lost = metrics.sinks().counted(SINK, SinkStep::DroppedUnwritten);
+        std::fs::remove_file(&ballast).unwrap();
+        let began = Instant::now();
+        while !keeper.held.is_empty() && began.elapsed() < Duration::from_secs(20) {
+            std::thread::sleep(Duration::from_millis(50));
+            keeper.commit();
+        }
+        let kept = sequences(&keeper.spool);
+        drop(keeper);
+        drop(
+            std::process::Command::new("umount")
+                .arg(folder.path())
+                .status(),
+        );
+        assert!(kept.is_sorted() && kept.last() == Some(&all), "{kept:?}");
+        assert!(lost > 0);
+        assert_eq!(kept.len() as u64 + lost, all, "each is kept or counted");
+    }
+}
