@@ -1,5 +1,6 @@
 //! The sinks of the daemon: from their configuration to a thread each.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use anyhow::Context;
@@ -9,10 +10,10 @@ use tokio::sync::mpsc;
 use super::config::{Config, Fault, SinkConfig, SinkKind};
 use super::pipeline::{Outlet, Published, WhenFull};
 use super::run::spawn;
-use crate::base::{CameraId, DropReason, Metrics, Stage, StopSource, Worker};
+use crate::base::{CameraId, DropReason, FrameResult, Metrics, Stage, StopSource, Worker};
 use crate::sinks::publish::{
-    Delivery, EventFilter, Keeper, QueueLimit, RESULT_QUEUE, ResultLine, Spool, Thinner, Transport,
-    frame_line,
+    Delivery, EventFilter, Keeper, Offer, Places, QueueLimit, RESULT_QUEUE, Spool, States, Thinner,
+    Transport, frame_line,
 };
 
 /// Below the folder of the results: where events wait.
@@ -45,7 +46,9 @@ pub fn start(
     let transports: Vec<Box<dyn Transport>> = config
         .sinks
         .iter()
-        .map(|sink| transport(sink).with_context(|| format!("setting up the sink {}", sink.name)))
+        .map(|sink| {
+            transport(config, sink).with_context(|| format!("setting up the sink {}", sink.name))
+        })
         .collect::<anyhow::Result<_>>()?;
     let limits: Vec<QueueLimit> = config.sinks.iter().map(limit).collect();
     let file = config.output.folder.join(SPOOL);
@@ -59,19 +62,27 @@ pub fn start(
     for (sink, transport) in config.sinks.iter().zip(transports) {
         let (spool, counted) = (Arc::clone(&spool), Arc::clone(metrics));
         let mut delivery = Delivery::new(sink.name.clone(), spool, transport, counted);
-        if sink.results_hz > 0.0 {
-            let (sender, lines) = mpsc::channel(RESULT_QUEUE);
-            delivery = delivery.with_results(lines);
+        if sink.results_hz > 0.0 || sink.zone_state {
+            let (sender, offers) = mpsc::channel(RESULT_QUEUE);
+            delivery = delivery.with_results(offers);
             let (outlet_sender, results) = bounded(RESULT_QUEUE);
             let wanted = filter(sink);
             let cameras = config.cameras.iter().map(|camera| camera.id.clone());
             for camera in cameras.filter(|camera| wanted.wants_camera(camera)) {
                 outlets.push(Outlet::new(outlet_sender.clone(), WhenFull::Drop).of(camera));
             }
-            let thinner = Thinner::new(sink.results_hz);
-            let (classes, counted) = (Arc::clone(classes), Arc::clone(metrics));
-            let pass = move || pass_results(&results, thinner, &classes, &sender, &counted);
-            workers.push(spawn(&format!("res-{}", sink.name), pass, stop)?);
+            let offers = Offers {
+                thinner: (sink.results_hz > 0.0).then(|| Thinner::new(sink.results_hz)),
+                states: sink.zone_state.then(|| States::new(places(config, sink))),
+                classes: Arc::clone(classes),
+                sender,
+                metrics: Arc::clone(metrics),
+            };
+            workers.push(spawn(
+                &format!("res-{}", sink.name),
+                move || offers.run(&results),
+                stop,
+            )?);
         }
         let thread = format!("sink-{}", sink.name);
         workers.push(spawn(&thread, move || delivery.run(), stop)?);
@@ -83,31 +94,79 @@ pub fn start(
     })
 }
 
-/// Hands results that are due to the sink's thread, until the pipeline ends; a sink that is not
-/// ready for one never gets it.
-fn pass_results(
-    results: &Receiver<Published>,
-    mut thinner: Thinner,
-    classes: &[String],
-    sender: &mpsc::Sender<ResultLine>,
-    metrics: &Metrics,
-) {
-    for item in results {
-        let Published::Frame(result) = item else {
-            continue;
-        };
-        if !thinner.wants(&result.meta) {
-            continue;
-        }
-        let line = ResultLine {
-            camera: result.meta.camera.clone(),
-            text: frame_line(&result, classes),
-        };
-        if sender.try_send(line).is_err() {
-            let camera = &result.meta.camera;
-            metrics.result_dropped(camera, Stage::Publish, DropReason::SinkSlow);
+/// Hands results and states that are due to the sink's thread; a sink that is not ready for a result
+/// never gets it.
+struct Offers {
+    thinner: Option<Thinner>,
+    states: Option<States>,
+    classes: Arc<[String]>,
+    sender: mpsc::Sender<Offer>,
+    metrics: Arc<Metrics>,
+}
+
+impl Offers {
+    /// Until the pipeline ends.
+    fn run(mut self, results: &Receiver<Published>) {
+        for item in results {
+            if let Published::Frame(result) = item {
+                self.tell_result(&result);
+                self.tell_states(&result);
+            }
         }
     }
+
+    fn tell_result(&mut self, result: &FrameResult) {
+        let camera = &result.meta.camera;
+        let thinner = self.thinner.as_mut();
+        if !thinner.is_some_and(|thinner| thinner.wants(&result.meta)) {
+            return;
+        }
+        let offer = Offer {
+            camera: camera.clone(),
+            place: None,
+            text: frame_line(result, &self.classes),
+        };
+        if self.sender.try_send(offer).is_err() {
+            self.metrics
+                .result_dropped(camera, Stage::Publish, DropReason::SinkSlow);
+        }
+    }
+
+    /// A state that does not pass is tried again with the next frame.
+    fn tell_states(&mut self, result: &FrameResult) {
+        let Some(states) = &mut self.states else {
+            return;
+        };
+        let camera = &result.meta.camera;
+        for state in states.due(result) {
+            let offer = Offer {
+                camera: camera.clone(),
+                place: Some(state.place.clone()),
+                text: state.text.clone(),
+            };
+            if self.sender.try_send(offer).is_err() {
+                return;
+            }
+            states.told(camera, state);
+        }
+    }
+}
+
+/// Zones and lines of the cameras that `sink` wants.
+fn places(config: &Config, sink: &SinkConfig) -> BTreeMap<CameraId, Places> {
+    let wanted = filter(sink);
+    let cameras = config.cameras.iter();
+    cameras
+        .filter(|camera| wanted.wants_camera(&camera.id))
+        .map(|camera| {
+            let (zones, lines) = (camera.zones.zones.iter(), camera.zones.lines.iter());
+            let places = Places {
+                zones: zones.map(|it| it.name.to_string()).collect(),
+                lines: lines.map(|it| it.name.to_string()).collect(),
+            };
+            (camera.id.clone(), places)
+        })
+        .collect()
 }
 
 /// What is wrong with sinks, as far as their files tell.
@@ -116,7 +175,7 @@ pub fn faults(config: &Config) -> Vec<Fault> {
     let sinks = config.sinks.iter().enumerate();
     sinks
         .filter_map(|(index, sink)| {
-            let error = transport(sink).err()?;
+            let error = transport(config, sink).err()?;
             Some(Fault {
                 key: format!("sinks[{index}]"),
                 text: format!("{error:#}"),
@@ -141,10 +200,10 @@ fn filter(sink: &SinkConfig) -> EventFilter {
     }
 }
 
-fn transport(sink: &SinkConfig) -> anyhow::Result<Box<dyn Transport>> {
+fn transport(config: &Config, sink: &SinkConfig) -> anyhow::Result<Box<dyn Transport>> {
     match sink.kind {
         #[cfg(feature = "mqtt")]
-        SinkKind::Mqtt => mqtt(sink),
+        SinkKind::Mqtt => mqtt(config, sink),
         #[cfg(feature = "nats")]
         SinkKind::Nats => nats(sink),
         #[cfg(feature = "redis")]
@@ -162,7 +221,7 @@ fn transport(sink: &SinkConfig) -> anyhow::Result<Box<dyn Transport>> {
 }
 
 #[cfg(feature = "mqtt")]
-fn mqtt(sink: &SinkConfig) -> anyhow::Result<Box<dyn Transport>> {
+fn mqtt(config: &Config, sink: &SinkConfig) -> anyhow::Result<Box<dyn Transport>> {
     use super::config::MqttVersion as Version;
     use crate::sinks::publish::{Mqtt, MqttOptions, MqttVersion, client_config};
     let is_tls = sink.url.0.scheme() == "mqtts";
@@ -182,6 +241,11 @@ fn mqtt(sink: &SinkConfig) -> anyhow::Result<Box<dyn Transport>> {
         },
         client_id: sink.client_id.clone(),
         topic: sink.topic.clone(),
+        announced: if sink.home_assistant {
+            places(config, sink)
+        } else {
+            BTreeMap::new()
+        },
     })))
 }
 

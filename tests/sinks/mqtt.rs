@@ -194,6 +194,34 @@ fn results_come_at_the_rate_that_was_asked_for() {
 }
 
 #[test]
+fn home_assistant_is_told_of_every_zone_and_line_and_their_counts_are_kept() {
+    if !is_installed("mosquitto", "mosquitto") {
+        return;
+    }
+    let mut broker = Mosquitto::new("", None);
+    broker.start();
+    let mut site = Site::new(&(sink(broker.server.port, "5") + "home_assistant = true\n"));
+    site.start();
+    let config = "homeassistant/sensor/gantryd-room/gantryd-room_gate_street_occupancy/config";
+    wait_until("the sensor", || broker.last(config).is_some());
+    let sensor: serde_json::Value = serde_json::from_str(&broker.last(config).unwrap()).unwrap();
+    let topic = sensor["state_topic"].as_str().unwrap();
+    let state = |name: &str| {
+        let text = broker.last(topic).unwrap_or_default();
+        let value: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
+        value[name].as_u64().unwrap_or(0)
+    };
+    wait_until("a visit", || {
+        state("entries") >= 2 && state("occupancy") >= 1
+    });
+    wait_until("a crossing", || {
+        let text = broker.last("plant/7/state/gate/line-8").unwrap_or_default();
+        text.contains("\"in\":1") || text.contains("\"out\":1")
+    });
+    site.stop();
+}
+
+#[test]
 fn a_wrong_password_is_told_with_the_remedy_and_the_right_one_delivers_what_waited() {
     if !is_installed("mosquitto", "mosquitto") || !is_installed("mosquitto_passwd", "mosquitto") {
         return;

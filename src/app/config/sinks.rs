@@ -49,12 +49,14 @@ const SCHEMES: [(&str, SinkKind, bool); 8] = [
 ];
 
 /// Keys that mean something to some sinks only.
-const KEYS_OF: [(&str, &[SinkKind]); 8] = [
+const KEYS_OF: [(&str, &[SinkKind]); 10] = [
     ("topic", &[SinkKind::Mqtt, SinkKind::Nats, SinkKind::Redis]),
     (
         "results_hz",
         &[SinkKind::Mqtt, SinkKind::Nats, SinkKind::Redis],
     ),
+    ("zone_state", &[SinkKind::Mqtt]),
+    ("home_assistant", &[SinkKind::Mqtt]),
     ("mqtt_version", &[SinkKind::Mqtt]),
     ("client_id", &[SinkKind::Mqtt]),
     ("stream", &[SinkKind::Nats]),
@@ -101,6 +103,10 @@ pub struct SinkConfig {
     pub places: Vec<String>,
     /// Results of frames per second and camera; 0 for events alone.
     pub results_hz: f64,
+    /// Keep the counts of zones and lines at the broker.
+    pub zone_state: bool,
+    /// Tell Home Assistant of them.
+    pub home_assistant: bool,
     /// Most that may wait for it on the disk, MiB.
     pub spool_mib: u32,
     /// Version of MQTT.
@@ -196,6 +202,8 @@ fn read_sink(
     let classes = section.texts("classes").unwrap_or_default();
     let places = known_words(section, "places", &known_places);
     let results_hz = section.number("results_hz", 0.0..=60.0, 0.0);
+    let home_assistant = section.boolean("home_assistant", false);
+    let zone_state = section.boolean("zone_state", home_assistant);
     let spool_mib = section.integer("spool_mib", 1..=65_536, default_spool);
     let mqtt_version = section.choice("mqtt_version", MqttVersion::ALL, MqttVersion::V5);
     let timeout = section.secs("timeout_secs", 1.0..=120.0, default_timeout);
@@ -212,6 +220,8 @@ fn read_sink(
         classes,
         places,
         results_hz,
+        zone_state,
+        home_assistant,
         spool_mib,
         mqtt_version,
         client_id,

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::{mpsc, watch};
 
 use super::backoff::Backoff;
-use super::link::{Link, LinkError, Progress, Transport};
+use super::link::{Link, LinkError, Offer, Progress, Transport};
 use super::spool::{Signal, Spool, Waiting};
-use crate::base::{CameraId, DropReason, Metrics, SinkStep, Stage};
+use crate::base::{DropReason, Metrics, SinkStep, Stage};
 
 /// Events that are under way at once.
 pub const BATCH: usize = 64;
@@ -17,17 +17,8 @@ pub const BATCH: usize = 64;
 /// Results of frames that may wait for a sink; what comes when it is full is dropped and counted.
 pub const RESULT_QUEUE: usize = 16;
 
-/// The result of a frame on its way to a sink.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ResultLine {
-    /// Its camera.
-    pub camera: CameraId,
-    /// The result line.
-    pub text: String,
-}
-
 /// Where results come from; `None` where none are wanted, or no more come.
-type Results = Option<mpsc::Receiver<ResultLine>>;
+type Results = Option<mpsc::Receiver<Offer>>;
 
 /// At the end, a sink that is connected has this long for what still waits.
 const LAST_WAIT: Duration = Duration::from_secs(3);
@@ -87,7 +78,7 @@ impl Delivery {
 
     /// Sends results of frames too, as far as there is time for them.
     #[must_use]
-    pub fn with_results(mut self, results: mpsc::Receiver<ResultLine>) -> Self {
+    pub fn with_results(mut self, results: mpsc::Receiver<Offer>) -> Self {
         self.results = Some(results);
         self
     }
@@ -206,8 +197,8 @@ impl Delivery {
         }
     }
 
-    async fn offer(&self, link: &mut dyn Link, line: &ResultLine) -> Result<(), LinkError> {
-        let offered = link.offer(&line.camera, &line.text).await;
+    async fn offer(&self, link: &mut dyn Link, line: &Offer) -> Result<(), LinkError> {
+        let offered = link.offer(line).await;
         match &offered {
             Ok(()) => self
                 .metrics
@@ -225,7 +216,7 @@ impl Delivery {
         }
     }
 
-    fn count_dropped(&self, line: &ResultLine, reason: DropReason) {
+    fn count_dropped(&self, line: &Offer, reason: DropReason) {
         self.metrics
             .result_dropped(&line.camera, Stage::Publish, reason);
     }
@@ -310,7 +301,7 @@ impl Delivery {
 }
 
 /// The next result; waits for ever when there are none.
-async fn next(results: &mut Results) -> ResultLine {
+async fn next(results: &mut Results) -> Offer {
     loop {
         match results {
             Some(receiver) => match receiver.recv().await {

@@ -6,6 +6,17 @@ use std::pin::Pin;
 use super::spool::Waiting;
 use crate::base::CameraId;
 
+/// What is told without a promise.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offer {
+    /// Its camera.
+    pub camera: CameraId,
+    /// The zone or line whose state it is; `None` for the result of a frame.
+    pub place: Option<String>,
+    /// The text to send.
+    pub text: String,
+}
+
 /// Something that takes a while, on the thread of a sink.
 pub type Work<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
 
@@ -54,15 +65,11 @@ pub trait Link {
         progress: &'a mut Progress,
     ) -> Work<'a, Result<(), LinkError>>;
 
-    /// Sends the result of a frame once, without waiting for anybody.
+    /// Sends what is not an event once, without waiting for anybody.
     ///
     /// # Errors
     /// [`LinkError`] if the link is no more.
-    fn offer<'a>(
-        &'a mut self,
-        camera: &'a CameraId,
-        text: &'a str,
-    ) -> Work<'a, Result<(), LinkError>>;
+    fn offer<'a>(&'a mut self, offer: &'a Offer) -> Work<'a, Result<(), LinkError>>;
 
     /// Ends when the link breaks while nothing is sent.
     fn broken(&mut self) -> Work<'_, LinkError>;

@@ -21,20 +21,21 @@ mod nats;
 #[cfg(feature = "redis")]
 mod redis;
 mod spool;
+mod state;
 mod thinner;
 #[cfg(any(feature = "mqtt", feature = "nats"))]
 mod tls;
 #[cfg(feature = "webhook")]
 mod webhook;
 
-pub use delivery::{Delivery, RESULT_QUEUE, ResultLine};
+pub use delivery::{Delivery, RESULT_QUEUE};
 pub use envelope::{envelope, event_id, place, route};
 pub use event::{EVENT_SCHEMA_ID, class_name, event_line};
 pub use filter::EventFilter;
 pub use keeper::Keeper;
 pub use line::{SCHEMA_ID, frame_line, run_end_line};
 pub use lines::{LineFile, PublishError};
-pub use link::{Link, LinkError, Progress, Transport, Work};
+pub use link::{Link, LinkError, Offer, Progress, Transport, Work};
 pub use mot::{MotRow, mot_row, mot_rows};
 #[cfg(feature = "mqtt")]
 pub use mqtt::{Mqtt, MqttOptions, MqttVersion};
@@ -43,6 +44,7 @@ pub use nats::{Nats, NatsOptions};
 #[cfg(feature = "redis")]
 pub use redis::{Redis, RedisOptions, RedisSetupError};
 pub use spool::{Entry, QueueLimit, Signal, Spool, SpoolError, Waiting};
+pub use state::{PlaceState, Places, States};
 pub use thinner::Thinner;
 #[cfg(any(feature = "mqtt", feature = "nats"))]
 pub use tls::{TlsError, client_config};

@@ -13,9 +13,9 @@ use rustls::ClientConfig;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
-use super::link::{Link, LinkError, Progress, Transport, Work};
+use super::link::{Link, LinkError, Offer, Progress, Transport, Work};
 use super::spool::Waiting;
-use crate::base::{CameraId, Secret};
+use crate::base::Secret;
 
 /// A server that says nothing for this long while something is asked of it is lost.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -243,15 +243,14 @@ impl Link for NatsLink {
         Box::pin(self.send(batch, progress))
     }
 
-    fn offer<'a>(
-        &'a mut self,
-        camera: &'a CameraId,
-        text: &'a str,
-    ) -> Work<'a, Result<(), LinkError>> {
+    fn offer<'a>(&'a mut self, offer: &'a Offer) -> Work<'a, Result<(), LinkError>> {
         Box::pin(async move {
-            let camera = camera.as_str().replace('.', "_");
+            let camera = offer.camera.as_str().replace('.', "_");
             let subject = format!("{}.{camera}", self.results);
-            let published = self.client.publish(subject, text.to_owned().into()).await;
+            let published = self
+                .client
+                .publish(subject, offer.text.clone().into())
+                .await;
             published.map_err(|error| LinkError::Lost(error.to_string()))
         })
     }

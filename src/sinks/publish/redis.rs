@@ -11,9 +11,9 @@ use redis::{
 };
 use url::Url;
 
-use super::link::{Link, LinkError, Progress, Transport, Work};
+use super::link::{Link, LinkError, Offer, Progress, Transport, Work};
 use super::spool::Waiting;
-use crate::base::{CameraId, Secret};
+use crate::base::Secret;
 
 /// A server that says nothing for this long while something is asked of it is lost.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -192,14 +192,12 @@ impl Link for RedisLink {
         Box::pin(self.send(batch, progress))
     }
 
-    fn offer<'a>(
-        &'a mut self,
-        camera: &'a CameraId,
-        text: &'a str,
-    ) -> Work<'a, Result<(), LinkError>> {
+    fn offer<'a>(&'a mut self, offer: &'a Offer) -> Work<'a, Result<(), LinkError>> {
         Box::pin(async move {
             let mut command = redis::cmd("PUBLISH");
-            command.arg(format!("{}:{camera}", self.results)).arg(text);
+            command
+                .arg(format!("{}:{}", self.results, offer.camera))
+                .arg(&offer.text);
             let published: Result<(), RedisError> = command.exec_async(&mut self.connection).await;
             published.map_err(|error| fault(&error))
         })

@@ -13,9 +13,9 @@ use ureq::Agent;
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 use url::Url;
 
-use super::link::{Link, LinkError, Progress, Transport, Work};
+use super::link::{Link, LinkError, Offer, Progress, Transport, Work};
 use super::spool::Waiting;
-use crate::base::{CameraId, Secret, utc_now};
+use crate::base::{Secret, utc_now};
 
 /// What a body is.
 const MEDIA_TYPE: &str = "application/cloudevents+json; charset=utf-8";
@@ -223,11 +223,7 @@ impl Link for Webhook {
         })
     }
 
-    fn offer<'a>(
-        &'a mut self,
-        _camera: &'a CameraId,
-        _text: &'a str,
-    ) -> Work<'a, Result<(), LinkError>> {
+    fn offer<'a>(&'a mut self, _offer: &'a Offer) -> Work<'a, Result<(), LinkError>> {
         // The configuration asks for none here.
         Box::pin(std::future::ready(Ok(())))
     }

@@ -56,16 +56,17 @@ impl Client {
     pub(super) async fn publish_unasked(
         &self,
         topic: String,
+        is_retained: bool,
         payload: &str,
     ) -> Result<(), LinkError> {
         let result = match self {
             Self::V3(client) => {
-                let options = mqtt3::PublishOptions::at_most_once();
+                let options = mqtt3::PublishOptions::at_most_once().retain(is_retained);
                 let published = client.publish(topic, payload, options).await;
                 published.map_err(|error| error.to_string())
             }
             Self::V5(client) => {
-                let options = mqtt5::PublishOptions::at_most_once();
+                let options = mqtt5::PublishOptions::at_most_once().retain(is_retained);
                 let published = client.publish(topic, payload, options).await;
                 published.map_err(|error| error.to_string())
             }

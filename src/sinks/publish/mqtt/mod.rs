@@ -1,12 +1,13 @@
 //! Events to an MQTT broker, version 3.1.1 or 5, quality of service 1.
 //!
 //! Topics: `<topic>/events/<camera>/<type>` for events, `<topic>/results/<camera>` for results
-//! (quality of service 0), `<topic>/status` (retained) for `online` and
+//! (quality of service 0), `<topic>/state/<camera>/<place>` (retained) for counts, `<topic>/status` (retained) for `online` and
 //! `offline`; the latter is the last will too.
 
+mod discovery;
 mod driver;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,8 +16,9 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::delivery::BATCH;
-use super::link::{Link, LinkError, Progress, Transport, Work};
+use super::link::{Link, LinkError, Offer, Progress, Transport, Work};
 use super::spool::Waiting;
+use super::state::{Places, plain};
 use crate::base::{CameraId, Secret};
 use driver::{Client, Told};
 
@@ -58,6 +60,8 @@ pub struct MqttOptions {
     pub client_id: String,
     /// What every topic begins with.
     pub topic: String,
+    /// Zones and lines that Home Assistant is told of.
+    pub announced: BTreeMap<CameraId, Places>,
 }
 
 /// A way to an MQTT broker.
@@ -88,6 +92,12 @@ impl Mqtt {
             under_way: VecDeque::new(),
         };
         link.connected().await?;
+        let options = &self.options;
+        for (topic, text) in
+            discovery::sensors(&options.topic, &options.client_id, &options.announced)
+        {
+            link.keep(topic, &text).await?;
+        }
         link.say("online").await?;
         Ok(Box::new(link))
     }
@@ -129,8 +139,12 @@ impl MqttLink {
 
     /// Tells everybody who asks, now and later, how it stands with gantryd.
     async fn say(&mut self, status: &str) -> Result<(), LinkError> {
-        let topic = format!("{}/status", self.topic);
-        self.client.publish(topic, true, status).await?;
+        self.keep(format!("{}/status", self.topic), status).await
+    }
+
+    /// Has the broker keep a text for everybody who asks later.
+    async fn keep(&mut self, topic: String, text: &str) -> Result<(), LinkError> {
+        self.client.publish(topic, true, text).await?;
         self.await_answers(1, &mut Progress::default()).await
     }
 
@@ -204,14 +218,16 @@ impl Link for MqttLink {
         Box::pin(self.send(batch, progress))
     }
 
-    fn offer<'a>(
-        &'a mut self,
-        camera: &'a CameraId,
-        text: &'a str,
-    ) -> Work<'a, Result<(), LinkError>> {
+    fn offer<'a>(&'a mut self, offer: &'a Offer) -> Work<'a, Result<(), LinkError>> {
         Box::pin(async move {
-            let topic = format!("{}/results/{camera}", self.topic);
-            self.client.publish_unasked(topic, text).await
+            let (camera, topic) = (&offer.camera, &self.topic);
+            let (topic, is_retained) = match &offer.place {
+                None => (format!("{topic}/results/{camera}"), false),
+                Some(place) => (format!("{topic}/state/{camera}/{}", plain(place)), true),
+            };
+            self.client
+                .publish_unasked(topic, is_retained, &offer.text)
+                .await
         })
     }
 
