@@ -12,6 +12,7 @@ use comfy_table::{Table, presets};
 use super::cli::Exit;
 use super::config::{CameraConfig, Config, ConfigError, Fault, Listen};
 use super::sinks;
+use crate::base::redact_uri;
 use crate::sinks::http::{GREETING, Listening};
 
 pub use deeper::deeper_faults;
@@ -172,6 +173,10 @@ pub fn summary(config: &Config) -> String {
         ),
     ] {
         text.push_str(&format!("{name:<8} {value}\n"));
+    }
+    for sink in &config.sinks {
+        let address = redact_uri(sink.url.0.as_str());
+        text.push_str(&format!("{:<8} {}: {address}\n", "sink", sink.name));
     }
     text
 }

@@ -7,7 +7,7 @@ use anyhow::Context;
 use crossbeam_channel::{Receiver, bounded};
 use tokio::sync::mpsc;
 
-use super::config::{Config, Fault, SinkConfig, SinkKind};
+use super::config::{Config, Fault, SinkConfig};
 use super::pipeline::{Outlet, Published, WhenFull};
 use super::run::spawn;
 use crate::base::{CameraId, DropReason, FrameResult, Metrics, Stage, StopSource, Worker};
@@ -200,16 +200,20 @@ fn filter(sink: &SinkConfig) -> EventFilter {
     }
 }
 
+#[cfg_attr(
+    not(feature = "mqtt"),
+    expect(unused_variables, reason = "MQTT alone announces zones")
+)]
 fn transport(config: &Config, sink: &SinkConfig) -> anyhow::Result<Box<dyn Transport>> {
     match sink.kind {
         #[cfg(feature = "mqtt")]
-        SinkKind::Mqtt => mqtt(config, sink),
+        super::config::SinkKind::Mqtt => mqtt(config, sink),
         #[cfg(feature = "nats")]
-        SinkKind::Nats => nats(sink),
+        super::config::SinkKind::Nats => nats(sink),
         #[cfg(feature = "redis")]
-        SinkKind::Redis => redis(sink),
+        super::config::SinkKind::Redis => redis(sink),
         #[cfg(feature = "webhook")]
-        SinkKind::Webhook => webhook(sink),
+        super::config::SinkKind::Webhook => webhook(sink),
         #[cfg(not(all(
             feature = "mqtt",
             feature = "nats",
@@ -287,6 +291,12 @@ fn webhook(sink: &SinkConfig) -> anyhow::Result<Box<dyn Transport>> {
     })?))
 }
 
+#[cfg(any(
+    feature = "mqtt",
+    feature = "nats",
+    feature = "redis",
+    feature = "webhook"
+))]
 fn login(sink: &SinkConfig) -> Option<(String, crate::base::Secret)> {
     let credentials = sink.credentials.as_ref();
     credentials.map(|it| (it.user.clone(), it.password.clone()))

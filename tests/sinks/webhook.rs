@@ -22,6 +22,9 @@ const SECRET: &str = "a secret of our own";
 /// An answer that never comes.
 const HANG: u16 = 0;
 
+/// The event is taken, and the answer says that it was not.
+const TAKEN_UNTOLD: u16 = 599;
+
 /// A server that takes events, refuses them, or hangs.
 struct Hook {
     address: SocketAddr,
@@ -74,7 +77,7 @@ async fn take(State(shared): State<Arc<Shared>>, headers: HeaderMap, body: Strin
     }
     let envelope: serde_json::Value = serde_json::from_str(&body).unwrap();
     assert_eq!(envelope["id"], text("webhook-id"));
-    if (200..300).contains(&status) {
+    if (200..300).contains(&status) || status == TAKEN_UNTOLD {
         shared.taken.lock().unwrap().push(body);
     }
     StatusCode::from_u16(status).unwrap()
@@ -161,6 +164,28 @@ fn a_webhook_that_fails_or_hangs_gets_everything_later_and_what_it_refuses_is_gi
     assert!(sequences.is_sorted());
     let missing = sequences.last().unwrap() - sequences.len() as u64;
     assert_eq!(missing, refused, "nothing else is missing: {sequences:?}");
+}
+
+#[test]
+fn an_event_whose_answer_is_lost_comes_again_the_same_to_the_byte() {
+    let mut hook = Hook::new();
+    hook.start();
+    hook.answer(TAKEN_UNTOLD);
+    let mut site = Site::new(&hook.sink());
+    site.start();
+    wait_until("the first event again and again", || {
+        hook.received().len() >= 3
+    });
+    hook.answer(204);
+    wait_until("the others", || firsts(&hook.received()).len() >= 10);
+    site.stop();
+    let received = hook.received();
+    let firsts = firsts(&received);
+    assert!(received.len() >= firsts.len() + 2, "duplicates came");
+    for (index, envelope) in firsts.iter().enumerate() {
+        let expected = format!("{:020}", index + 1);
+        assert_eq!(envelope["sequence"], expected.as_str());
+    }
 }
 
 #[test]

@@ -44,7 +44,7 @@ pub use nats::{Nats, NatsOptions};
 #[cfg(feature = "redis")]
 pub use redis::{Redis, RedisOptions, RedisSetupError};
 pub use spool::{Entry, QueueLimit, Signal, Spool, SpoolError, Waiting};
-pub use state::{PlaceState, Places, States};
+pub use state::{PlaceState, Places, States, plain};
 pub use thinner::Thinner;
 #[cfg(any(feature = "mqtt", feature = "nats"))]
 pub use tls::{TlsError, client_config};

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 use tokio::sync::watch;
@@ -24,6 +25,9 @@ const ABOUT: TableDefinition<&str, &str> = TableDefinition::new("about");
 
 /// What an event takes beside its text: key, length, its share of a page.
 const OVERHEAD_BYTES: u64 = 64;
+
+/// A full queue is told of at most this often.
+const TELL_FULL_EVERY: Duration = Duration::from_secs(60);
 
 /// Memory for pages of the file: it is written in order and read once.
 const CACHE_BYTES: usize = 4 * 1024 * 1024;
@@ -128,6 +132,7 @@ struct Queue {
     bytes: u64,
     count: u64,
     signal: watch::Sender<Signal>,
+    told_full: Option<Instant>,
 }
 
 impl fmt::Debug for Spool {
@@ -162,6 +167,7 @@ impl Spool {
                     bytes: 0,
                     count: 0,
                     signal: watch::Sender::default(),
+                    told_full: None,
                 };
                 (limit.sink.clone(), queue)
             })
@@ -269,13 +275,11 @@ impl Spool {
             count(SinkStep::Spooled, change.added);
             if change.dropped > 0 {
                 count(SinkStep::DroppedFull, change.dropped);
-                tracing::error!(
-                    sink,
-                    events = change.dropped,
-                    "the spool is full: the oldest events were deleted; a larger spool_mib keeps more"
-                );
             }
             if let Some(queue) = state.queues.get_mut(&sink) {
+                if change.dropped > 0 {
+                    queue.tell_full(&sink);
+                }
                 (queue.bytes, queue.count) = (change.bytes, change.count);
                 self.metrics.sinks().waiting(&sink, queue.count);
                 queue.signal.send_modify(|signal| signal.kept += 1);
@@ -428,6 +432,22 @@ fn prepare(database: &Database, limits: &[QueueLimit]) -> Result<String, redb::E
         );
     }
     Ok(word)
+}
+
+impl Queue {
+    /// At the first and then now and then: a long outage makes no flood of lines.
+    fn tell_full(&mut self, sink: &str) {
+        let is_recent = |told: Instant| told.elapsed() < TELL_FULL_EVERY;
+        if self.told_full.is_some_and(is_recent) {
+            return;
+        }
+        self.told_full = Some(Instant::now());
+        tracing::error!(
+            sink,
+            waiting = self.count,
+            "the spool is full: the oldest events are deleted; a larger spool_mib keeps more"
+        );
+    }
 }
 
 /// What a transaction makes of a queue.
