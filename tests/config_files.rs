@@ -94,7 +94,7 @@ fn every_fault_of_a_sink_is_told_with_what_is_allowed() {
         "[[sinks]]\nname = \"room\"\nurl = \"mqtt://u:hunter2@h\"\n\
          [[sinks]]\nname = \"room\"\nurl = \"amqp://h\"\n\
          [[sinks]]\nname = \"hook\"\nurl = \"http://h/x\"\ntopic = \"x\"\ncameras = [\"yard\"]\n\
-         types = [\"boom\"]\nplaces = [\"door\"]\ntimeout_secs = 0\n",
+         types = [\"boom\"]\nplaces = [\"door\"]\nevents = false\ntimeout_secs = 0\n",
     );
     assert_eq!(
         faults(&text, &[]),
@@ -105,6 +105,7 @@ fn every_fault_of_a_sink_is_told_with_what_is_allowed() {
          site.toml: sinks[2].cameras: \"yard\", allowed are gate\n\
          site.toml: sinks[2].types: \"boom\", allowed are line_crossing, turn, zone_entry, zone_exit, loitering, stopped, wrong_way, occupancy, queue, congestion\n\
          site.toml: sinks[2].places: \"door\", but there are none\n\
+         site.toml: sinks[2].events: false, and nothing else is sent: remove the sink, or set results_hz\n\
          site.toml: sinks[2].timeout_secs: 0, allowed is 1 to 120"
     );
 }

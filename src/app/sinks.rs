@@ -53,7 +53,8 @@ pub fn start(
     let limits: Vec<QueueLimit> = config.sinks.iter().map(limit).collect();
     let file = config.output.folder.join(SPOOL);
     let spool = Arc::new(Spool::open(&file, &limits, Arc::clone(metrics))?);
-    let filters = config.sinks.iter().map(|it| (it.name.clone(), filter(it)));
+    let with_events = config.sinks.iter().filter(|sink| sink.events);
+    let filters = with_events.map(|it| (it.name.clone(), filter(it)));
     let keeper = Keeper::new(Arc::clone(&spool), filters.collect(), Arc::clone(metrics));
     if config.cameras.iter().all(|camera| camera.zones.is_empty()) {
         tracing::warn!("there are sinks but no camera has zones or lines: there will be no events");

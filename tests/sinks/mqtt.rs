@@ -6,7 +6,7 @@ use std::time::Duration;
 use mqtt3::{AsyncClient, Event, MqttOptions, Packet, QoS};
 
 use crate::daemon::Site;
-use crate::outage::{LONG, Receiver, SHORT, nothing_is_lost};
+use crate::outage::{LONG, Receiver, SHORT, firsts, nothing_is_lost};
 use crate::server::Server;
 use crate::{free_port, is_installed, wait_until};
 
@@ -158,6 +158,31 @@ fn a_broker_that_is_not_there_at_the_start_is_waited_for_and_a_death_is_told_by_
     wait_until("the last will", || {
         broker.last("plant/7/status").as_deref() == Some("offline")
     });
+}
+
+#[test]
+fn a_broker_that_freezes_is_given_up_and_gets_everything_when_it_goes_on() {
+    if !is_installed("mosquitto", "mosquitto") {
+        return;
+    }
+    let mut broker = Mosquitto::new("", None);
+    broker.start();
+    let mut site = Site::new(&sink(broker.server.port, "5"));
+    site.start();
+    wait_until("the first events", || broker.received().len() >= 10);
+    broker.server.freeze();
+    site.wait_for_log("the broker has not answered for 20 s");
+    let waiting = site.metric("sink_waiting", None);
+    assert!(waiting >= 20, "{waiting} events wait");
+    broker.server.thaw();
+    let before = broker.received().len();
+    let enough = before + usize::try_from(waiting).unwrap();
+    wait_until("what waited", || firsts(&broker.received()).len() >= enough);
+    site.stop();
+    for (index, envelope) in firsts(&broker.received()).iter().enumerate() {
+        let expected = format!("{:020}", index + 1);
+        assert_eq!(envelope["sequence"], expected.as_str());
+    }
 }
 
 #[test]

@@ -53,6 +53,20 @@ impl Server {
         });
     }
 
+    /// It does nothing more, until [`Server::thaw`].
+    pub fn freeze(&self) {
+        self.signal(rustix::process::Signal::STOP);
+    }
+
+    pub fn thaw(&self) {
+        self.signal(rustix::process::Signal::CONT);
+    }
+
+    fn signal(&self, signal: rustix::process::Signal) {
+        let pid = rustix::process::Pid::from_child(self.child.as_ref().unwrap());
+        rustix::process::kill_process(pid, signal).unwrap();
+    }
+
     /// SIGTERM, and waits for the end.
     pub fn stop(&mut self) {
         let mut child = self.child.take().unwrap();

@@ -93,6 +93,8 @@ pub struct SinkConfig {
     pub tls_ca_file: Option<PathBuf>,
     /// What topics begin with.
     pub topic: String,
+    /// Send events.
+    pub events: bool,
     /// Cameras whose events it wants; empty for all.
     pub cameras: Vec<String>,
     /// Types of events it wants; empty for all.
@@ -202,8 +204,15 @@ fn read_sink(
     let classes = section.texts("classes").unwrap_or_default();
     let places = known_words(section, "places", &known_places);
     let results_hz = section.number("results_hz", 0.0..=60.0, 0.0);
+    let events = section.boolean("events", true);
     let home_assistant = section.boolean("home_assistant", false);
     let zone_state = section.boolean("zone_state", home_assistant);
+    if !events && results_hz <= 0.0 && !zone_state {
+        section.fault(
+            "events",
+            "false, and nothing else is sent: remove the sink, or set results_hz",
+        );
+    }
     let spool_mib = section.integer("spool_mib", 1..=65_536, default_spool);
     let mqtt_version = section.choice("mqtt_version", MqttVersion::ALL, MqttVersion::V5);
     let timeout = section.secs("timeout_secs", 1.0..=120.0, default_timeout);
@@ -215,6 +224,7 @@ fn read_sink(
         credentials,
         tls_ca_file,
         topic,
+        events,
         cameras,
         types,
         classes,

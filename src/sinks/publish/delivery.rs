@@ -17,6 +17,9 @@ pub const BATCH: usize = 64;
 /// Results of frames that may wait for a sink; what comes when it is full is dropped and counted.
 pub const RESULT_QUEUE: usize = 16;
 
+/// A link that does not take a result within this time is stuck.
+const OFFER_WAIT: Duration = Duration::from_secs(20);
+
 /// Where results come from; `None` where none are wanted, or no more come.
 type Results = Option<mpsc::Receiver<Offer>>;
 
@@ -198,7 +201,10 @@ impl Delivery {
     }
 
     async fn offer(&self, link: &mut dyn Link, line: &Offer) -> Result<(), LinkError> {
-        let offered = link.offer(line).await;
+        let offered = match tokio::time::timeout(OFFER_WAIT, link.offer(line)).await {
+            Ok(offered) => offered,
+            Err(_elapsed) => Err(LinkError::Lost("the connection is stuck".to_owned())),
+        };
         match &offered {
             Ok(()) => self
                 .metrics

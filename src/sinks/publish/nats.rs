@@ -177,7 +177,12 @@ impl NatsLink {
                 .payload(event.text.clone().into())
                 .message_id(&event.id);
             let subject = subject(&self.prefix, &event.route);
-            match self.context.send_publish(subject, message).await {
+            let sending =
+                tokio::time::timeout(PATIENCE, self.context.send_publish(subject, message));
+            let Ok(sent) = sending.await else {
+                return Err(LinkError::Lost("the client takes no more".to_owned()));
+            };
+            match sent {
                 Ok(answer) => answers.push(answer),
                 // Those before it are asked about first.
                 Err(error) if answers.is_empty() => return Err(refusal(&error)),

@@ -157,6 +157,8 @@ async fn drive3(mut events: mqtt3::EventLoop, told: mpsc::Sender<Told>) {
     loop {
         let news = match events.poll().await {
             Ok(Event::Incoming(Packet::ConnAck(_))) => Told::Connected,
+            // Quality of service 0: nobody waits for it.
+            Ok(Event::Outgoing(Outgoing::Publish(0))) => continue,
             Ok(Event::Outgoing(Outgoing::Publish(id))) => Told::Sent(id),
             Ok(Event::Incoming(Packet::PubAck(ack))) => Told::Answered(ack.pkid, Ok(())),
             Ok(Event::Incoming(_) | Event::Outgoing(_)) => continue,
@@ -174,6 +176,8 @@ async fn drive5(mut events: mqtt5::EventLoop, told: mpsc::Sender<Told>) {
     loop {
         let news = match events.poll().await {
             Ok(Event::Incoming(Packet::ConnAck(_))) => Told::Connected,
+            // Quality of service 0: nobody waits for it.
+            Ok(Event::Outgoing(Outgoing::Publish(0))) => continue,
             Ok(Event::Outgoing(Outgoing::Publish(id))) => Told::Sent(id),
             Ok(Event::Incoming(Packet::PubAck(ack))) => {
                 Told::Answered(ack.pkid, answer(ack.reason))

@@ -144,14 +144,23 @@ impl MqttLink {
 
     /// Has the broker keep a text for everybody who asks later.
     async fn keep(&mut self, topic: String, text: &str) -> Result<(), LinkError> {
-        self.client.publish(topic, true, text).await?;
+        self.publish(topic, true, text).await?;
         self.await_answers(1, &mut Progress::default()).await
+    }
+
+    /// The client takes nothing more while its connection is stuck.
+    async fn publish(&self, topic: String, is_kept: bool, text: &str) -> Result<(), LinkError> {
+        let published = self.client.publish(topic, is_kept, text);
+        match tokio::time::timeout(PATIENCE, published).await {
+            Ok(published) => published,
+            Err(_elapsed) => Err(silent()),
+        }
     }
 
     async fn send(&mut self, batch: &[Waiting], progress: &mut Progress) -> Result<(), LinkError> {
         for event in batch {
             let topic = format!("{}/events/{}", self.topic, event.route);
-            self.client.publish(topic, false, &event.text).await?;
+            self.publish(topic, false, &event.text).await?;
             progress.sent += 1;
         }
         self.await_answers(batch.len(), progress).await
@@ -167,7 +176,6 @@ impl MqttLink {
         while progress.acknowledged < count {
             match self.hear().await? {
                 Told::Connected => {}
-                Told::Sent(0) => {}
                 Told::Sent(id) => self.under_way.push_back((id, false)),
                 Told::Answered(id, answer) => {
                     let is_it = |(known, is_done): &&mut (u16, bool)| *known == id && !*is_done;
@@ -196,13 +204,14 @@ impl MqttLink {
         match tokio::time::timeout(PATIENCE, self.told.recv()).await {
             Ok(Some(told)) => Ok(told),
             Ok(None) => Err(LinkError::Lost("the connection ended".to_owned())),
-            Err(_elapsed) => {
-                let secs = PATIENCE.as_secs();
-                let text = format!("the broker has not answered for {secs} s");
-                Err(LinkError::Lost(text))
-            }
+            Err(_elapsed) => Err(silent()),
         }
     }
+}
+
+fn silent() -> LinkError {
+    let secs = PATIENCE.as_secs();
+    LinkError::Lost(format!("the broker has not answered for {secs} s"))
 }
 
 impl Link for MqttLink {
