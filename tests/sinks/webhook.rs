@@ -189,6 +189,47 @@ fn an_event_whose_answer_is_lost_comes_again_the_same_to_the_byte() {
 }
 
 #[test]
+fn sinks_do_not_wait_for_one_another_and_each_has_its_filter() {
+    let (mut one, mut other, never) = (Hook::new(), Hook::new(), Hook::new());
+    one.start();
+    other.start();
+    let mut site = Site::new(&format!(
+        "url = \"http://{}/\"\n\
+         [[sinks]]\nname = \"lines\"\n{}types = [\"line_crossing\"]\nplaces = [\"line-3\", \"line-9\"]\n\
+         [[sinks]]\nname = \"cars\"\n{}classes = [\"car\"]\n",
+        never.address,
+        one.sink(),
+        other.sink(),
+    ));
+    site.start();
+    wait_until("events at both", || {
+        one.received().len() >= 6 && other.received().len() >= 20
+    });
+    assert!(
+        site.metric("sink_waiting", None) >= 20,
+        "the third is not there"
+    );
+    site.stop();
+    let lines = firsts(&one.received());
+    assert!(
+        lines
+            .iter()
+            .all(|it| it["type"] == "gantryd.line_crossing.v1")
+    );
+    for place in ["line-3", "line-9"] {
+        assert!(lines.iter().any(|it| it["subject"] == place), "{place}");
+    }
+    assert!(
+        lines
+            .iter()
+            .all(|it| it["subject"] == "line-3" || it["subject"] == "line-9")
+    );
+    let cars = firsts(&other.received());
+    let class = |it: &serde_json::Value| it["data"]["object"]["class"].as_str().unwrap().to_owned();
+    assert!(cars.iter().all(|it| class(it) == "car"));
+}
+
+#[test]
 fn a_hanging_webhook_does_not_hold_up_the_stop() {
     let mut hook = Hook::new();
     hook.start();
