@@ -96,7 +96,20 @@ impl Mqtt {
         for (topic, text) in
             discovery::sensors(&options.topic, &options.client_id, &options.announced)
         {
-            link.keep(topic, &text).await?;
+            match link.keep(topic, &text).await {
+                Ok(()) => {}
+                // Events do not depend on what Home Assistant shows.
+                Err(LinkError::Denied(reason)) => {
+                    let client = &options.client_id;
+                    tracing::warn!(
+                        client,
+                        reason,
+                        "Home Assistant is not told of zones and lines"
+                    );
+                    break;
+                }
+                Err(error) => return Err(error),
+            }
         }
         link.say("online").await?;
         Ok(Box::new(link))
