@@ -351,6 +351,13 @@ fn each_bad_value_is_told_with_what_is_allowed() {
              (\"127.0.0.1:9464\", \"[::]:9464\") or \"off\"",
         ),
         (
+            camera("[web]\nlisten = \"0.0.0.0:8780\""),
+            "web.listen: \"0.0.0.0:8780\" can be reached from outside, nobody is asked for a \
+             password there; listen on 127.0.0.1 and reach it through an SSH tunnel or a proxy that \
+             asks for one (docs/web.md)",
+        ),
+        (camera("[web]\nfps = 0"), "web.fps: 0, allowed is 0.2 to 60"),
+        (
             camera("anotate = true"),
             "cameras[0].anotate: unknown key, did you mean annotate?",
         ),

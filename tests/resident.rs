@@ -6,7 +6,7 @@ mod detect_common;
 
 use std::path::{Path, PathBuf};
 
-use detect_common::{detector, i420};
+use detect_common::{detector, detector_of_size, i420};
 use gantryd::base::{BBox, Detection};
 use serde::Deserialize;
 
@@ -90,4 +90,47 @@ fn boxes_scores_and_embeddings_are_those_of_pytorch() {
         );
     }
     assert!(compared >= 10, "only {compared} boxes were compared");
+}
+
+/// Edges of two inputs' boxes of an object differ by a part of its size.
+const SAME_OBJECT: f32 = 0.5;
+
+#[test]
+fn the_input_takes_another_size() {
+    let onnx = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/resident-n/resident-n.onnx");
+    let Some(usual) = detector(&onnx, FLOOR) else {
+        return;
+    };
+    let mut usual = usual.unwrap();
+    let mut larger = detector_of_size(&onnx, FLOOR, (640, 352)).unwrap();
+    let input = &larger.plan().input;
+    assert_eq!((input.width, input.height), (640, 352));
+
+    let planes = std::fs::read(fixtures().join("junction.yuv")).unwrap();
+    let frame = i420(640, 360, &planes);
+    let found = |detector: &mut gantryd::perception::detect::Detector| {
+        detector.detect(&[&frame]).unwrap().remove(0).detections
+    };
+    let (usual, larger) = (found(&mut usual), found(&mut larger));
+    let surest = usual.first().unwrap();
+    assert!(
+        larger
+            .iter()
+            .any(|one| one.class == surest.class && one.bbox.iou(&surest.bbox) > SAME_OBJECT),
+        "{surest:?} is not among {larger:?}"
+    );
+}
+
+#[test]
+fn a_network_of_fixed_size_takes_no_other() {
+    let onnx = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/models/yolov8.onnx");
+    if detector(&onnx, FLOOR).is_none() {
+        return;
+    }
+    let error = detector_of_size(&onnx, FLOOR, (128, 128)).err().unwrap();
+    let text = std::iter::successors(Some(&error as &dyn std::error::Error), |e| e.source())
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ");
+    assert!(text.contains("128") && text.contains("96"), "{text}");
 }

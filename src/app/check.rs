@@ -14,6 +14,7 @@ use super::config::{CameraConfig, Config, ConfigError, Fault, Listen};
 use super::sinks;
 use crate::base::redact_uri;
 use crate::sinks::http::{GREETING, Listening};
+use crate::sinks::web::PAGE_TITLE;
 
 pub use deeper::deeper_faults;
 
@@ -72,11 +73,17 @@ pub fn surroundings(config: &Config) -> Vec<Fault> {
     if let Err(text) = writable(&config.output.folder) {
         note("output.folder".to_owned(), text);
     }
-    if let Listen::At(address) = config.metrics.listen
-        && let Err(error) = Listening::bind(address)
-        && !(error.is_in_use() && is_gantryd(address))
-    {
-        note("metrics.listen".to_owned(), error.to_string());
+    let ports = [
+        ("metrics.listen", config.metrics.listen),
+        ("web.listen", config.web.listen),
+    ];
+    for (key, listen) in ports {
+        if let Listen::At(address) = listen
+            && let Err(error) = Listening::bind(key, address)
+            && !(error.is_in_use() && is_gantryd(address))
+        {
+            note(key.to_owned(), error.to_string());
+        }
     }
     faults.extend(sinks::faults(config));
     faults
@@ -120,10 +127,10 @@ fn is_gantryd(address: SocketAddr) -> bool {
         stream.set_read_timeout(Some(GREETING_WAIT))?;
         stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
         let mut answer = String::new();
-        stream.take(1024).read_to_string(&mut answer)?;
+        stream.take(4096).read_to_string(&mut answer)?;
         Ok(answer)
     };
-    greeting().is_ok_and(|answer| answer.ends_with(GREETING))
+    greeting().is_ok_and(|answer| answer.ends_with(GREETING) || answer.contains(PAGE_TITLE))
 }
 
 /// What a configuration means, in a few lines.
@@ -271,14 +278,17 @@ mod tests {
     #[test]
     fn a_running_gantryd_does_not_make_its_own_port_a_fault() {
         let stop = crate::base::StopSource::default();
-        let listening = Listening::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let listening = Listening::bind("metrics.listen", "127.0.0.1:0".parse().unwrap()).unwrap();
         let address = listening.address();
         let endpoint = crate::sinks::http::Endpoint {
             metrics: crate::base::Metrics::new(),
             health: Box::new(|| Ok(())),
             readiness: Box::new(|| Ok(())),
         };
-        let worker = listening.serve(endpoint, stop.stop_flag(), |_| {}).unwrap();
+        let router = crate::sinks::http::router(endpoint);
+        let worker = listening
+            .serve("http", router, stop.stop_flag(), |_| {})
+            .unwrap();
         assert!(is_gantryd(address));
         stop.stop();
         let deadline = std::time::Instant::now() + Duration::from_secs(10);

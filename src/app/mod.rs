@@ -26,4 +26,5 @@ pub mod sinks;
 pub mod summary;
 pub mod telemetry;
 pub mod track;
+pub mod web;
 pub mod writers;

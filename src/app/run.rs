@@ -13,13 +13,14 @@ use super::events::{DaemonEvents, RecordingLog};
 use super::pipeline::{EventOutlet, Outlet, Pipeline, PipelineError, PipelineOptions, WhenFull};
 use super::signals::Signals;
 use super::writers::{self, DaemonFormats, DaemonText};
-use super::{resolve, service, sinks};
+use super::{resolve, service, sinks, web};
 use crate::base::{CameraId, Metrics, StopSource, Worker, WorkerEnd};
 use crate::capture::CameraEnd;
 use crate::perception::detect::DetectOptions;
 use crate::sinks::annotate::{AnnotateOptions, Annotator};
-use crate::sinks::http::{Endpoint, Listening};
+use crate::sinks::http::{self, Endpoint, Listening};
 use crate::sinks::record::Recorder;
+use crate::sinks::web::router;
 
 /// Results that may wait for the text files.
 const TEXT_QUEUE: usize = 256;
@@ -45,7 +46,11 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
     let metrics = Metrics::new();
     let listening = match config.metrics.listen {
         Listen::Off => None,
-        Listen::At(address) => Some(Listening::bind(address)?),
+        Listen::At(address) => Some(Listening::bind("metrics.listen", address)?),
+    };
+    let page = match config.web.listen {
+        Listen::Off => None,
+        Listen::At(address) => Some(Listening::bind("web.listen", address)?),
     };
     let prepared = Pipeline::prepare(options(config)?)?;
     tracing::info!(
@@ -57,7 +62,10 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
 
     let stop = StopSource::default();
     let classes = prepared.class_names();
-    let started = start_sinks(config, &classes, &metrics, &stop)?;
+    let mut started = start_sinks(config, &classes, &metrics, &stop)?;
+    if let Some(page) = page {
+        start_page(page, config, &classes, &metrics, &stop, &mut started)?;
+    }
     let mut sinks = started.workers;
     let prepared = prepared.with_event_outlets(started.events);
     let pipeline = prepared.start(started.outlets, Arc::clone(&metrics), stop.clone())?;
@@ -232,6 +240,44 @@ fn start_sinks(
     })
 }
 
+/// The page: a thread that hears results and events, and one that answers browsers.
+fn start_page(
+    listening: Listening,
+    config: &Config,
+    classes: &Arc<[String]>,
+    metrics: &Arc<Metrics>,
+    stop: &StopSource,
+    sinks: &mut Sinks,
+) -> anyhow::Result<()> {
+    let hub = web::hub(config, &config.web, classes, metrics);
+    let (sender, results) = bounded(web::RESULT_QUEUE);
+    let (event_sender, events) = bounded(EVENT_QUEUE);
+    for camera in &config.cameras {
+        let id = &camera.id;
+        sinks.outlets.push(
+            Outlet::new(sender.clone(), WhenFull::Drop)
+                .of(id.clone())
+                .with_pictures(),
+        );
+        // The hub only stores what it is told: it is never slow.
+        let when_full = WhenFull::Wait;
+        sinks.events.push(EventOutlet::new(
+            event_sender.clone(),
+            when_full,
+            id.clone(),
+        ));
+    }
+    let (told, classes) = (Arc::clone(&hub), Arc::clone(classes));
+    let hear = move || web::run(&told, results, events, &classes);
+    sinks.workers.push(spawn("web-hub", hear, stop)?);
+    let on_panic = stop.clone();
+    let answer = listening.serve("web", router(hub), stop.stop_flag(), move |_| {
+        on_panic.stop()
+    })?;
+    sinks.workers.push(answer);
+    Ok(())
+}
+
 /// Size at which a text file is closed and the next begun.
 fn max_bytes(config: &Config) -> u64 {
     u64::from(config.output.rotate_mib) * 1024 * 1024
@@ -265,7 +311,9 @@ fn start_services(
             readiness: Box::new(move || readiness.check_ready()),
         };
         let on_panic = stop.clone();
-        workers.push(listening.serve(endpoint, stop.stop_flag(), move |_| on_panic.stop())?);
+        let router = http::router(endpoint);
+        let answer = listening.serve("http", router, stop.stop_flag(), move |_| on_panic.stop())?;
+        workers.push(answer);
     }
     let on_panic = stop.clone();
     let watchdog = service::watch(liveness, stop.stop_flag(), move |_| on_panic.stop())?;

@@ -38,6 +38,23 @@ pub fn detector(onnx: &Path, min_confidence: f32) -> Option<Result<Detector, Det
         eprintln!("SKIPPED: {error}");
         return None;
     }
+    Some(opened(onnx, min_confidence, None))
+}
+
+/// The same with an input of (width, height), where ONNX Runtime is known to be there.
+pub fn detector_of_size(
+    onnx: &Path,
+    min_confidence: f32,
+    size: (usize, usize),
+) -> Result<Detector, DetectError> {
+    opened(onnx, min_confidence, Some(size))
+}
+
+fn opened(
+    onnx: &Path,
+    min_confidence: f32,
+    input_size: Option<(usize, usize)>,
+) -> Result<Detector, DetectError> {
     let model = ModelFiles {
         id: onnx.display().to_string(),
         onnx: onnx.to_path_buf(),
@@ -46,9 +63,10 @@ pub fn detector(onnx: &Path, min_confidence: f32) -> Option<Result<Detector, Det
     let options = DetectOptions {
         provider: Provider::Cpu,
         min_confidence,
+        input_size,
         ..DetectOptions::default()
     };
-    Some(Detector::open(&model, &options))
+    Detector::open(&model, &options)
 }
 
 /// A frame of limited-range BT.601 I420 planes without padding between rows.

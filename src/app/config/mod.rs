@@ -28,7 +28,7 @@ pub use cameras::{CameraConfig, CameraUri, Codec, Credentials, Decode, Transport
 pub use perception::{DetectConfig, ModelRef, Provider, TrackConfig, parse_input_size};
 pub use sections::{
     Encoder, Listen, LogConfig, LogFormat, LogLevel, MetricsConfig, OutputConfig, RecordConfig,
-    ServiceConfig,
+    ServiceConfig, WebConfig,
 };
 pub use sinks::{MqttVersion, SinkConfig, SinkKind, SinkUrl};
 
@@ -79,6 +79,8 @@ pub struct Config {
     pub record: RecordConfig,
     /// The metrics and health endpoint.
     pub metrics: MetricsConfig,
+    /// The page for people.
+    pub web: WebConfig,
     /// Logs.
     pub log: LogConfig,
     /// Start and stop.
@@ -224,6 +226,7 @@ impl Config {
             output: OutputConfig::read(root.child("output")),
             record: RecordConfig::read(root.child("record")),
             metrics: MetricsConfig::read(root.child("metrics")),
+            web: WebConfig::read(root.child("web")),
             log: LogConfig::read(root.child("log")),
             service: ServiceConfig::read(root.child("service")),
             detect,

@@ -1,4 +1,5 @@
-//! The HTTP endpoint: metrics and health. The one place with an async runtime.
+//! HTTP: a port that is answered, and the endpoint of metrics and health. The one place with an async
+//! runtime.
 
 mod limit;
 
@@ -22,7 +23,10 @@ use limit::Limited;
 const EXPOSITION_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Open connections beyond this wait to be accepted.
-const CONNECTIONS: usize = 64;
+const CONNECTIONS: usize = 256;
+
+/// Threads for work that would hold up the answers: encoding pictures, and waiting for the stop.
+const BLOCKING_THREADS: usize = 3;
 
 /// A peer has this long for a whole request, and for taking a piece of the answer; then its place is
 /// given to another.
@@ -37,6 +41,7 @@ const WAKE: Duration = Duration::from_secs(3600);
 /// The endpoint cannot listen.
 #[derive(Debug)]
 pub struct ListenError {
+    key: &'static str,
     address: SocketAddr,
     source: io::Error,
 }
@@ -51,7 +56,8 @@ impl fmt::Display for ListenError {
                 write!(
                     f,
                     "another program listens there (ss -ltnp 'sport = :{port}' names it); \
-                     stop it, or choose another port for metrics.listen, or \"off\""
+                     stop it, or choose another port for {}, or \"off\"",
+                    self.key
                 )
             }
             io::ErrorKind::AddrNotAvailable => f.write_str(
@@ -109,12 +115,16 @@ pub struct Listening {
 }
 
 impl Listening {
-    /// Takes the port; to be done before anything else starts.
+    /// Takes the port that `key` of the configuration names; to be done before anything else starts.
     ///
     /// # Errors
     /// [`ListenError`] names the address and the remedy.
-    pub fn bind(address: SocketAddr) -> Result<Self, ListenError> {
-        let with_address = |source| ListenError { address, source };
+    pub fn bind(key: &'static str, address: SocketAddr) -> Result<Self, ListenError> {
+        let with_address = |source| ListenError {
+            key,
+            address,
+            source,
+        };
         let listener = TcpListener::bind(address).map_err(with_address)?;
         listener.set_nonblocking(true).map_err(with_address)?;
         let address = listener.local_addr().map_err(with_address)?;
@@ -127,35 +137,36 @@ impl Listening {
         self.address
     }
 
-    /// Answers from a thread of its own until `stop`.
+    /// Answers with `router` from a thread of its own, `name`, until `stop`.
     ///
     /// # Errors
     /// If the operating system refuses the thread or its event queue.
     pub fn serve(
         self,
-        endpoint: Endpoint,
+        name: &'static str,
+        router: Router,
         stop: Stop,
         on_panic: impl FnOnce(&str) + Send + 'static,
     ) -> io::Result<Worker> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
-            .thread_name("http-stop")
-            .max_blocking_threads(1)
+            .thread_name("http-work")
+            .max_blocking_threads(BLOCKING_THREADS)
             .build()?;
         let address = self.address;
         let answer = move || {
-            if let Err(error) = runtime.block_on(self.answer(endpoint, stop)) {
-                error!(%address, %error, "metrics and health are no longer answered");
+            if let Err(error) = runtime.block_on(self.answer(router, stop)) {
+                error!(%address, %error, thread = name, "no longer answered");
             }
             // The thread that waits for the stop may still wait: leave it to end by itself.
             runtime.shutdown_background();
         };
-        let worker = Worker::spawn("http", answer, on_panic)?;
-        info!(%address, "metrics and health are answered");
+        let worker = Worker::spawn(name, answer, on_panic)?;
+        info!(%address, thread = name, "HTTP is answered");
         Ok(worker)
     }
 
-    async fn answer(self, endpoint: Endpoint, stop: Stop) -> io::Result<()> {
+    async fn answer(self, router: Router, stop: Stop) -> io::Result<()> {
         let listener = tokio::net::TcpListener::from_std(self.listener)?;
         let (sender, stopped) = tokio::sync::watch::channel(());
         tokio::task::spawn_blocking(move || {
@@ -163,11 +174,8 @@ impl Listening {
             while !stop.wait(WAKE) {}
             drop(sender);
         });
-        let server = axum::serve(
-            Limited::new(listener, CONNECTIONS, PATIENCE),
-            router(endpoint),
-        )
-        .with_graceful_shutdown(closed(stopped.clone()));
+        let server = axum::serve(Limited::new(listener, CONNECTIONS, PATIENCE), router)
+            .with_graceful_shutdown(closed(stopped.clone()));
         tokio::select! {
             result = server.into_future() => result,
             () = async { closed(stopped).await; tokio::time::sleep(GRACE).await } => Ok(()),
@@ -179,7 +187,8 @@ async fn closed(mut stopped: tokio::sync::watch::Receiver<()>) {
     while stopped.changed().await.is_ok() {}
 }
 
-fn router(endpoint: Endpoint) -> Router {
+/// Metrics and health.
+pub fn router(endpoint: Endpoint) -> Router {
     Router::new()
         .route("/", get(|| async { GREETING }))
         .route("/metrics", get(metrics))
@@ -220,6 +229,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
     use std::time::Instant;
 
+    const KEY: &str = "metrics.listen";
     const ANYWHERE: SocketAddr =
         SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 0);
 
@@ -253,10 +263,15 @@ mod tests {
     fn metrics_and_probes_are_answered_until_the_stop() {
         let (metrics, ready) = (Metrics::new(), Arc::new(AtomicBool::new(false)));
         let source = StopSource::default();
-        let listening = Listening::bind(ANYWHERE).unwrap();
+        let listening = Listening::bind(KEY, ANYWHERE).unwrap();
         let address = listening.address();
         let worker = listening
-            .serve(endpoint(&metrics, &ready), source.stop_flag(), |_| {})
+            .serve(
+                "http",
+                router(endpoint(&metrics, &ready)),
+                source.stop_flag(),
+                |_| {},
+            )
             .unwrap();
 
         metrics.frame_received(&CameraId::new("gate")).processed();
@@ -282,14 +297,17 @@ mod tests {
         source.stop();
         let end = worker.join_until(Instant::now() + Duration::from_secs(10));
         assert_eq!(end, WorkerEnd::Finished);
-        assert!(Listening::bind(address).is_ok(), "the port is free again");
+        assert!(
+            Listening::bind(KEY, address).is_ok(),
+            "the port is free again"
+        );
     }
 
     #[test]
     fn a_port_in_use_is_named_with_the_remedy() {
-        let first = Listening::bind(ANYWHERE).unwrap();
+        let first = Listening::bind(KEY, ANYWHERE).unwrap();
         let address = first.address();
-        let error = Listening::bind(address).unwrap_err().to_string();
+        let error = Listening::bind(KEY, address).unwrap_err().to_string();
         let start = format!("{address}: another program listens there");
         assert!(
             error.starts_with(&start) && error.contains("choose another port"),

@@ -1,0 +1,79 @@
+//! The page's part of the daemon: a thread that hears results and events for it.
+
+use std::sync::Arc;
+
+use crossbeam_channel::{Receiver, never, select};
+
+use super::config::{CameraConfig, Config, WebConfig};
+use super::pipeline::Published;
+use super::resolve;
+use crate::base::{Event, Metrics};
+use crate::sinks::annotate::Place;
+use crate::sinks::publish::event_line;
+use crate::sinks::web::{CameraFacts, Hub, PictureOptions, Shape};
+
+/// Results that may wait for the page; only the newest of a camera is ever shown.
+pub const RESULT_QUEUE: usize = 8;
+
+/// The page of a configuration, not yet told anything.
+#[must_use]
+pub fn hub(
+    config: &Config,
+    web: &WebConfig,
+    classes: &Arc<[String]>,
+    metrics: &Arc<Metrics>,
+) -> Arc<Hub> {
+    let facts = |camera: &CameraConfig| {
+        let overlay = resolve::overlay(&camera.zones);
+        let named = |places: Vec<Place>| {
+            let shape = |it: Place| Shape {
+                name: it.name,
+                points: it.points,
+            };
+            places.into_iter().map(shape).collect()
+        };
+        let nameless = |points| Shape {
+            name: String::new(),
+            points,
+        };
+        CameraFacts {
+            id: camera.id.clone(),
+            zones: named(overlay.zones),
+            lines: named(overlay.lines),
+            outlines: overlay.outlines.into_iter().map(nameless).collect(),
+        }
+    };
+    let options = PictureOptions {
+        max_width: web.max_width,
+        fps: web.fps,
+    };
+    Hub::new(
+        config.cameras.iter().map(facts).collect(),
+        Arc::clone(classes),
+        Arc::clone(metrics),
+        options,
+    )
+}
+
+/// Tells the page everything that comes until both channels are closed.
+pub fn run(
+    hub: &Hub,
+    mut results: Receiver<Published>,
+    mut events: Receiver<Event>,
+    classes: &[String],
+) {
+    let (mut has_results, mut has_events) = (true, true);
+    while has_results || has_events {
+        select! {
+            recv(results) -> item => match item {
+                Ok(Published::Frame(result)) => hub.show(result),
+                Ok(Published::RunEnded { .. }) => {}
+                Err(_) => (has_results, results) = (false, never()),
+            },
+            recv(events) -> event => match event {
+                Ok(event) => hub.note(&event, event_line(&event, classes, None)),
+                Err(_) => (has_events, events) = (false, never()),
+            },
+        }
+    }
+}

@@ -1,0 +1,279 @@
+// The live view: one WebSocket per camera looked at. A binary message is a frame (length of its JSON,
+// the JSON, the JPEG), a text message a list of events. Everything over the picture is drawn here.
+
+const API = "api/v1";
+const TRAIL_SECONDS = 2;
+const CHART_MINUTES = 60;
+const MOST_EVENTS = 200;
+const INKS = ["#4da3ff", "#ff8a3d", "#45c48a", "#d86adf", "#e5c13b", "#f2626b", "#3fc7d9", "#a58bff"];
+
+const find = (id) => document.getElementById(id);
+const live = find("live"), draw = live.getContext("2d");
+const layers = Object.fromEntries([...document.querySelectorAll("[data-layer]")].map((box) => {
+  const name = box.dataset.layer;
+  box.checked = localStorage.getItem(`layer.${name}`) !== "off";
+  box.addEventListener("change", () => {
+    localStorage.setItem(`layer.${name}`, box.checked ? "on" : "off");
+    if (shown) paint(shown);
+  });
+  return [name, box];
+}));
+
+let cameras = [], chosen = null, socket = null, shown = null, trails = new Map(), frames = 0;
+
+const ask = async (path) => {
+  const answer = await fetch(`${API}/${path}`);
+  if (!answer.ok) throw new Error(await answer.text());
+  return answer.json();
+};
+const make = (tag, text = "", attributes = {}) =>
+  Object.assign(document.createElement(tag), { textContent: text, ...attributes });
+const ink = (number) => INKS[number % INKS.length];
+const state = (text) => { if (find("state").textContent !== text) find("state").textContent = text; };
+
+// ---- cameras
+
+async function choose(id) {
+  chosen = id;
+  location.hash = encodeURIComponent(id);
+  for (const tab of find("cameras").children) tab.setAttribute("aria-selected", String(tab.textContent === id));
+  shown = null; trails = new Map(); frames = 0;
+  draw.clearRect(0, 0, live.width, live.height);
+  find("events").replaceChildren();
+  find("counts").tBodies[0].replaceChildren();
+  connect();
+  try {
+    addEvents(await ask(`cameras/${encodeURIComponent(id)}/events`));
+  } catch { /* The next connection says what is wrong. */ }
+  refresh();
+}
+
+function connect() {
+  socket?.close();
+  state("connecting");
+  const id = chosen;
+  const address = new URL(`${API}/cameras/${encodeURIComponent(id)}/live`, location.href);
+  address.protocol = address.protocol.replace("http", "ws");
+  const mine = socket = new WebSocket(address);
+  mine.binaryType = "arraybuffer";
+  mine.onopen = () => state("waiting for a picture");
+  mine.onmessage = async ({ data }) => {
+    if (typeof data === "string") { addEvents(JSON.parse(data)); return; }
+    const length = new DataView(data).getUint32(0);
+    const frame = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, length)));
+    frame.picture = await createImageBitmap(new Blob([new Uint8Array(data, 4 + length)], { type: "image/jpeg" }));
+    if (mine !== socket) return;
+    remember(frame);
+    shown?.picture.close();
+    shown = frame;
+    frames += 1;
+    paint(frame);
+    tell(frame);
+    state("");
+    document.body.dataset.frames = frames;
+    document.body.dataset.objects = frame.tracks.length;
+  };
+  mine.onclose = () => {
+    if (mine !== socket) return;
+    state("connection lost, trying again");
+    setTimeout(() => { if (mine === socket) connect(); }, 2000);
+  };
+}
+
+// ---- the picture
+
+function remember(frame) {
+  const now = frame.pts_ns / 1e9;
+  for (const track of frame.tracks) {
+    const [left, , right, bottom] = track.box_px;
+    const trail = trails.get(track.id) ?? [];
+    trail.push([now, (left + right) / 2, bottom]);
+    trails.set(track.id, trail);
+  }
+  for (const [id, trail] of trails) {
+    while (trail.length && (now - trail[0][0] > TRAIL_SECONDS || trail[0][0] > now)) trail.shift();
+    if (!trail.length) trails.delete(id);
+  }
+}
+
+function paint(frame) {
+  if (live.width !== frame.picture.width || live.height !== frame.picture.height) {
+    live.width = frame.picture.width; live.height = frame.picture.height;
+  }
+  const scale = live.width / frame.width;
+  const unit = Math.max(live.width / 480, 1);
+  if (layers.picture.checked) draw.drawImage(frame.picture, 0, 0);
+  else { draw.fillStyle = "#000"; draw.fillRect(0, 0, live.width, live.height); }
+  draw.lineJoin = draw.lineCap = "round";
+  draw.font = `${Math.round(6.5 * unit)}px system-ui, sans-serif`;
+  draw.textBaseline = "bottom";
+  if (layers.zones.checked) paintPlaces(unit);
+  for (const track of frame.tracks) {
+    const colour = ink(track.id);
+    const [left, top, right, bottom] = track.box_px.map((edge) => edge * scale);
+    draw.strokeStyle = colour;
+    draw.lineWidth = unit;
+    if (layers.trails.checked) stroke((trails.get(track.id) ?? []).map(([, x, y]) => [x * scale, y * scale]));
+    if (layers.boxes.checked) {
+      draw.setLineDash(track.state === "confirmed" ? [] : [3 * unit, 2 * unit]);
+      draw.strokeRect(left, top, right - left, bottom - top);
+      draw.setLineDash([]);
+    }
+    if (layers.labels.checked) label(`${track.class} ${track.id}${track.speed ? ` ${track.speed}` : ""}`, left, top, colour, unit);
+  }
+}
+
+function paintPlaces(unit) {
+  const camera = cameras.find(({ id }) => id === chosen);
+  if (!camera) return;
+  const place = (points) => points.map(([x, y]) => [x * live.width, y * live.height]);
+  draw.lineWidth = unit;
+  draw.strokeStyle = "#ffffff66";
+  for (const { points } of camera.outlines) stroke(place(points), true);
+  camera.zones.forEach((zone, index) => {
+    draw.strokeStyle = ink(index);
+    stroke(place(zone.points), true);
+    label(zone.name, ...place(zone.points)[0], ink(index), unit);
+  });
+  camera.lines.forEach((line, number) => {
+    const index = camera.zones.length + number;
+    const [[x0, y0], [x1, y1]] = place(line.points);
+    draw.strokeStyle = ink(index);
+    draw.lineWidth = 2 * unit;
+    stroke([[x0, y0], [x1, y1]]);
+    // "in" goes to the right-hand side, seen from the first point.
+    const long = Math.hypot(x1 - x0, y1 - y0) || 1, mx = (x0 + x1) / 2, my = (y0 + y1) / 2, reach = 12 * unit;
+    stroke([[mx, my], [mx - (y1 - y0) / long * reach, my + (x1 - x0) / long * reach]]);
+    draw.lineWidth = unit;
+    label(line.name, x0, y0, ink(index), unit);
+  });
+}
+
+function stroke(points, closed = false) {
+  draw.beginPath();
+  points.forEach(([x, y], index) => (index ? draw.lineTo(x, y) : draw.moveTo(x, y)));
+  if (closed) draw.closePath();
+  draw.stroke();
+}
+
+function label(text, x, y, colour, unit) {
+  const wide = draw.measureText(text).width + 4 * unit, high = 8.5 * unit;
+  const left = Math.min(Math.max(x, 0), live.width - wide), bottom = Math.max(y, high);
+  draw.fillStyle = colour;
+  draw.fillRect(left, bottom - high, wide, high);
+  draw.fillStyle = "#000";
+  draw.fillText(text, left + 2 * unit, bottom - unit);
+}
+
+// ---- beside the picture
+
+function tell(frame) {
+  const rows = [
+    ...(frame.counts?.lines ?? []).map((line) => [line.name, `in ${line.in} · out ${line.out}`]),
+    ...(frame.counts?.zones ?? []).map((zone) => [zone.name, `${zone.occupancy} inside · ${zone.entries} in · ${zone.exits} out`]),
+    ["objects now", String(frame.tracks.filter((track) => track.state !== "tentative").length)],
+  ];
+  const body = find("counts").tBodies[0];
+  while (body.rows.length < rows.length) { const row = body.insertRow(); row.insertCell(); row.insertCell(); }
+  while (body.rows.length > rows.length) body.deleteRow(-1);
+  rows.forEach(([name, text], index) => {
+    const [first, second] = body.rows[index].cells;
+    first.textContent = name; second.textContent = text;
+  });
+}
+
+const KINDS = {
+  line_crossing: (e) => `crossed ${e.line}, ${e.direction}`, turn: (e) => `from ${e.from} to ${e.to}`,
+  zone_entry: (e) => `entered ${e.zone}`, zone_exit: (e) => `left ${e.zone} after ${seconds(e.dwell_ns)}`,
+  loitering: (e) => `loiters in ${e.zone}, ${seconds(e.dwell_ns)}`, stopped: (e) => `stands in ${e.zone} (${e.phase})`,
+  wrong_way: (e) => `wrong way at ${e.place}`, occupancy: (e) => `${e.zone}: ${e.count} inside (${e.phase})`,
+  queue: (e) => `${e.zone}: queue of ${e.count} (${e.phase})`, congestion: (e) => `${e.zone}: congested, ${e.count} (${e.phase})`,
+};
+const seconds = (nanos) => `${(nanos / 1e9).toFixed(1)} s`;
+
+function addEvents(events) {
+  const list = find("events");
+  for (const event of events) {
+    if (event.camera !== chosen || list.querySelector(`[data-number="${event.number}"]`)) continue;
+    const who = event.object ? `${event.object.class} ${event.object.tracks.at(-1)} ` : "";
+    const what = (KINDS[event.type] ?? (() => event.type))(event);
+    const when = event.utc ? new Date(event.utc).toLocaleTimeString() : `${(event.pts_ns / 1e9).toFixed(1)} s`;
+    const item = make("li", who + what);
+    item.dataset.number = event.number;
+    item.prepend(make("time", when));
+    list.prepend(item);
+  }
+  while (list.children.length > MOST_EVENTS) list.lastChild.remove();
+  document.body.dataset.events = list.children.length;
+}
+
+async function refresh() {
+  try {
+    cameras = await ask("cameras");
+    const camera = cameras.find(({ id }) => id === chosen);
+    if (camera) {
+      const facts = {
+        "frames per second": camera.fps.toFixed(1),
+        "newest result": camera.age_s == null ? "none yet" : `${camera.age_s.toFixed(1)} s ago`,
+        received: camera.received, processed: camera.processed, dropped: camera.dropped,
+      };
+      find("health").replaceChildren(...Object.entries(facts).flatMap(([name, value]) => [make("dt", name), make("dd", String(value))]));
+      chart(await ask(`cameras/${encodeURIComponent(chosen)}/minutes`));
+    }
+    const system = await ask("system");
+    find("system").textContent = `${system.version} · up ${(system.uptime_s / 3600).toFixed(1)} h`;
+  } catch (error) { find("system").textContent = String(error.message ?? error); }
+}
+
+function chart(rows) {
+  const canvas = find("chart"), pen = canvas.getContext("2d"), series = new Map();
+  const last = Math.max(...rows.map((row) => row.start_s / 60)), first = last - CHART_MINUTES + 1;
+  for (const row of rows) {
+    const key = `${row.place} ${row.what}`, at = row.start_s / 60 - first;
+    if (!series.has(key)) series.set(key, new Array(CHART_MINUTES).fill(0));
+    if (at >= 0) series.get(key)[at] = row.count;
+  }
+  const most = Math.max(1, ...[...series.values()].flat());
+  const style = getComputedStyle(document.body), high = canvas.height - 16;
+  pen.clearRect(0, 0, canvas.width, canvas.height);
+  pen.font = "11px system-ui, sans-serif";
+  pen.fillStyle = style.getPropertyValue("--quiet");
+  pen.strokeStyle = style.getPropertyValue("--edge");
+  pen.strokeRect(.5, .5, canvas.width - 1, high);
+  pen.fillText(String(most), 4, 12);
+  pen.fillText(rows.length ? "the hour until the newest count" : "nothing counted yet", 4, canvas.height - 3);
+  [...series.values()].forEach((counts, index) => {
+    pen.strokeStyle = ink(index);
+    pen.lineWidth = 2;
+    pen.beginPath();
+    counts.forEach((count, at) => {
+      const x = (at + .5) / CHART_MINUTES * canvas.width, y = high - count / most * (high - 16);
+      at ? pen.lineTo(x, y) : pen.moveTo(x, y);
+    });
+    pen.stroke();
+  });
+  find("legend").replaceChildren(...[...series.keys()].map((key, index) => {
+    const name = make("span", key);
+    name.style.setProperty("--ink", ink(index));
+    return name;
+  }));
+  document.body.dataset.series = series.size;
+}
+
+// ---- begin
+
+find("cameras").addEventListener("keydown", (event) => {
+  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  if (!step) return;
+  const tabs = [...event.currentTarget.children], at = tabs.indexOf(document.activeElement);
+  tabs[(at + step + tabs.length) % tabs.length]?.focus();
+});
+cameras = await ask("cameras");
+find("cameras").replaceChildren(...cameras.map(({ id }) => {
+  const tab = make("button", id, { type: "button", onclick: () => choose(id) });
+  tab.setAttribute("role", "tab");
+  return tab;
+}));
+const wanted = decodeURIComponent(location.hash.slice(1));
+await choose(cameras.some(({ id }) => id === wanted) ? wanted : cameras[0]?.id);
+setInterval(refresh, 2000);

@@ -1,0 +1,240 @@
+//! What the page knows: per camera the newest view, the last events, and counts per minute.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::watch;
+
+use super::picture::{self, PictureOptions};
+use crate::base::{CameraId, Event, EventKind, FrameResult, Metrics, utc_now};
+
+/// Events that are kept per camera.
+const EVENTS: usize = 500;
+
+/// Minutes of which counts are kept: a day.
+const MINUTES: usize = 1440;
+
+/// Frames over which the frame rate is measured.
+const RATE_FRAMES: usize = 50;
+
+/// A border or line that the page draws.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Shape {
+    /// What it is called; empty where it only shows where something is.
+    pub name: String,
+    /// Its corners or its two ends, shares of the frame.
+    pub points: Vec<[f32; 2]>,
+}
+
+/// What is known of a camera before its first frame.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CameraFacts {
+    /// The camera.
+    pub id: CameraId,
+    /// Its zones, in the order of the counts.
+    pub zones: Vec<Shape>,
+    /// Its lines, in the order of the counts; seen from the first point, `in` is to the right.
+    pub lines: Vec<Shape>,
+    /// Excluded areas and calibrated ground.
+    pub outlines: Vec<Shape>,
+}
+
+/// One frame as the page shows it; the picture is encoded once, when the first viewer asks.
+#[derive(Debug)]
+pub(super) struct View {
+    pub result: Arc<FrameResult>,
+    jpeg: OnceLock<Option<Arc<[u8]>>>,
+}
+
+impl View {
+    /// The picture, JPEG; `None` if the frame came without one or it cannot be encoded.
+    pub fn jpeg(&self, options: PictureOptions) -> Option<Arc<[u8]>> {
+        let encode = || {
+            let frame = self.result.frame.as_ref()?;
+            match picture::encode(frame, options) {
+                Ok(bytes) => Some(Arc::from(bytes)),
+                Err(error) => {
+                    tracing::warn!(camera = %frame.meta.camera, error, "no picture for the page");
+                    None
+                }
+            }
+        };
+        self.jpeg.get_or_init(encode).clone()
+    }
+}
+
+/// Counts of one minute by place and direction: `("gate", "in")`.
+pub(super) type Minute = BTreeMap<(Arc<str>, &'static str), u32>;
+
+/// Number of an event and its published line.
+pub(super) type Numbered = (u64, Arc<str>);
+
+/// What has come in since the start.
+#[derive(Debug, Default)]
+struct Past {
+    events: VecDeque<Numbered>,
+    minutes: BTreeMap<u64, Minute>,
+    arrivals: VecDeque<Instant>,
+}
+
+#[derive(Debug)]
+struct Camera {
+    facts: CameraFacts,
+    newest: watch::Sender<Option<Arc<View>>>,
+    /// Number of the newest event.
+    event: watch::Sender<u64>,
+    past: Mutex<Past>,
+}
+
+/// Shared by the thread that hears results and the one that answers browsers.
+#[derive(Debug)]
+pub struct Hub {
+    cameras: BTreeMap<CameraId, Camera>,
+    pub(super) classes: Arc<[String]>,
+    pub(super) metrics: Arc<Metrics>,
+    pub(super) options: PictureOptions,
+    pub(super) started: Instant,
+}
+
+impl Hub {
+    /// A hub for these cameras; `classes` are the model's names.
+    #[must_use]
+    pub fn new(
+        cameras: Vec<CameraFacts>,
+        classes: Arc<[String]>,
+        metrics: Arc<Metrics>,
+        options: PictureOptions,
+    ) -> Arc<Self> {
+        let with_state = |facts: CameraFacts| {
+            let camera = Camera {
+                newest: watch::Sender::new(None),
+                event: watch::Sender::new(0),
+                past: Mutex::default(),
+                facts,
+            };
+            (camera.facts.id.clone(), camera)
+        };
+        Arc::new(Self {
+            cameras: cameras.into_iter().map(with_state).collect(),
+            classes,
+            metrics,
+            options,
+            started: Instant::now(),
+        })
+    }
+
+    /// Takes the result of a frame; the one before is forgotten.
+    pub fn show(&self, result: Arc<FrameResult>) {
+        let Some(camera) = self.cameras.get(&result.meta.camera) else {
+            return;
+        };
+        let mut past = camera.past();
+        past.arrivals.push_back(Instant::now());
+        if past.arrivals.len() > RATE_FRAMES {
+            past.arrivals.pop_front();
+        }
+        drop(past);
+        let jpeg = OnceLock::new();
+        camera
+            .newest
+            .send_replace(Some(Arc::new(View { result, jpeg })));
+    }
+
+    /// Takes an event and its published line.
+    pub fn note(&self, event: &Event, line: String) {
+        let Some(camera) = self.cameras.get(&event.frame.camera) else {
+            return;
+        };
+        let mut past = camera.past();
+        if let Some(key) = counted(&event.kind) {
+            let utc = event.frame.utc.unwrap_or_else(utc_now);
+            let minute = u64::try_from(utc.0).unwrap_or(0) / 60_000_000_000;
+            *past
+                .minutes
+                .entry(minute)
+                .or_default()
+                .entry(key)
+                .or_default() += 1;
+            while past.minutes.len() > MINUTES {
+                past.minutes.pop_first();
+            }
+        }
+        past.events.push_back((event.number, Arc::from(line)));
+        if past.events.len() > EVENTS {
+            past.events.pop_front();
+        }
+        drop(past);
+        camera.event.send_replace(event.number);
+    }
+
+    /// Every camera, in the order of their names.
+    pub(super) fn facts(&self) -> impl Iterator<Item = &CameraFacts> {
+        self.cameras.values().map(|camera| &camera.facts)
+    }
+
+    /// A reader of the newest view of a camera that exists.
+    pub(super) fn views(&self, id: &str) -> Option<watch::Receiver<Option<Arc<View>>>> {
+        Some(self.find(id)?.newest.subscribe())
+    }
+
+    /// A reader of the number of the newest event.
+    pub(super) fn event_numbers(&self, id: &str) -> Option<watch::Receiver<u64>> {
+        Some(self.find(id)?.event.subscribe())
+    }
+
+    /// Number and line of the newest `limit` events with a number above `after`, oldest first.
+    pub(super) fn events(&self, id: &str, after: u64, limit: usize) -> Option<Vec<Numbered>> {
+        let past = self.find(id)?.past();
+        let newer = past.events.iter().filter(|(number, _)| *number > after);
+        let mut newest: Vec<_> = newer.rev().take(limit).cloned().collect();
+        newest.reverse();
+        Some(newest)
+    }
+
+    /// Counts per minute since the epoch, oldest first.
+    pub(super) fn minutes(&self, id: &str) -> Option<BTreeMap<u64, Minute>> {
+        Some(self.find(id)?.past().minutes.clone())
+    }
+
+    /// Frames per second of late, and how many seconds ago the newest came.
+    pub(super) fn rate(&self, id: &str) -> Option<(f64, Option<f64>)> {
+        let past = self.find(id)?.past();
+        let span = match (past.arrivals.front(), past.arrivals.back()) {
+            (Some(first), Some(last)) => last.duration_since(*first).as_secs_f64(),
+            _ => 0.0,
+        };
+        let steps = past.arrivals.len().saturating_sub(1) as f64;
+        let fps = if span > 0.0 { steps / span } else { 0.0 };
+        let age = past
+            .arrivals
+            .back()
+            .map(|last| last.elapsed().as_secs_f64());
+        Some((fps, age))
+    }
+
+    /// Browsers that look at some camera now.
+    pub(super) fn viewers(&self) -> usize {
+        let watched = self.cameras.values();
+        watched.map(|camera| camera.newest.receiver_count()).sum()
+    }
+
+    fn find(&self, id: &str) -> Option<&Camera> {
+        self.cameras.get(&CameraId::new(id))
+    }
+}
+
+impl Camera {
+    fn past(&self) -> MutexGuard<'_, Past> {
+        self.past.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Where an event is counted in the chart: crossings and entries.
+fn counted(kind: &EventKind) -> Option<(Arc<str>, &'static str)> {
+    match kind {
+        EventKind::Crossing { line, direction } => Some((Arc::clone(line), direction.as_str())),
+        EventKind::Entry { zone } => Some((Arc::clone(zone), "entries")),
+        _ => None,
+    }
+}

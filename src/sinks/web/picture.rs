@@ -1,0 +1,176 @@
+//! Planes → JPEG for the page: `yuv` converts, `fast_image_resize` scales, `jpeg-encoder` encodes.
+
+use fast_image_resize::images::{Image, ImageRef};
+use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
+use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
+use yuv::{YuvBiPlanarImage, YuvConversionMode, YuvPlanarImage, YuvRange, YuvStandardMatrix};
+
+use crate::base::{ColorMatrix, ColorRange, Frame, PixelFormat};
+
+/// JPEG quality: text on plates stays legible, a 960x540 view has about 60 KB.
+const QUALITY: u8 = 75;
+
+/// How pictures are shown.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct PictureOptions {
+    /// Widest picture, px; larger frames are scaled down to it.
+    pub max_width: u32,
+    /// Most pictures per second and viewer.
+    pub fps: f64,
+}
+
+/// A frame as JPEG, at most `max_width` px wide.
+///
+/// # Errors
+/// What a library says of planes that do not fit their size, in words.
+pub(super) fn encode(frame: &Frame, options: PictureOptions) -> Result<Vec<u8>, String> {
+    let size = frame.meta.size;
+    let rgb = to_rgb(frame)?;
+    let (width, height) = fitted(size.width, size.height, options.max_width);
+    let rgb = if width == size.width {
+        rgb
+    } else {
+        scaled(&rgb, (size.width, size.height), (width, height))?
+    };
+    let mut jpeg = Vec::new();
+    let mut encoder = Encoder::new(&mut jpeg, QUALITY);
+    encoder.set_sampling_factor(SamplingFactor::F_2_2);
+    let side = |side: u32| u16::try_from(side).map_err(|_large| format!("{side} px is too large"));
+    encoder
+        .encode(&rgb, side(width)?, side(height)?, ColorType::Rgb)
+        .map_err(|error| error.to_string())?;
+    Ok(jpeg)
+}
+
+/// The size at which a frame is shown.
+fn fitted(width: u32, height: u32, max_width: u32) -> (u32, u32) {
+    if width <= max_width {
+        return (width, height);
+    }
+    let scaled = u64::from(height) * u64::from(max_width) / u64::from(width);
+    (max_width, u32::try_from(scaled).unwrap_or(1).max(1))
+}
+
+fn to_rgb(frame: &Frame) -> Result<Vec<u8>, String> {
+    let (width, height) = (frame.meta.size.width, frame.meta.size.height);
+    let pixels = &frame.pixels;
+    let range = match pixels.range {
+        ColorRange::Limited => YuvRange::Limited,
+        ColorRange::Full => YuvRange::Full,
+    };
+    let matrix = match pixels.matrix {
+        ColorMatrix::Bt601 => YuvStandardMatrix::Bt601,
+        ColorMatrix::Bt709 => YuvStandardMatrix::Bt709,
+    };
+    let plane = |index: usize| pixels.planes.plane(index);
+    let stride = |index: usize| u32::try_from(plane(index).stride).unwrap_or(u32::MAX);
+    let mut rgb = vec![0; width as usize * height as usize * 3];
+    let row = width * 3;
+    match pixels.format {
+        PixelFormat::Nv12 => {
+            let image = YuvBiPlanarImage {
+                y_plane: plane(0).data,
+                y_stride: stride(0),
+                uv_plane: plane(1).data,
+                uv_stride: stride(1),
+                width,
+                height,
+            };
+            let mode = YuvConversionMode::Balanced;
+            yuv::yuv_nv12_to_rgb(&image, &mut rgb, row, range, matrix, mode)
+        }
+        PixelFormat::I420 => {
+            let image = YuvPlanarImage {
+                y_plane: plane(0).data,
+                y_stride: stride(0),
+                u_plane: plane(1).data,
+                u_stride: stride(1),
+                v_plane: plane(2).data,
+                v_stride: stride(2),
+                width,
+                height,
+            };
+            yuv::yuv420_to_rgb(&image, &mut rgb, row, range, matrix)
+        }
+    }
+    .map_err(|error| error.to_string())?;
+    Ok(rgb)
+}
+
+fn scaled(rgb: &[u8], from: (u32, u32), to: (u32, u32)) -> Result<Vec<u8>, String> {
+    let source =
+        ImageRef::new(from.0, from.1, rgb, PixelType::U8x3).map_err(|error| error.to_string())?;
+    let mut target = Image::new(to.0, to.1, PixelType::U8x3);
+    let options = ResizeOptions::new().resize_alg(ResizeAlg::Convolution(FilterType::Bilinear));
+    Resizer::new()
+        .resize(&source, &mut target, &options)
+        .map_err(|error| error.to_string())?;
+    Ok(target.into_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{
+        CameraId, FrameMeta, FrameSeq, OwnedPlanes, Pixels, Pts, RunId, Size, UtcSource,
+    };
+    use std::sync::Arc;
+    use std::time::Instant;
+
+    /// A frame of one colour, limited-range BT.601, rows wider than the picture.
+    fn red(format: PixelFormat, width: u32, height: u32) -> Frame {
+        let (w, h) = (width as usize, height as usize);
+        let (cw, ch) = (w.div_ceil(2), h.div_ceil(2));
+        let (y, u, v) = (81, 90, 240);
+        let padded = |bytes: Vec<u8>, rows: usize, stride: usize| {
+            let row: Vec<u8> = bytes.into_iter().cycle().take(stride).collect();
+            (row.repeat(rows), stride)
+        };
+        let planes = match format {
+            PixelFormat::Nv12 => vec![
+                padded(vec![y], h, w + 16),
+                padded(vec![u, v], ch, 2 * cw + 16),
+            ],
+            PixelFormat::I420 => vec![
+                padded(vec![y], h, w + 16),
+                padded(vec![u], ch, cw + 8),
+                padded(vec![v], ch, cw + 8),
+            ],
+        };
+        Frame {
+            meta: FrameMeta {
+                camera: CameraId::new("gate"),
+                run: RunId(1),
+                seq: FrameSeq(0),
+                pts: Pts(0),
+                utc: None,
+                utc_source: UtcSource::Unknown,
+                size: Size { width, height },
+            },
+            pixels: Pixels {
+                format,
+                matrix: ColorMatrix::Bt601,
+                range: ColorRange::Limited,
+                planes: Arc::new(OwnedPlanes(planes)),
+            },
+            arrived: Instant::now(),
+        }
+    }
+
+    #[test]
+    fn a_frame_becomes_a_jpeg_of_the_right_size_and_colour() {
+        let options = PictureOptions {
+            max_width: 160,
+            fps: 10.0,
+        };
+        for format in [PixelFormat::Nv12, PixelFormat::I420] {
+            for (from, to) in [((320, 181), (160, 90)), ((101, 57), (101, 57))] {
+                let jpeg = encode(&red(format, from.0, from.1), options).unwrap();
+                let shown = image::load_from_memory(&jpeg).unwrap().to_rgb8();
+                assert_eq!(shown.dimensions(), to, "{format:?}");
+                let [r, g, b] = shown.get_pixel(to.0 / 2, to.1 / 2).0;
+                assert!(r > 240 && g < 16 && b < 16, "{format:?} {r} {g} {b}");
+            }
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! What is answered: the page, its API, and the live view over WebSocket or as MJPEG.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::middleware::from_fn;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use futures_util::stream::unfold;
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use super::guard::guard;
+use super::hub::{CameraFacts, Hub, Numbered, View};
+use super::words;
+
+const PAGE: &str = include_str!("assets/index.html");
+const SCRIPT: &str = include_str!("assets/page.js");
+const STYLE: &str = include_str!("assets/page.css");
+const OPENAPI: &str = include_str!("assets/openapi.json");
+
+/// What is in the page of every gantryd: enough to know it by.
+pub const PAGE_TITLE: &str = "<title>gantryd</title>";
+
+const JSON: &str = "application/json";
+
+/// Longest message a browser may send; the page sends none.
+const LONGEST_MESSAGE: usize = 1024;
+
+/// Events that one request gives where it does not say how many.
+const EVENTS: usize = 100;
+
+/// A viewer that takes no picture for this long is gone.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Separates the pictures of an MJPEG stream.
+const BOUNDARY: &str = "gantryd-picture";
+
+type Shared = State<Arc<Hub>>;
+
+/// Everything that the page's address answers.
+pub fn router(hub: Arc<Hub>) -> Router {
+    let asset = |kind: &'static str, text: &'static str| {
+        get(move || async move { ([(header::CONTENT_TYPE, kind)], text) })
+    };
+    Router::new()
+        .route("/", asset("text/html; charset=utf-8", PAGE))
+        .route("/page.js", asset("text/javascript; charset=utf-8", SCRIPT))
+        .route("/page.css", asset("text/css; charset=utf-8", STYLE))
+        .route("/api/v1/openapi.json", asset(JSON, OPENAPI))
+        .route("/api/v1/system", get(system))
+        .route("/api/v1/cameras", get(cameras))
+        .route("/api/v1/cameras/{id}/events", get(events))
+        .route("/api/v1/cameras/{id}/minutes", get(minutes))
+        .route("/api/v1/cameras/{id}/snapshot.jpg", get(snapshot))
+        .route("/api/v1/cameras/{id}/live.mjpeg", get(mjpeg))
+        .route("/api/v1/cameras/{id}/live", get(live))
+        .layer(from_fn(guard))
+        .with_state(hub)
+}
+
+#[derive(Serialize)]
+struct SystemWords {
+    version: &'static str,
+    uptime_s: u64,
+    viewers: usize,
+}
+
+async fn system(State(hub): Shared) -> Response {
+    json(&SystemWords {
+        version: env!("CARGO_PKG_VERSION"),
+        uptime_s: hub.started.elapsed().as_secs(),
+        viewers: hub.viewers(),
+    })
+}
+
+async fn cameras(State(hub): Shared) -> Response {
+    let cameras: Vec<_> = hub.facts().map(|it| words::camera(it, &hub)).collect();
+    json(&cameras)
+}
+
+#[derive(Deserialize)]
+struct Which {
+    #[serde(default)]
+    after: u64,
+    limit: Option<usize>,
+}
+
+async fn events(
+    State(hub): Shared,
+    Path(id): Path<String>,
+    Query(which): Query<Which>,
+) -> Response {
+    let limit = which.limit.unwrap_or(EVENTS);
+    match hub.events(&id, which.after, limit) {
+        Some(lines) => ([(header::CONTENT_TYPE, JSON)], list(&lines)).into_response(),
+        None => no_camera(&hub, &id),
+    }
+}
+
+async fn minutes(State(hub): Shared, Path(id): Path<String>) -> Response {
+    match words::minutes(&hub, &id) {
+        Some(rows) => json(&rows),
+        None => no_camera(&hub, &id),
+    }
+}
+
+async fn snapshot(State(hub): Shared, Path(id): Path<String>) -> Response {
+    let Some(views) = hub.views(&id) else {
+        return no_camera(&hub, &id);
+    };
+    let view = views.borrow().clone();
+    match picture(&hub, view).await {
+        Some((_, jpeg)) => ([(header::CONTENT_TYPE, "image/jpeg")], jpeg).into_response(),
+        None => (StatusCode::SERVICE_UNAVAILABLE, "no picture yet\n").into_response(),
+    }
+}
+
+async fn mjpeg(State(hub): Shared, Path(id): Path<String>) -> Response {
+    let Some(views) = hub.views(&id) else {
+        return no_camera(&hub, &id);
+    };
+    let viewer = Viewer::new(hub, views);
+    let parts = unfold(viewer, |mut viewer| async move {
+        let (_, jpeg) = viewer.next().await?;
+        let mut part = format!(
+            "--{BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {}\r\n\r\n",
+            jpeg.len()
+        )
+        .into_bytes();
+        part.extend_from_slice(&jpeg);
+        part.extend_from_slice(b"\r\n");
+        Some((Ok::<_, std::convert::Infallible>(Bytes::from(part)), viewer))
+    });
+    let kind = format!("multipart/x-mixed-replace; boundary={BOUNDARY}");
+    ([(header::CONTENT_TYPE, kind)], Body::from_stream(parts)).into_response()
+}
+
+async fn live(State(hub): Shared, Path(id): Path<String>, upgrade: WebSocketUpgrade) -> Response {
+    let found = hub.facts().find(|facts| facts.id.as_str() == id).cloned();
+    let (Some(facts), Some(views), Some(events)) = (found, hub.views(&id), hub.event_numbers(&id))
+    else {
+        return no_camera(&hub, &id);
+    };
+    upgrade
+        .max_message_size(LONGEST_MESSAGE)
+        .on_upgrade(move |socket| watch_live(socket, Viewer::new(hub, views), facts, events))
+}
+
+/// Sends frames and events until the browser goes. A frame is a binary message: length of its JSON
+/// (u32, big-endian), the JSON, the JPEG. Events are a text message, a list of their published lines.
+async fn watch_live(
+    mut socket: WebSocket,
+    mut viewer: Viewer,
+    facts: CameraFacts,
+    mut events: watch::Receiver<u64>,
+) {
+    let mut told = *events.borrow_and_update();
+    loop {
+        let message = tokio::select! {
+            said = socket.recv() => match said {
+                // Pings are answered below; whatever else a browser says is not listened to.
+                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
+                Some(Ok(_)) => continue,
+            },
+            changed = events.changed() => {
+                if changed.is_err() {
+                    return;
+                }
+                events.borrow_and_update();
+                let lines = viewer.hub.events(facts.id.as_str(), told, usize::MAX);
+                let lines = lines.unwrap_or_default();
+                let Some((newest, _)) = lines.last() else { continue };
+                told = *newest;
+                Message::Text(list(&lines).into())
+            },
+            shown = viewer.next() => match shown {
+                Some((view, jpeg)) => {
+                    let words = words::frame(&view.result, &facts, &viewer.hub.classes);
+                    let Ok(text) = serde_json::to_vec(&words) else { return };
+                    let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
+                    let mut bytes = length.to_be_bytes().to_vec();
+                    bytes.extend_from_slice(&text);
+                    bytes.extend_from_slice(&jpeg);
+                    Message::Binary(bytes.into())
+                }
+                None => return,
+            },
+        };
+        match tokio::time::timeout(PATIENCE, socket.send(message)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(_)) | Err(_) => return,
+        }
+    }
+}
+
+/// Takes the newest view whenever there is one, at most so often as the options say.
+struct Viewer {
+    hub: Arc<Hub>,
+    views: watch::Receiver<Option<Arc<View>>>,
+    due: Instant,
+    is_first: bool,
+}
+
+impl Viewer {
+    fn new(hub: Arc<Hub>, views: watch::Receiver<Option<Arc<View>>>) -> Self {
+        let due = Instant::now();
+        Self {
+            hub,
+            views,
+            due,
+            is_first: true,
+        }
+    }
+
+    /// The next view and its picture; `None` at the end. May be dropped while it waits.
+    async fn next(&mut self) -> Option<(Arc<View>, Bytes)> {
+        loop {
+            sleep_until(self.due).await;
+            if !std::mem::take(&mut self.is_first) {
+                self.views.changed().await.ok()?;
+            }
+            let view = self.views.borrow_and_update().clone();
+            self.due = Instant::now() + Duration::from_secs_f64(1.0 / self.hub.options.fps);
+            if let Some(shown) = picture(&self.hub, view).await {
+                return Some(shown);
+            }
+        }
+    }
+}
+
+/// The picture of a view, encoded on a thread where that holds nobody up.
+async fn picture(hub: &Arc<Hub>, view: Option<Arc<View>>) -> Option<(Arc<View>, Bytes)> {
+    let view = view?;
+    let (encoding, options) = (Arc::clone(&view), hub.options);
+    let encode = tokio::task::spawn_blocking(move || encoding.jpeg(options));
+    let jpeg = encode.await.ok().flatten()?;
+    Some((view, Bytes::from_owner(jpeg)))
+}
+
+/// Published lines, which are JSON already, as a JSON list.
+fn list(lines: &[Numbered]) -> String {
+    let lines: Vec<&str> = lines.iter().map(|(_, line)| &**line).collect();
+    format!("[{}]", lines.join(","))
+}
+
+fn json(words: &impl Serialize) -> Response {
+    match serde_json::to_string(words) {
+        Ok(text) => ([(header::CONTENT_TYPE, JSON)], text).into_response(),
+        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    }
+}
+
+fn no_camera(hub: &Hub, id: &str) -> Response {
+    let known: Vec<_> = hub.facts().map(|facts| facts.id.as_str()).collect();
+    let known = known.join(", ");
+    let text = format!("no camera \"{id}\"; there are: {known}\n");
+    (StatusCode::NOT_FOUND, text).into_response()
+}

@@ -1,0 +1,82 @@
+//! A real browser, driven as W3C WebDriver says: Chromium behind its own driver.
+
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+/// How long the driver may take to answer at all.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A headless browser with one window; ends with the test.
+pub struct Browser {
+    driver: Child,
+    session: String,
+}
+
+impl Browser {
+    /// `None` where the browser or its driver is not installed.
+    pub fn start() -> Option<Self> {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = free.local_addr().unwrap().port();
+        drop(free);
+        let mut driver = Command::new("chromedriver")
+            .arg(format!("--port={port}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .ok()?;
+        let address = format!("http://127.0.0.1:{port}");
+        let began = Instant::now();
+        while ureq::get(format!("{address}/status")).call().is_err() {
+            assert!(began.elapsed() < PATIENCE, "the driver does not answer");
+            std::thread::sleep(Duration::from_millis(100));
+        }
+        let arguments = [
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-dev-shm-usage",
+            "--window-size=1280,900",
+        ];
+        let wanted = json!({"capabilities": {"alwaysMatch": {
+            "goog:chromeOptions": {"args": arguments}
+        }}});
+        let Ok(mut made) = ureq::post(format!("{address}/session")).send_json(&wanted) else {
+            driver.kill().ok();
+            driver.wait().ok();
+            return None;
+        };
+        let made: Value = made.body_mut().read_json().unwrap();
+        let id = made["value"]["sessionId"].as_str().unwrap();
+        let session = format!("{address}/session/{id}");
+        Some(Self { driver, session })
+    }
+
+    /// Loads a page.
+    pub fn open(&self, url: &str) {
+        self.tell("url", &json!({ "url": url }));
+    }
+
+    /// What the body of a function gives in the page.
+    pub fn value(&self, script: &str) -> Value {
+        self.tell("execute/sync", &json!({"script": script, "args": []}))
+    }
+
+    fn tell(&self, what: &str, words: &Value) -> Value {
+        let mut answer = ureq::post(format!("{}/{what}", self.session))
+            .send_json(words)
+            .unwrap();
+        let mut answer: Value = answer.body_mut().read_json().unwrap();
+        answer["value"].take()
+    }
+}
+
+impl Drop for Browser {
+    fn drop(&mut self) {
+        ureq::delete(&self.session).call().ok();
+        self.driver.kill().ok();
+        self.driver.wait().ok();
+    }
+}
