@@ -351,6 +351,15 @@ fn each_bad_value_is_told_with_what_is_allowed() {
              (\"127.0.0.1:9464\", \"[::]:9464\") or \"off\"",
         ),
         (
+            camera("raw = true\n[cameras.privacy]\nclasses = [\"person\"]"),
+            "cameras[0].raw: true, but what the camera sends cannot be hidden in; remove it, or \
+             privacy and masks",
+        ),
+        (
+            camera("[[cameras.masks]]\npolygon_norm = [[0, 0], [1, 1]]"),
+            "cameras[0].masks[0].polygon_norm: 2 points, a polygon needs at least 3",
+        ),
+        (
             camera("[web]\nlisten = \"0.0.0.0:8780\""),
             "web.listen: \"0.0.0.0:8780\" can be reached from outside, nobody is asked for a \
              password there; listen on 127.0.0.1 and reach it through an SSH tunnel or a proxy that \

@@ -17,7 +17,7 @@ use super::{resolve, service, sinks, web};
 use crate::base::{CameraId, Metrics, StopSource, Worker, WorkerEnd};
 use crate::capture::CameraEnd;
 use crate::perception::detect::DetectOptions;
-use crate::sinks::annotate::{AnnotateOptions, Annotator};
+use crate::sinks::annotate::{AnnotateOptions, Annotator, Privacy};
 use crate::sinks::http::{self, Endpoint, Listening};
 use crate::sinks::record::Recorder;
 use crate::sinks::web::router;
@@ -194,7 +194,8 @@ fn start_sinks(
             writers::sidecar_line(Arc::clone(classes)),
             Some(
                 Annotator::new(annotate, Arc::clone(classes))
-                    .with_overlay(resolve::overlay(&camera.zones)),
+                    .with_overlay(resolve::overlay(&camera.zones))
+                    .with_privacy(Privacy::new(&camera.privacy, classes)),
             ),
             Arc::clone(metrics),
         )?;

@@ -8,7 +8,7 @@ use super::config::{CameraConfig, Config, WebConfig};
 use super::pipeline::Published;
 use super::resolve;
 use crate::base::{Event, Metrics};
-use crate::sinks::annotate::Place;
+use crate::sinks::annotate::{Place, Privacy};
 use crate::sinks::publish::event_line;
 use crate::sinks::web::{CameraFacts, Hub, PictureOptions, Shape};
 
@@ -41,6 +41,7 @@ pub fn hub(
             zones: named(overlay.zones),
             lines: named(overlay.lines),
             outlines: overlay.outlines.into_iter().map(nameless).collect(),
+            privacy: Privacy::new(&camera.privacy, classes).map(Arc::new),
         }
     };
     let options = PictureOptions {

@@ -163,6 +163,8 @@ fn class_faults(config: &Config, model: &str, known: &[String]) -> Vec<Fault> {
         if camera.classes != *shared {
             faults.extend(named(format!("cameras[{index}].classes"), &camera.classes));
         }
+        let hidden = format!("cameras[{index}].privacy.classes");
+        faults.extend(named(hidden, &camera.privacy.classes));
         for (name, classes) in camera.zones.class_filters() {
             faults.extend(named(format!("cameras[{index}].{name:?}.classes"), classes));
         }

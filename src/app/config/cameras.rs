@@ -9,9 +9,10 @@ use url::Url;
 
 use super::reader::Section;
 use super::words::quoted;
-use super::{Auto, DetectConfig, zones};
+use super::{Auto, DetectConfig, privacy, zones};
 use crate::base::{CameraId, Secret, redact_uri};
 use crate::perception::zones::ZonesPlan;
+use crate::sinks::annotate::PrivacyRules;
 
 choices! {
     /// How RTP reaches us.
@@ -133,6 +134,8 @@ pub struct CameraConfig {
     pub lossless: bool,
     /// What is counted in its picture.
     pub zones: ZonesPlan,
+    /// What is hidden in it before anything is written or shown.
+    pub privacy: PrivacyRules,
 }
 
 impl CameraConfig {
@@ -158,6 +161,7 @@ impl CameraConfig {
             raw: false,
             lossless: matches!(uri, CameraUri::File(_)),
             zones: ZonesPlan::default(),
+            privacy: PrivacyRules::default(),
             uri,
         }
     }
@@ -215,6 +219,7 @@ fn read_camera(mut section: Section<'_>, id: CameraId, detect: &DetectConfig) ->
     let s = &mut section;
     let uri = read_uri(s).unwrap_or_else(|| CameraUri::File(PathBuf::from(PLACEHOLDER)));
     let default = CameraConfig::new(id, uri);
+    let frame = s.size("frame_px");
     let camera = CameraConfig {
         credentials: read_credentials(s),
         transport: s.choice("transport", Transport::ALL, default.transport),
@@ -235,9 +240,15 @@ fn read_camera(mut section: Section<'_>, id: CameraId, detect: &DetectConfig) ->
         annotate: s.boolean("annotate", default.annotate),
         raw: s.boolean("raw", default.raw),
         lossless: s.boolean("lossless", default.lossless),
-        zones: zones::read(s),
+        zones: zones::read(s, frame),
+        privacy: privacy::read(s, frame),
         ..default
     };
+    if camera.raw && !camera.privacy.is_empty() {
+        let text =
+            "true, but what the camera sends cannot be hidden in; remove it, or privacy and masks";
+        section.fault("raw", text);
+    }
     section.finish();
     camera
 }

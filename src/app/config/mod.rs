@@ -10,6 +10,7 @@ mod choices;
 mod cameras;
 mod nearest;
 mod perception;
+mod privacy;
 mod reader;
 mod sections;
 mod sinks;
@@ -198,6 +199,7 @@ impl Config {
     pub fn known_keys() -> BTreeSet<String> {
         let one = |table: toml::Table| toml::Value::Array(vec![table.into()]);
         let camera = toml::Table::from_iter([
+            ("masks".to_owned(), one(toml::Table::new())),
             ("zones".to_owned(), one(toml::Table::new())),
             ("lines".to_owned(), one(toml::Table::new())),
             ("calibration".to_owned(), toml::Table::new().into()),
@@ -250,7 +252,8 @@ pub fn load_zones(file: &Path) -> Result<ZonesPlan, ConfigError> {
     })?;
     read_text(&text, file, |reader, table| {
         let mut root = reader.root(table);
-        let plan = zones::read(&mut root);
+        let frame = root.size("frame_px");
+        let plan = zones::read(&mut root, frame);
         root.finish();
         plan
     })

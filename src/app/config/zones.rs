@@ -52,9 +52,8 @@ enum Kind {
 
 const KINDS: &[(&str, Kind)] = &[("include", Kind::Include), ("exclude", Kind::Exclude)];
 
-/// The zones, lines and calibration that `section` has.
-pub(super) fn read(section: &mut Section<'_>) -> ZonesPlan {
-    let frame = section.size("frame_px");
+/// The zones, lines and calibration that `section` has; `frame` is the size that pixels belong to.
+pub(super) fn read(section: &mut Section<'_>, frame: Option<[f64; 2]>) -> ZonesPlan {
     let mut names = Names::default();
     let mut plan = ZonesPlan::default();
     let zones = section.children("zones");
@@ -283,7 +282,7 @@ fn read_calibration(mut section: Section<'_>, frame: Option<[f64; 2]>) -> Option
 }
 
 /// A shape from its points, given as shares of the frame or in pixels of a picture of size `frame`.
-fn shape<T, E: Display>(
+pub(super) fn shape<T, E: Display>(
     s: &mut Section<'_>,
     [norm, px]: [&'static str; 2],
     frame: Option<[f64; 2]>,

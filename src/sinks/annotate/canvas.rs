@@ -158,6 +158,35 @@ impl<'a> Canvas<'a> {
         }
     }
 
+    /// Mean colour of the part of a rectangle that is on the picture; `None` if nothing is.
+    pub(super) fn mean(&mut self, rect: Rect) -> Option<Yuv> {
+        let [left, top, right, bottom] = self.clipped(rect)?;
+        let mut luma = Mean::default();
+        for row in top..bottom {
+            luma.add(self.luma.row(row, left, right).iter().copied());
+        }
+        let (mut blue, mut red) = (Mean::default(), Mean::default());
+        for row in top / 2..bottom.div_ceil(2) {
+            let (from, to) = (left / 2, right.div_ceil(2));
+            match &mut self.chroma {
+                Chroma::Planar(u, v) => {
+                    blue.add(u.row(row, from, to).iter().copied());
+                    red.add(v.row(row, from, to).iter().copied());
+                }
+                Chroma::Interleaved(uv) => {
+                    let pairs = uv.row(row, from * 2, to * 2);
+                    blue.add(pairs.iter().step_by(2).copied());
+                    red.add(pairs.iter().skip(1).step_by(2).copied());
+                }
+            }
+        }
+        Some(Yuv {
+            y: luma.value(),
+            u: blue.value(),
+            v: red.value(),
+        })
+    }
+
     /// Darkens a rectangle towards black; its colour stays.
     pub(super) fn shade(&mut self, rect: Rect, black: u8, alpha: u32) {
         if let Some([left, top, right, bottom]) = self.clipped(rect) {
@@ -264,6 +293,26 @@ impl<'a> Canvas<'a> {
                 }
             }
         }
+    }
+}
+
+/// A mean of bytes.
+#[derive(Default)]
+struct Mean {
+    sum: u64,
+    count: u64,
+}
+
+impl Mean {
+    fn add(&mut self, bytes: impl Iterator<Item = u8>) {
+        for byte in bytes {
+            self.sum += u64::from(byte);
+            self.count += 1;
+        }
+    }
+
+    fn value(&self) -> u8 {
+        u8::try_from(self.sum / self.count.max(1)).unwrap_or(u8::MAX)
     }
 }
 

@@ -9,6 +9,7 @@ mod color;
 mod draw;
 mod font;
 mod overlay;
+mod privacy;
 mod stroke;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use std::time::Duration;
 pub use canvas::{Canvas, Chroma, PlaneMut};
 pub use color::Yuv;
 pub use overlay::{Overlay, Place};
+pub use privacy::{Hide, Privacy, PrivacyRules};
 
 use crate::base::{FrameResult, Speed, TrackSnapshot, TrackState};
 use draw::Style;
@@ -53,6 +55,7 @@ pub struct Annotator {
     options: AnnotateOptions,
     classes: Arc<[String]>,
     overlay: Overlay,
+    privacy: Option<Privacy>,
     font: Font,
     trails: Trails,
     order: Vec<usize>,
@@ -69,6 +72,7 @@ impl Annotator {
             options,
             classes,
             overlay: Overlay::default(),
+            privacy: None,
             font: Font::new(),
             trails,
             order: Vec::new(),
@@ -84,15 +88,25 @@ impl Annotator {
         self
     }
 
+    /// With this hidden before anything is drawn.
+    #[must_use]
+    pub fn with_privacy(mut self, privacy: Option<Privacy>) -> Self {
+        self.privacy = privacy;
+        self
+    }
+
     /// Remembers where the tracks are, for their trails. To be called once for every result, also
     /// for those that are not drawn.
     pub fn observe(&mut self, result: &FrameResult) {
         self.trails.observe(result);
     }
 
-    /// Draws one result: zones and lines, trails, boxes, then the header and labels. Tentative tracks are not
+    /// Draws one result: what is hidden, zones and lines, trails, boxes, then the header and labels. Tentative tracks are not
     /// drawn; coasting ones are dashed and dim.
     pub fn draw(&mut self, canvas: &mut Canvas<'_>, result: &FrameResult) {
+        if let Some(privacy) = &self.privacy {
+            privacy.hide(canvas, result);
+        }
         let style = Style::for_size(canvas.size());
         let tracks = &result.tracks;
         self.order.clear();

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 
 use super::picture::{self, PictureOptions};
 use crate::base::{CameraId, Event, EventKind, FrameResult, Metrics, utc_now};
+use crate::sinks::annotate::Privacy;
 
 /// Events that are kept per camera.
 const EVENTS: usize = 500;
@@ -28,7 +29,7 @@ pub struct Shape {
 }
 
 /// What is known of a camera before its first frame.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct CameraFacts {
     /// The camera.
     pub id: CameraId,
@@ -38,12 +39,15 @@ pub struct CameraFacts {
     pub lines: Vec<Shape>,
     /// Excluded areas and calibrated ground.
     pub outlines: Vec<Shape>,
+    /// What is hidden in its pictures.
+    pub privacy: Option<Arc<Privacy>>,
 }
 
 /// One frame as the page shows it; the picture is encoded once, when the first viewer asks.
 #[derive(Debug)]
 pub(super) struct View {
     pub result: Arc<FrameResult>,
+    privacy: Option<Arc<Privacy>>,
     jpeg: OnceLock<Option<Arc<[u8]>>>,
 }
 
@@ -52,7 +56,7 @@ impl View {
     pub fn jpeg(&self, options: PictureOptions) -> Option<Arc<[u8]>> {
         let encode = || {
             let frame = self.result.frame.as_ref()?;
-            match picture::encode(frame, options) {
+            match picture::encode(frame, &self.result, self.privacy.as_deref(), options) {
                 Ok(bytes) => Some(Arc::from(bytes)),
                 Err(error) => {
                     tracing::warn!(camera = %frame.meta.camera, error, "no picture for the page");
@@ -135,10 +139,12 @@ impl Hub {
             past.arrivals.pop_front();
         }
         drop(past);
-        let jpeg = OnceLock::new();
-        camera
-            .newest
-            .send_replace(Some(Arc::new(View { result, jpeg })));
+        let view = View {
+            result,
+            privacy: camera.facts.privacy.clone(),
+            jpeg: OnceLock::new(),
+        };
+        camera.newest.send_replace(Some(Arc::new(view)));
     }
 
     /// Takes an event and its published line.

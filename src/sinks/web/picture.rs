@@ -1,11 +1,16 @@
-//! Planes → JPEG for the page: `yuv` converts, `fast_image_resize` scales, `jpeg-encoder` encodes.
+//! Planes → JPEG for the page, private things hidden: `yuv` converts, `fast_image_resize` scales, `jpeg-encoder` encodes.
+
+use std::sync::Arc;
 
 use fast_image_resize::images::{Image, ImageRef};
 use fast_image_resize::{FilterType, PixelType, ResizeAlg, ResizeOptions, Resizer};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use yuv::{YuvBiPlanarImage, YuvConversionMode, YuvPlanarImage, YuvRange, YuvStandardMatrix};
 
-use crate::base::{ColorMatrix, ColorRange, Frame, PixelFormat};
+use crate::base::{
+    ColorMatrix, ColorRange, Frame, FrameResult, OwnedPlanes, PixelFormat, Pixels, Size,
+};
+use crate::sinks::annotate::{Canvas, Chroma, PlaneMut, Privacy};
 
 /// JPEG quality: text on plates stays legible, a 960x540 view has about 60 KB.
 const QUALITY: u8 = 75;
@@ -23,9 +28,17 @@ pub struct PictureOptions {
 ///
 /// # Errors
 /// What a library says of planes that do not fit their size, in words.
-pub(super) fn encode(frame: &Frame, options: PictureOptions) -> Result<Vec<u8>, String> {
+pub(super) fn encode(
+    frame: &Frame,
+    result: &FrameResult,
+    privacy: Option<&Privacy>,
+    options: PictureOptions,
+) -> Result<Vec<u8>, String> {
     let size = frame.meta.size;
-    let rgb = to_rgb(frame)?;
+    let rgb = match privacy {
+        Some(privacy) => to_rgb(size, &hidden(frame, result, privacy))?,
+        None => to_rgb(size, &frame.pixels)?,
+    };
     let (width, height) = fitted(size.width, size.height, options.max_width);
     let rgb = if width == size.width {
         rgb
@@ -51,9 +64,36 @@ fn fitted(width: u32, height: u32, max_width: u32) -> (u32, u32) {
     (max_width, u32::try_from(scaled).unwrap_or(1).max(1))
 }
 
-fn to_rgb(frame: &Frame) -> Result<Vec<u8>, String> {
-    let (width, height) = (frame.meta.size.width, frame.meta.size.height);
+/// A copy of the planes with what is private hidden.
+fn hidden(frame: &Frame, result: &FrameResult, privacy: &Privacy) -> Pixels {
     let pixels = &frame.pixels;
+    let copied = |index| {
+        let plane = pixels.planes.plane(index);
+        (plane.data.to_vec(), plane.stride)
+    };
+    let mut planes: Vec<_> = (0..pixels.format.planes()).map(copied).collect();
+    let mut writable = planes.iter_mut().map(|(data, stride)| PlaneMut {
+        data,
+        stride: *stride,
+    });
+    let chroma = match (writable.next(), writable.next(), writable.next()) {
+        (Some(luma), Some(u), Some(v)) => Some((luma, Chroma::Planar(u, v))),
+        (Some(luma), Some(uv), None) => Some((luma, Chroma::Interleaved(uv))),
+        _ => None,
+    };
+    if let Some((luma, chroma)) = chroma {
+        let size = frame.meta.size;
+        let mut canvas = Canvas::new(size, pixels.matrix, pixels.range, luma, chroma);
+        privacy.hide(&mut canvas, result);
+    }
+    Pixels {
+        planes: Arc::new(OwnedPlanes(planes)),
+        ..*pixels
+    }
+}
+
+fn to_rgb(size: Size, pixels: &Pixels) -> Result<Vec<u8>, String> {
+    let (width, height) = (size.width, size.height);
     let range = match pixels.range {
         ColorRange::Limited => YuvRange::Limited,
         ColorRange::Full => YuvRange::Full,
@@ -111,10 +151,8 @@ fn scaled(rgb: &[u8], from: (u32, u32), to: (u32, u32)) -> Result<Vec<u8>, Strin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::base::{
-        CameraId, FrameMeta, FrameSeq, OwnedPlanes, Pixels, Pts, RunId, Size, UtcSource,
-    };
-    use std::sync::Arc;
+    use crate::base::{CameraId, FrameMeta, FrameSeq, Pts, RunId, Timings, UtcSource};
+    use crate::sinks::annotate::{Hide, PrivacyRules};
     use std::time::Instant;
 
     /// A frame of one colour, limited-range BT.601, rows wider than the picture.
@@ -157,6 +195,18 @@ mod tests {
         }
     }
 
+    fn nothing_found(frame: &Frame) -> FrameResult {
+        FrameResult {
+            meta: frame.meta.clone(),
+            detections: 0,
+            tracks: Vec::new(),
+            ended: Vec::new(),
+            counts: None,
+            timings: Timings::default(),
+            frame: None,
+        }
+    }
+
     #[test]
     fn a_frame_becomes_a_jpeg_of_the_right_size_and_colour() {
         let options = PictureOptions {
@@ -165,12 +215,37 @@ mod tests {
         };
         for format in [PixelFormat::Nv12, PixelFormat::I420] {
             for (from, to) in [((320, 181), (160, 90)), ((101, 57), (101, 57))] {
-                let jpeg = encode(&red(format, from.0, from.1), options).unwrap();
+                let frame = red(format, from.0, from.1);
+                let result = nothing_found(&frame);
+                let jpeg = encode(&frame, &result, None, options).unwrap();
                 let shown = image::load_from_memory(&jpeg).unwrap().to_rgb8();
                 assert_eq!(shown.dimensions(), to, "{format:?}");
                 let [r, g, b] = shown.get_pixel(to.0 / 2, to.1 / 2).0;
                 assert!(r > 240 && g < 16 && b < 16, "{format:?} {r} {g} {b}");
             }
+        }
+    }
+
+    #[test]
+    fn what_is_private_is_hidden_before_the_picture_leaves() {
+        let options = PictureOptions {
+            max_width: 160,
+            fps: 10.0,
+        };
+        let rules = PrivacyRules {
+            areas: vec![vec![[0.0, 0.0], [0.5, 0.0], [0.5, 1.0], [0.0, 1.0]]],
+            how: Hide::Fill,
+            ..PrivacyRules::default()
+        };
+        let privacy = Privacy::new(&rules, &[]).unwrap();
+        for format in [PixelFormat::Nv12, PixelFormat::I420] {
+            let frame = red(format, 320, 180);
+            let result = nothing_found(&frame);
+            let jpeg = encode(&frame, &result, Some(&privacy), options).unwrap();
+            let shown = image::load_from_memory(&jpeg).unwrap().to_rgb8();
+            let [r, g, b] = shown.get_pixel(20, 45).0;
+            assert!(r.abs_diff(128) < 12 && g.abs_diff(128) < 12 && b.abs_diff(128) < 12);
+            assert!(shown.get_pixel(140, 45).0[0] > 240, "the rest stays");
         }
     }
 }
