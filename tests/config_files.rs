@@ -65,13 +65,61 @@ fn the_example_names_every_key_there_is_and_no_other() {
 }
 
 #[test]
+fn a_sink_is_read_with_its_secrets_hidden() {
+    let folder = tempfile::tempdir().unwrap();
+    for name in ["broker.password", "webhook.secret"] {
+        std::fs::write(folder.path().join(name), "hunter2\n").unwrap();
+    }
+    let text = camera(
+        "[[sinks]]\nname = \"room\"\nurl = \"mqtts://broker.example\"\nuser = \"gantryd\"\n\
+         password_file = \"broker.password\"\ncameras = [\"gate\"]\ntypes = [\"turn\"]\n\
+         [[sinks]]\nname = \"hook\"\nurl = \"https://h/x?token=hunter2\"\nsecret_file = \"webhook.secret\"\n",
+    );
+    let config = Config::from_text(&text, &folder.path().join("site.toml")).unwrap();
+    let [room, hook] = config.sinks.as_slice() else {
+        panic!("{:?}", config.sinks);
+    };
+    assert_eq!(
+        (room.client_id.as_str(), room.topic.as_str()),
+        ("gantryd-room", "gantryd")
+    );
+    assert_eq!(room.types, ["turn"]);
+    assert_eq!(hook.secret.as_ref().unwrap().expose(), "hunter2");
+    assert!(!format!("{config:?}").contains("hunter2"), "{config:?}");
+}
+
+#[test]
+fn every_fault_of_a_sink_is_told_with_what_is_allowed() {
+    let text = camera(
+        "[[sinks]]\nname = \"room\"\nurl = \"mqtt://u:hunter2@h\"\n\
+         [[sinks]]\nname = \"room\"\nurl = \"amqp://h\"\n\
+         [[sinks]]\nname = \"hook\"\nurl = \"http://h/x\"\ntopic = \"x\"\ncameras = [\"yard\"]\n\
+         types = [\"boom\"]\nplaces = [\"door\"]\nevents = false\ntimeout_secs = 0\n",
+    );
+    assert_eq!(
+        faults(&text, &[]),
+        "site.toml: sinks[0].url: \"mqtt://***@h\", no credentials in an address: use user and password_file\n\
+         site.toml: sinks[1].name: \"room\" is the name of another sink too, each needs its own\n\
+         site.toml: sinks[1].url: \"amqp://h\", allowed is mqtt://, mqtts://, nats://, tls://, redis://, rediss://, http://, https:// with a host\n\
+         site.toml: sinks[2].topic: means nothing to a sink with http://\n\
+         site.toml: sinks[2].cameras: \"yard\", allowed are gate\n\
+         site.toml: sinks[2].types: \"boom\", allowed are line_crossing, turn, zone_entry, zone_exit, loitering, stopped, wrong_way, occupancy, queue, congestion\n\
+         site.toml: sinks[2].places: \"door\", but there are none\n\
+         site.toml: sinks[2].events: false, and nothing else is sent: remove the sink, or set results_hz\n\
+         site.toml: sinks[2].timeout_secs: 0, allowed is 1 to 120"
+    );
+}
+
+#[test]
 fn the_keys_that_are_commented_out_work_once_they_are_not() {
     let folder = tempfile::tempdir().unwrap();
     for name in ["gate.password", "ca.pem", "my-camera.gst"] {
         std::fs::write(folder.path().join(name), "hunter2\n").unwrap();
     }
+    // The keys of a sink are for different kinds of sinks: not all at once.
     let uncommented: Vec<&str> = EXAMPLE
         .lines()
+        .take_while(|line| *line != "# [[sinks]]")
         .map(|line| {
             let commented = ["user", "password_file", "tls_ca_file", "pipeline"]
                 .iter()

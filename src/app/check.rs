@@ -11,6 +11,8 @@ use comfy_table::{Table, presets};
 
 use super::cli::Exit;
 use super::config::{CameraConfig, Config, ConfigError, Fault, Listen};
+use super::sinks;
+use crate::base::redact_uri;
 use crate::sinks::http::{GREETING, Listening};
 use crate::sinks::web::PAGE_TITLE;
 
@@ -63,7 +65,7 @@ pub fn told(error: &ConfigError) -> String {
     }
 }
 
-/// Faults of the places that a valid configuration names: the folder and the port.
+/// Faults of the places that a valid configuration names: the folder, the port, the sinks' files.
 #[must_use]
 pub fn surroundings(config: &Config) -> Vec<Fault> {
     let mut faults = Vec::new();
@@ -83,6 +85,7 @@ pub fn surroundings(config: &Config) -> Vec<Fault> {
             note(key.to_owned(), error.to_string());
         }
     }
+    faults.extend(sinks::faults(config));
     faults
 }
 
@@ -177,6 +180,10 @@ pub fn summary(config: &Config) -> String {
         ),
     ] {
         text.push_str(&format!("{name:<8} {value}\n"));
+    }
+    for sink in &config.sinks {
+        let address = redact_uri(sink.url.0.as_str());
+        text.push_str(&format!("{:<8} {}: {address}\n", "sink", sink.name));
     }
     text
 }

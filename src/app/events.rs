@@ -1,4 +1,5 @@
-//! The thread that writes events of zones and lines, and what it knows of the recordings.
+//! The thread that writes events of zones and lines, hands them to the sinks' spool, and what it
+//! knows of the recordings.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::{Path, PathBuf};
@@ -10,7 +11,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use super::summary::EventTally;
 use super::writers::{DaemonFile, IDLE_FLUSH};
 use crate::base::{CameraId, DropReason, Event, FrameSeq, Metrics, Recorded};
-use crate::sinks::publish::{LineFile, PublishError, event_line};
+use crate::sinks::publish::{Keeper, LineFile, PublishError, class_name, event_line};
 
 /// Frames whose place in a recording is remembered.
 const MAX_PLACES: usize = 1024;
@@ -146,37 +147,57 @@ impl OneShotEvents {
     }
 }
 
-/// The event files of a daemon's cameras, `<folder>/<camera>/events.jsonl`.
-#[derive(Debug)]
+/// Events that are put on the disk in one go, and the longest that the first of them waits for the
+/// others.
+const MAX_TOGETHER: usize = 256;
+const TOGETHER_WITHIN: Duration = Duration::from_millis(200);
+
+/// The events of a daemon's cameras: to their files, `<folder>/<camera>/events.jsonl`, and to the
+/// spool of the sinks.
+#[derive(Debug, Default)]
 pub struct DaemonEvents {
-    folder: PathBuf,
-    max_bytes: u64,
+    /// Where files go and how large one becomes, if files are wanted.
+    files: Option<(PathBuf, u64)>,
+    keeper: Option<Keeper>,
     cameras: BTreeMap<CameraId, CameraEvents>,
 }
 
 #[derive(Debug)]
 struct CameraEvents {
-    file: DaemonFile,
+    file: Option<DaemonFile>,
     log: Option<Arc<RecordingLog>>,
     lossless: bool,
 }
 
 impl DaemonEvents {
+    /// Will write nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
     /// Will write files of at most `max_bytes` each.
     #[must_use]
-    pub fn new(folder: &Path, max_bytes: u64) -> Self {
-        Self {
-            folder: folder.to_owned(),
-            max_bytes,
-            cameras: BTreeMap::new(),
-        }
+    pub fn with_files(mut self, folder: &Path, max_bytes: u64) -> Self {
+        self.files = Some((folder.to_owned(), max_bytes));
+        self
+    }
+
+    /// Will hand events to the sinks' spool.
+    #[must_use]
+    pub fn with_keeper(mut self, keeper: Option<Keeper>) -> Self {
+        self.keeper = keeper;
+        self
     }
 
     /// Adds a camera; `log` is that of its recording, if there is one.
     pub fn add(&mut self, camera: &CameraId, log: Option<Arc<RecordingLog>>, lossless: bool) {
-        let path = self.folder.join(camera.as_str()).join("events.jsonl");
+        let file = self.files.as_ref().map(|(folder, max_bytes)| {
+            let path = folder.join(camera.as_str()).join("events.jsonl");
+            DaemonFile::new(path, *max_bytes)
+        });
         let events = CameraEvents {
-            file: DaemonFile::new(path, self.max_bytes),
+            file,
             log,
             lossless,
         };
@@ -187,28 +208,66 @@ impl DaemonEvents {
     pub fn run(mut self, events: &Receiver<Event>, classes: &[String], metrics: &Metrics) {
         loop {
             match events.recv_timeout(IDLE_FLUSH) {
-                Ok(event) => self.write(&event, classes, metrics),
+                Ok(event) => self.write_with_followers(event, events, classes, metrics),
                 Err(RecvTimeoutError::Timeout) => self.flush(metrics),
                 Err(RecvTimeoutError::Disconnected) => return self.flush(metrics),
             }
         }
     }
 
-    fn write(&mut self, event: &Event, classes: &[String], metrics: &Metrics) {
+    /// Writes `first` and what has come meanwhile: into the spool before the files, so that what is
+    /// in a file is never missing from the spool.
+    fn write_with_followers(
+        &mut self,
+        first: Event,
+        events: &Receiver<Event>,
+        classes: &[String],
+        metrics: &Metrics,
+    ) {
+        let began = Instant::now();
+        let followers = events.try_iter().take(MAX_TOGETHER);
+        let mut lines = Vec::new();
+        for event in std::iter::once(first).chain(followers) {
+            lines.extend(self.line(&event, classes));
+            if began.elapsed() > TOGETHER_WITHIN {
+                break;
+            }
+        }
+        if let Some(keeper) = &mut self.keeper {
+            keeper.commit();
+        }
+        for (camera, line) in lines {
+            let files = self.cameras.get_mut(&camera);
+            if let Some(file) = files.and_then(|files| files.file.as_mut()) {
+                count_lost(file.write(&line, &camera), &camera, metrics);
+            }
+        }
+    }
+
+    /// The line of an event, which is handed to the sinks' spool on the way.
+    fn line(&mut self, event: &Event, classes: &[String]) -> Option<(CameraId, String)> {
         let camera = &event.frame.camera;
-        let Some(files) = self.cameras.get_mut(camera) else {
-            return;
-        };
+        let files = self.cameras.get(camera)?;
         let deadline = (!files.lossless).then(|| Instant::now() + LIVE_WAIT);
         let log = files.log.as_ref();
         let place = log.and_then(|log| log.place(event.frame.seq, deadline));
         let line = event_line(event, classes, place.as_ref());
-        count_lost(files.file.write(&line, camera), camera, metrics);
+        if let Some(keeper) = &mut self.keeper {
+            let object = event.object.as_ref();
+            let class = object.map(|object| class_name(object.class, classes));
+            keeper.add(event, class, &line);
+        }
+        Some((camera.clone(), line))
     }
 
     fn flush(&mut self, metrics: &Metrics) {
+        if let Some(keeper) = &mut self.keeper {
+            keeper.commit();
+        }
         for (camera, files) in &mut self.cameras {
-            count_lost(files.file.flush(camera), camera, metrics);
+            if let Some(file) = &mut files.file {
+                count_lost(file.flush(camera), camera, metrics);
+            }
         }
     }
 }

@@ -22,6 +22,7 @@ pub mod sequences;
 pub mod service;
 pub mod signals;
 pub mod simulate;
+pub mod sinks;
 pub mod summary;
 pub mod telemetry;
 pub mod track;

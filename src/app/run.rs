@@ -13,7 +13,7 @@ use super::events::{DaemonEvents, RecordingLog};
 use super::pipeline::{EventOutlet, Outlet, Pipeline, PipelineError, PipelineOptions, WhenFull};
 use super::signals::Signals;
 use super::writers::{self, DaemonFormats, DaemonText};
-use super::{resolve, service, web};
+use super::{resolve, service, sinks, web};
 use crate::base::{CameraId, Metrics, StopSource, Worker, WorkerEnd};
 use crate::capture::CameraEnd;
 use crate::perception::detect::DetectOptions;
@@ -210,10 +210,17 @@ fn start_sinks(
         let record = move || drop(writers::record(recorder, &results, Some(log)));
         workers.push(spawn(&format!("annot-{number}"), record, stop)?);
     }
-    let counts = |camera: &&CameraConfig| config.output.events && !camera.zones.is_empty();
+    let sinks = sinks::start(config, classes, metrics, stop)?;
+    workers.extend(sinks.workers);
+    outlets.extend(sinks.outlets);
+    let is_wanted = config.output.events || sinks.keeper.is_some();
+    let counts = |camera: &&CameraConfig| is_wanted && !camera.zones.is_empty();
     if config.cameras.iter().any(|camera| counts(&camera)) {
         let (sender, received) = bounded(EVENT_QUEUE);
-        let mut writer = DaemonEvents::new(&config.output.folder, max_bytes(config));
+        let mut writer = DaemonEvents::new().with_keeper(sinks.keeper);
+        if config.output.events {
+            writer = writer.with_files(&config.output.folder, max_bytes(config));
+        }
         for camera in config.cameras.iter().filter(counts) {
             events.push(EventOutlet::new(
                 sender.clone(),
@@ -315,7 +322,8 @@ fn start_services(
     Ok(workers)
 }
 
-fn spawn(
+/// A thread that begins the stop if it panics.
+pub(super) fn spawn(
     name: &str,
     work: impl FnOnce() + Send + 'static,
     stop: &StopSource,

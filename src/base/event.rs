@@ -98,6 +98,20 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// Every name used in published events and metrics.
+    pub const NAMES: [&'static str; 10] = [
+        "line_crossing",
+        "turn",
+        "zone_entry",
+        "zone_exit",
+        "loitering",
+        "stopped",
+        "wrong_way",
+        "occupancy",
+        "queue",
+        "congestion",
+    ];
+
     /// The name used in published events and metrics.
     #[must_use]
     pub fn as_str(&self) -> &'static str {

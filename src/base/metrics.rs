@@ -11,7 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use super::{CameraId, RunEnd, ZoneMetrics};
+use super::{CameraId, RunEnd, SinkMetrics, ZoneMetrics};
 
 /// A part of the frame path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -193,6 +193,7 @@ pub struct Metrics {
     events: Family<KindLabel, Counter>,
     detections_rejected: Family<CameraLabel, Counter>,
     zones: ZoneMetrics,
+    sinks: SinkMetrics,
     stages: [StageSum; Stage::ALL.len()],
     progress: AtomicU64,
 }
@@ -269,6 +270,7 @@ impl Metrics {
             detections_rejected.clone(),
         );
         let zones = ZoneMetrics::new(&mut registry);
+        let sinks = SinkMetrics::new(&mut registry);
         Arc::new(Self {
             registry,
             received,
@@ -282,6 +284,7 @@ impl Metrics {
             events,
             detections_rejected,
             zones,
+            sinks,
             stages: Default::default(),
             progress: AtomicU64::new(0),
         })
@@ -297,6 +300,12 @@ impl Metrics {
     #[must_use]
     pub fn zones(&self) -> &ZoneMetrics {
         &self.zones
+    }
+
+    /// What became of events on their way to sinks.
+    #[must_use]
+    pub fn sinks(&self) -> &SinkMetrics {
+        &self.sinks
     }
 
     /// Counts work done in a stage.

@@ -14,6 +14,7 @@ mod metrics;
 mod pipelines;
 mod result;
 mod secret;
+mod sink_metrics;
 mod stop;
 mod worker;
 mod zone_metrics;
@@ -39,6 +40,7 @@ pub use result::{
 pub use secret::{
     REDACTED, Secret, UriError, UriParts, hidden_words, redact_text, redact_uri, split_credentials,
 };
+pub use sink_metrics::{SinkMetrics, SinkStep};
 pub use stop::{Stop, StopSource};
 pub use worker::{Worker, WorkerEnd};
 pub use zone_metrics::ZoneMetrics;

@@ -169,6 +169,9 @@ fn class_faults(config: &Config, model: &str, known: &[String]) -> Vec<Fault> {
             faults.extend(named(format!("cameras[{index}].{name:?}.classes"), classes));
         }
     }
+    for (index, sink) in config.sinks.iter().enumerate() {
+        faults.extend(named(format!("sinks[{index}].classes"), &sink.classes));
+    }
     faults
 }
 

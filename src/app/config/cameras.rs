@@ -298,12 +298,13 @@ fn read_uri(section: &mut Section<'_>) -> Option<CameraUri> {
     }
 }
 
-fn read_credentials(section: &mut Section<'_>) -> Option<Credentials> {
+/// `user` and `password_file`: both or none.
+pub(super) fn read_credentials(section: &mut Section<'_>) -> Option<Credentials> {
     let has_file = section.has("password_file");
     let user = section.text("user");
     let password = section
         .existing_file("password_file")
-        .and_then(|file| read_password(section, &file));
+        .and_then(|file| read_password(section, "password_file", &file));
     match (&user, has_file) {
         (Some(_), false) => section.fault("user", "given without password_file, both are needed"),
         (None, true) => section.fault("password_file", "given without user, both are needed"),
@@ -316,19 +317,20 @@ fn read_credentials(section: &mut Section<'_>) -> Option<Credentials> {
 }
 
 /// The first line of the file: editors end it with a newline that is not part of the password.
-fn read_password(section: &Section<'_>, file: &Path) -> Option<Secret> {
+pub(super) fn read_password(section: &Section<'_>, key: &str, file: &Path) -> Option<Secret> {
     let shown = file.display();
     match std::fs::read_to_string(file) {
         Ok(text) => match text.lines().next() {
             Some(password) if !password.is_empty() => Some(Secret::new(password)),
             _ => {
-                let text = format!("{shown} is empty, allowed is the password in its first line");
-                section.fault("password_file", text);
+                let what = key.trim_end_matches("_file");
+                let text = format!("{shown} is empty, allowed is the {what} in its first line");
+                section.fault(key, text);
                 None
             }
         },
         Err(error) => {
-            section.fault("password_file", format!("{shown}: {error}"));
+            section.fault(key, format!("{shown}: {error}"));
             None
         }
     }

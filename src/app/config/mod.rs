@@ -13,6 +13,7 @@ mod perception;
 mod privacy;
 mod reader;
 mod sections;
+mod sinks;
 mod words;
 mod zones;
 
@@ -30,6 +31,7 @@ pub use sections::{
     Encoder, Listen, LogConfig, LogFormat, LogLevel, MetricsConfig, OutputConfig, RecordConfig,
     ServiceConfig, WebConfig,
 };
+pub use sinks::{MqttVersion, SinkConfig, SinkKind, SinkUrl};
 
 /// A value that gantryd chooses unless the operator did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -72,6 +74,8 @@ pub struct Config {
     pub track: TrackConfig,
     /// Results as files.
     pub output: OutputConfig,
+    /// Brokers and webhooks that are sent events; their names differ.
+    pub sinks: Vec<SinkConfig>,
     /// Recordings.
     pub record: RecordConfig,
     /// The metrics and health endpoint.
@@ -201,7 +205,10 @@ impl Config {
             ("calibration".to_owned(), toml::Table::new().into()),
         ]);
         let one_camera = one(camera);
-        let table = toml::Table::from_iter([("cameras".to_owned(), one_camera)]);
+        let table = toml::Table::from_iter([
+            ("cameras".to_owned(), one_camera),
+            ("sinks".to_owned(), one(toml::Table::new())),
+        ]);
         let reader = Reader::default();
         // The faults (a camera without id and uri) do not matter here.
         drop(Self::read(&reader, table));
@@ -212,8 +219,11 @@ impl Config {
         let mut root = reader.root(table);
         let cameras = root.children("cameras");
         let detect = DetectConfig::read(root.child("detect"));
+        let cameras = cameras::read_all(&root, cameras, &detect);
+        let sinks = sinks::read_all(root.children("sinks"), &cameras);
         let config = Self {
-            cameras: cameras::read_all(&root, cameras, &detect),
+            cameras,
+            sinks,
             track: TrackConfig::read(root.child("track")),
             output: OutputConfig::read(root.child("output")),
             record: RecordConfig::read(root.child("record")),
