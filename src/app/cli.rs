@@ -226,7 +226,7 @@ pub struct TrackArgs {
     /// What encodes the annotated video
     #[arg(long, value_parser = choice(Encoder::ALL), default_value = "auto")]
     pub encoder: Encoder,
-    /// Count at the zones and lines of this file (docs/zones.md), into <stem>.events.jsonl
+    /// Count at the zones and lines of this file (docs/zones.md), into `<stem>.events.jsonl`
     #[arg(long, value_name = "FILE.toml")]
     pub zones: Option<PathBuf>,
     /// The detector.
