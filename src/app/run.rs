@@ -127,7 +127,7 @@ pub fn options(config: &Config) -> anyhow::Result<PipelineOptions> {
             .max_batch
             .set()
             .and_then(|count| NonZeroUsize::new(count as usize)),
-        track: resolve::track_from_config(&config.track),
+        track: resolve::track_from_config(&config.track, config.output.decisions),
     })
 }
 
@@ -151,7 +151,7 @@ fn start_sinks(
         mut workers,
     } = Sinks::default();
     let mut logs = BTreeMap::new();
-    if config.output.jsonl || config.output.mot {
+    if config.output.jsonl || config.output.mot || config.output.decisions {
         let ids: Vec<CameraId> = config
             .cameras
             .iter()
@@ -160,6 +160,7 @@ fn start_sinks(
         let formats = DaemonFormats {
             jsonl: config.output.jsonl,
             mot: config.output.mot,
+            decisions: config.output.decisions,
             max_bytes: max_bytes(config),
         };
         let text = DaemonText::new(&config.output.folder, &ids, formats);

@@ -130,6 +130,7 @@ impl Tracking {
                     .present(&frame.meta.camera, name, *count);
             }
         }
+        let decisions = camera.tracker.decisions().cloned().map(Arc::new);
         let (wall, cpu) = timer.lap();
         self.metrics.stage(Stage::Track, wall, cpu);
 
@@ -140,6 +141,7 @@ impl Tracking {
             tracks: step.tracks,
             ended: step.ended,
             counts,
+            decisions,
             timings: Timings {
                 preprocess: seen.preprocess.wall,
                 inference: seen.inference.wall,

@@ -47,6 +47,9 @@ pub struct TrackOptions {
     pub max_detections: usize,
     /// Tracks alive at once; with all places taken no new one starts.
     pub max_tracks: usize,
+    /// Whether what was decided is written down, for [`Tracker::decisions`](super::Tracker::decisions).
+    /// Changes no decision; without it nothing is spent on it.
+    pub record_decisions: bool,
 }
 
 impl Default for TrackOptions {
@@ -69,6 +72,7 @@ impl Default for TrackOptions {
             duplicate_overlap: 0.95,
             max_detections: 2000,
             max_tracks: 2000,
+            record_decisions: false,
         }
     }
 }
