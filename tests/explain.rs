@@ -35,6 +35,8 @@ fn args(results: PathBuf, track: Option<u64>, frame: Option<u64>) -> ExplainArgs
         track,
         frame,
         json: false,
+        video: None,
+        strip: None,
     }
 }
 
@@ -272,6 +274,48 @@ fn of_appended_recordings_the_last_one_with_the_track_is_told() {
         moments
             .iter()
             .any(|moment| moment.kind == MomentKind::Split)
+    );
+}
+
+#[test]
+fn a_strip_shows_the_track_where_it_was() {
+    // The fixture street.mp4 has 640x360 pixels; a replay's frame 1 is the video's first.
+    let folder = replayed(&hidden(), true);
+    let strip = folder.path().join("strip.png");
+    let street = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/street.mp4");
+    let with = ExplainArgs {
+        video: Some(street.clone()),
+        strip: Some(strip.clone()),
+        ..args(folder.path().join("out.txt"), Some(1), None)
+    };
+    let explained = explain::run(&with).unwrap();
+    let Explanation::Track(story) = &explained else {
+        panic!("a track was asked for");
+    };
+    // Born and confirmed are shown; at the end of the run there is no place.
+    assert_eq!(story.pictures, [0, 1]);
+    assert!(explained.to_string().contains("born         [1] box 0"));
+    let picture = image::open(&strip).unwrap().to_rgb8();
+    assert_eq!(picture.dimensions(), (404, 200));
+    // The box is 120 of 192 px high: its line begins at 36 / 192 of 200 px, row 37.5.
+    let line = picture.get_pixel(100, 38);
+    assert_eq!(line.0, [80, 220, 100]);
+    let dark = picture.get_pixel(201, 100);
+    assert_eq!(dark.0, [0, 0, 0]);
+
+    let mut long = String::new();
+    for frame in 400..=402 {
+        writeln!(long, "{frame},-1,100,100,60,120,0.90").unwrap();
+    }
+    let folder = replayed(&long, true);
+    let with = ExplainArgs {
+        results: folder.path().join("out.txt"),
+        ..with
+    };
+    let error = explain::run(&with).unwrap_err().to_string();
+    assert!(
+        error.contains("frame 401 is to be shown; name the file that was tracked"),
+        "{error}"
     );
 }
 

@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::capture::{CaptureError, SourceError};
+
 /// Why nothing was explained.
 #[derive(Debug, thiserror::Error)]
 pub enum ExplainError {
@@ -74,6 +76,48 @@ pub enum ExplainError {
         frames: u64,
         /// What ids there are.
         known: String,
+    },
+    /// The video is none.
+    #[error("--video {video}: {error}")]
+    NoVideo {
+        /// Which one.
+        video: PathBuf,
+        /// Why.
+        error: SourceError,
+    },
+    /// The video cannot be read.
+    #[error("--video {video}")]
+    Video {
+        /// Which one.
+        video: PathBuf,
+        /// Why.
+        source: CaptureError,
+    },
+    /// The video ends before a moment that is to be shown.
+    #[error(
+        "--video {video}: {frames} frames, frame {frame} is to be shown; name the file that was tracked"
+    )]
+    ShortVideo {
+        /// Which one.
+        video: PathBuf,
+        /// How many frames it has.
+        frames: u64,
+        /// The last frame that is to be shown, as the log counts.
+        frame: u64,
+    },
+    /// Nothing of the track can be shown.
+    #[error("track {id}: its place is not known in any moment, there is nothing to show")]
+    NoPicture {
+        /// The track.
+        id: u64,
+    },
+    /// The strip cannot be written.
+    #[error("--strip {path}: cannot write, allowed are names that end in .png or .jpg")]
+    Strip {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: image::ImageError,
     },
     /// No such frame.
     #[error("{path}: no frame {frame}; {known}")]

@@ -4,6 +4,7 @@ mod error;
 mod frame;
 mod log;
 mod story;
+mod strip;
 mod verdict;
 
 use std::fmt;
@@ -33,6 +34,7 @@ pub const EXPLAIN_SCHEMA_ID: &str = "gantryd.explain.v1";
   gantryd explain out/gate.jsonl --track 7 --frame 120   what it could have had in that frame
   gantryd explain out/gate.jsonl --frame 120             everything decided in that frame
   gantryd explain out --track 7 --json                   for programs
+  gantryd explain out/gate.jsonl --track 7 --video gate.mp4 --strip 7.png   with pictures
 
 Frames are counted as in the results: seq of the JSON lines (from 0), for a replay the frame numbers of
 the detections. docs/explain.md tells what affinities, gates and the log's fields mean.")]
@@ -49,6 +51,17 @@ pub struct ExplainArgs {
     /// Print JSON
     #[arg(long)]
     pub json: bool,
+    /// The video that was tracked, for --strip; an image folder will do
+    #[arg(long, value_name = "FILE", requires = "strip")]
+    pub video: Option<PathBuf>,
+    /// Write pictures of the moments side by side: its box green, red where it was expected and not seen
+    #[arg(
+        long,
+        value_name = "FILE.png",
+        requires = "video",
+        conflicts_with = "frame"
+    )]
+    pub strip: Option<PathBuf>,
 }
 
 /// The life of one track; its text is a timeline.
@@ -60,6 +73,8 @@ pub struct TrackStory {
     pub log: PathBuf,
     /// In order of their frames.
     pub moments: Vec<Moment>,
+    /// Places of the moments that the strip shows, from left to right.
+    pub pictures: Vec<usize>,
 }
 
 /// What was explained.
@@ -80,11 +95,11 @@ pub fn run(args: &ExplainArgs) -> Result<Explanation, ExplainError> {
     let log = log::find(&args.results)?;
     match (args.frame, args.track) {
         (Some(frame), track) => tell_frame(&log, frame, track),
-        (None, track) => tell_track(&log, track.unwrap_or_default()),
+        (None, track) => tell_track(&log, track.unwrap_or_default(), args),
     }
 }
 
-fn tell_track(log: &Path, id: u64) -> Result<Explanation, ExplainError> {
+fn tell_track(log: &Path, id: u64, args: &ExplainArgs) -> Result<Explanation, ExplainError> {
     let mut story = Story::new(id);
     let mut told: Option<Story> = None;
     log::read(log, |line| {
@@ -113,10 +128,24 @@ fn tell_track(log: &Path, id: u64) -> Result<Explanation, ExplainError> {
             known,
         });
     }
+    let mut pictures = Vec::new();
+    if let (Some(video), Some(file)) = (&args.video, &args.strip) {
+        pictures = strip::chosen(&story.moments);
+        let shown: Vec<&Moment> = pictures
+            .iter()
+            .map(|&place| &story.moments[place])
+            .collect();
+        if shown.is_empty() {
+            return Err(ExplainError::NoPicture { id });
+        }
+        let first_frame = story.first_frame.unwrap_or_default();
+        strip::write(video, file, &shown, first_frame)?;
+    }
     Ok(Explanation::Track(TrackStory {
         track: id,
         log: log.to_owned(),
         moments: story.moments,
+        pictures,
     }))
 }
 
@@ -167,6 +196,7 @@ impl Explanation {
                 "type": "track",
                 "track": story.track,
                 "moments": story.moments,
+                "pictures": story.pictures,
             }),
             Self::Frame(story) => json!({
                 "schema": EXPLAIN_SCHEMA_ID,
@@ -192,15 +222,17 @@ impl fmt::Display for Explanation {
 impl fmt::Display for TrackStory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "track {} in {}", self.track, self.log.display())?;
-        for moment in &self.moments {
+        for (place, moment) in self.moments.iter().enumerate() {
             let frames = if moment.to_frame == moment.frame {
                 moment.frame.to_string()
             } else {
                 format!("{}-{}", moment.frame, moment.to_frame)
             };
+            let picture = self.pictures.iter().position(|&shown| shown == place);
+            let picture = picture.map_or_else(String::new, |number| format!("[{}] ", number + 1));
             write!(
                 f,
-                "\n{:>9.3} s  {frames:>11}  {:<11}  {}",
+                "\n{:>9.3} s  {frames:>11}  {:<11}  {picture}{}",
                 moment.pts_ns as f64 / 1e9,
                 moment.kind.as_str(),
                 moment.text

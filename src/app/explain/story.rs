@@ -113,6 +113,8 @@ pub(super) struct Story {
     pub frames: u64,
     /// Every id there was.
     pub ids: BTreeSet<u64>,
+    /// The number of the recording's first frame.
+    pub first_frame: Option<u64>,
     last_frame: Option<u64>,
     last_pts_ns: u64,
     /// Living births without id.
@@ -129,6 +131,7 @@ impl Story {
             moments: Vec::new(),
             frames: 0,
             ids: BTreeSet::new(),
+            first_frame: None,
             last_frame: None,
             last_pts_ns: 0,
             births: BTreeMap::new(),
@@ -185,6 +188,7 @@ impl Story {
         for change in &frame.changes {
             self.add_change(change, entry, frame);
         }
+        self.first_frame.get_or_insert(frame.frame);
         self.last_frame = Some(frame.frame);
         self.last_pts_ns = frame.pts_ns;
     }
