@@ -8,7 +8,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
 use super::config::{
-    Decode, Encoder, LogFormat, LogLevel, ModelRef, Provider, Transport, parse_input_size,
+    Decode, Encoder, LogFormat, LogLevel, ModelRef, MotionSource, Provider, Transport,
+    parse_input_size,
 };
 
 /// How the process ends.
@@ -235,6 +236,10 @@ pub struct TrackArgs {
     /// Write why each object was matched, coasted or ended, for gantryd explain, into <stem>.decisions.jsonl
     #[arg(long)]
     pub decisions: bool,
+    /// How the motion of a camera that shakes or turns is found: by a vote of the tracks, from the image
+    /// (for few objects), or not at all
+    #[arg(long, value_parser = choice(MotionSource::ALL), default_value = "boxes")]
+    pub camera_motion: MotionSource,
     /// The detector.
     #[command(flatten)]
     pub detect: DetectArgs,

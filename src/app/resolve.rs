@@ -117,6 +117,7 @@ pub fn detect_from_config(config: &Config) -> DetectOptions {
 pub fn track_from_config(track: &TrackConfig, record_decisions: bool) -> TrackOptions {
     let mut options = TrackOptions {
         record_decisions,
+        vote_on_camera: track.camera_motion != config::MotionSource::Off,
         ..TrackOptions::default()
     };
     let set = |place: &mut f32, value: config::Auto<f64>| {

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use crossbeam_channel::{RecvTimeoutError, bounded};
 
-use super::config::{CameraConfig, Config, Listen};
+use super::config::{CameraConfig, Config, Listen, MotionSource};
 use super::events::{DaemonEvents, RecordingLog};
 use super::pipeline::{EventOutlet, Outlet, Pipeline, PipelineError, PipelineOptions, WhenFull};
 use super::signals::Signals;
@@ -128,6 +128,7 @@ pub fn options(config: &Config) -> anyhow::Result<PipelineOptions> {
             .set()
             .and_then(|count| NonZeroUsize::new(count as usize)),
         track: resolve::track_from_config(&config.track, config.output.decisions),
+        motion_from_image: config.track.camera_motion == MotionSource::Image,
     })
 }
 

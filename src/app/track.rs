@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
 use super::cli::TrackArgs;
-use super::config;
+use super::config::{self, MotionSource};
 use super::events::{OneShotEvents, RecordingLog};
 use super::pipeline::{
     CameraPlan, EventOutlet, Outlet, Pipeline, PipelineError, PipelineOptions, Published, WhenFull,
@@ -374,8 +374,10 @@ impl Shared<'_> {
             batch: None,
             track: TrackOptions {
                 record_decisions: self.args.decisions,
+                vote_on_camera: self.args.camera_motion != MotionSource::Off,
                 ..TrackOptions::default()
             },
+            motion_from_image: self.args.camera_motion == MotionSource::Image,
         }
     }
 

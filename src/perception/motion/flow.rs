@@ -11,9 +11,13 @@ const CELLS: [usize; 2] = [12, 8];
 /// Places looked at per cell and direction.
 const TRIES: usize = 3;
 /// Half the side of the window that is compared, px.
-const HALF: i32 = 4;
+const HALF: usize = 4;
+/// Side of the window, px.
+const SIDE: usize = 2 * HALF + 1;
 /// Values of a window.
-const WINDOW: usize = ((2 * HALF + 1) * (2 * HALF + 1)) as usize;
+const WINDOW: usize = SIDE * SIDE;
+/// Side of the window with a margin of one pixel, for slopes.
+const WIDER: usize = SIDE + 2;
 /// Least smaller eigenvalue of a window's gradients, per pixel, for texture that can be followed in both
 /// directions (Shi & Tomasi 1994). Grey values squared: a slope of about 1.5 per px.
 const TEXTURE: f32 = 2.5;
@@ -32,7 +36,7 @@ pub(super) fn choose(
 ) {
     points.clear();
     let [grey, ..] = &picture.levels;
-    let margin = (HALF + 2) as f32;
+    let margin = (HALF + 3) as f32;
     let inner = [
         grey.width as f32 - 2.0 * margin,
         grey.height as f32 - 2.0 * margin,
@@ -107,21 +111,25 @@ struct Window {
 }
 
 impl Window {
-    fn of(grey: &Grey, [x, y]: Point) -> Option<Self> {
+    fn of(grey: &Grey, at: Point) -> Option<Self> {
         let mut window = Self {
             values: [0.0; WINDOW],
             slopes: [[0.0; 2]; WINDOW],
             sums: [0.0; 3],
         };
-        for (place, (dx, dy)) in offsets().enumerate() {
-            let (x, y) = (x + dx, y + dy);
-            window.values[place] = grey.at(x, y)?;
-            let slope_x = (grey.at(x + 1.0, y)? - grey.at(x - 1.0, y)?) / 2.0;
-            let slope_y = (grey.at(x, y + 1.0)? - grey.at(x, y - 1.0)?) / 2.0;
-            window.slopes[place] = [slope_x, slope_y];
-            window.sums[0] += slope_x * slope_x;
-            window.sums[1] += slope_x * slope_y;
-            window.sums[2] += slope_y * slope_y;
+        let mut wider = [0.0; WIDER * WIDER];
+        grey.patch(at, WIDER, &mut wider)?;
+        for row in 0..SIDE {
+            for column in 0..SIDE {
+                let (place, middle) = (row * SIDE + column, (row + 1) * WIDER + column + 1);
+                let slope_x = (wider[middle + 1] - wider[middle - 1]) / 2.0;
+                let slope_y = (wider[middle + WIDER] - wider[middle - WIDER]) / 2.0;
+                window.values[place] = wider[middle];
+                window.slopes[place] = [slope_x, slope_y];
+                window.sums[0] += slope_x * slope_x;
+                window.sums[1] += slope_x * slope_y;
+                window.sums[2] += slope_y * slope_y;
+            }
         }
         Some(window)
     }
@@ -145,9 +153,9 @@ impl Window {
         let mut differences = [0.0f32; WINDOW];
         let mut unlike = f32::MAX;
         for _ in 0..STEPS {
-            for (place, (dx, dy)) in offsets().enumerate() {
-                let value = grey.at(x + moved[0] + dx, y + moved[1] + dy)?;
-                differences[place] = value - self.values[place];
+            grey.patch([x + moved[0], y + moved[1]], SIDE, &mut differences)?;
+            for (difference, value) in differences.iter_mut().zip(&self.values) {
+                *difference -= value;
             }
             // The picture as a whole may have become brighter.
             let mean = differences.iter().sum::<f32>() / WINDOW as f32;
@@ -170,8 +178,4 @@ impl Window {
         }
         Some((moved, unlike))
     }
-}
-
-fn offsets() -> impl Iterator<Item = (f32, f32)> {
-    (-HALF..=HALF).flat_map(|dy| (-HALF..=HALF).map(move |dx| (dx as f32, dy as f32)))
 }

@@ -19,24 +19,34 @@ pub(super) struct Grey {
 }
 
 impl Grey {
-    /// Between the four nearest values; `None` where one of them is off the picture.
-    pub fn at(&self, x: f32, y: f32) -> Option<f32> {
+    /// `side` × `side` values around a place, each between the four nearest ones, row by row into
+    /// `patch`; `None` where one of them is off the picture.
+    pub fn patch(&self, [x, y]: Point, side: usize, patch: &mut [f32]) -> Option<()> {
+        let half = (side / 2) as f32;
+        let (x, y) = (x - half, y - half);
         if !(x >= 0.0 && y >= 0.0) {
             return None;
         }
         let (left, top) = (x as usize, y as usize);
-        if left + 1 >= self.width || top + 1 >= self.height {
+        if left + side >= self.width || top + side >= self.height {
             return None;
         }
+        // All values lie equally between their neighbours.
         let (fx, fy) = (x - left as f32, y - top as f32);
-        let start = top * self.width + left;
-        let above = self.values.get(start..start + 2)?;
-        let below = self
-            .values
-            .get(start + self.width..start + self.width + 2)?;
-        let upper = above[0] + fx * (above[1] - above[0]);
-        let lower = below[0] + fx * (below[1] - below[0]);
-        Some(upper + fy * (lower - upper))
+        for (row, line) in patch.chunks_exact_mut(side).enumerate() {
+            let start = (top + row) * self.width + left;
+            let above = self.values.get(start..=start + side)?;
+            let below = self
+                .values
+                .get(start + self.width..=start + self.width + side)?;
+            let pairs = above.windows(2).zip(below.windows(2));
+            for (value, (above, below)) in line.iter_mut().zip(pairs) {
+                let upper = above[0] + fx * (above[1] - above[0]);
+                let lower = below[0] + fx * (below[1] - below[0]);
+                *value = upper + fy * (lower - upper);
+            }
+        }
+        Some(())
     }
 }
 

@@ -309,6 +309,9 @@ impl Tracker {
             }
             return;
         }
+        if !self.options.vote_on_camera {
+            return;
+        }
         let high_score = self.high_score();
         let Scratch { camera, sweep, .. } = &mut self.scratch;
         if let Some(step) = camera.step(&self.tracks, sweep, high_score) {
