@@ -33,6 +33,19 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "src/perception/motion",
+        &[
+            "gstreamer",
+            "ort::",
+            "crate::app",
+            "crate::capture",
+            "crate::sinks",
+            "perception::detect",
+            "perception::track",
+            "std::time::Instant",
+        ],
+    ),
+    (
         "src/perception/track",
         &[
             "gstreamer",

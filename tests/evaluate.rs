@@ -429,6 +429,7 @@ fn tracked(python_path: &str, set: &Path, out: &Path) -> Vec<PathBuf> {
         gmc: None,
         fps: None,
         size: None,
+        decisions: false,
     })
     .unwrap();
     let mut folders = vec![own];

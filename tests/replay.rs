@@ -34,6 +34,7 @@ impl Scene {
             fps: None,
             gmc: None,
             size: None,
+            decisions: false,
         }
     }
 

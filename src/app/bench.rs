@@ -79,6 +79,7 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
             .and_then(|count| NonZeroUsize::try_from(count).ok()),
         batch: None,
         track: TrackOptions::default(),
+        motion_from_image: false,
     };
     let model = options.model.id.clone();
     let metrics = Metrics::new();

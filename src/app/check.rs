@@ -167,11 +167,16 @@ pub fn summary(config: &Config) -> String {
         (false, true) => "MOT text",
         (false, false) => "no results",
     };
+    let decisions = if output.decisions {
+        ", with the tracker's decisions,"
+    } else {
+        ""
+    };
     for (name, value) in [
         ("model", format!("{} on {}", detect.model, detect.provider)),
         (
             "results",
-            format!("{formats} in {}", output.folder.display()),
+            format!("{formats}{decisions} in {}", output.folder.display()),
         ),
         ("metrics", config.metrics.listen.to_string()),
         (

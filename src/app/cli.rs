@@ -8,7 +8,8 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
 use super::config::{
-    Decode, Encoder, LogFormat, LogLevel, ModelRef, Provider, Transport, parse_input_size,
+    Decode, Encoder, LogFormat, LogLevel, ModelRef, MotionSource, Provider, Transport,
+    parse_input_size,
 };
 
 /// How the process ends.
@@ -79,6 +80,8 @@ pub enum Command {
     Replay(super::replay::ReplayArgs),
     /// Score tracks against the truth: HOTA, MOTA, IDF1 and their parts
     Eval(super::eval::EvalArgs),
+    /// Tell why a track was matched, coasted, split or ended
+    Explain(super::explain::ExplainArgs),
     /// Check a configuration and tell every fault at once
     Check(CheckArgs),
     /// List, inspect and verify models
@@ -207,9 +210,10 @@ Examples:
   gantryd track /dev/video0 --no-video
   gantryd track MOT17-04/img1 --conf 0.4
   gantryd track gate.mp4 --zones gate.toml      count at lines and zones too
+  gantryd track gate.mp4 --decisions && gantryd explain out/gate.jsonl --track 7
 
 Writes <stem>.mp4 with boxes and ids, <stem>.jsonl with one result per frame, and <stem>.mot.txt;
-with --zones <stem>.events.jsonl.")]
+with --zones <stem>.events.jsonl, with --decisions <stem>.decisions.jsonl.")]
 pub struct TrackArgs {
     /// Video file, rtsp(s):// or http(s):// stream, /dev/videoN, or folder of images
     #[arg(required = true, value_name = "INPUT")]
@@ -229,6 +233,13 @@ pub struct TrackArgs {
     /// Count at the zones and lines of this file (docs/zones.md), into `<stem>.events.jsonl`
     #[arg(long, value_name = "FILE.toml")]
     pub zones: Option<PathBuf>,
+    /// Write why each object was matched, coasted or ended, for gantryd explain, into `<stem>.decisions.jsonl`
+    #[arg(long)]
+    pub decisions: bool,
+    /// How the motion of a camera that shakes or turns is found: by a vote of the tracks, from the image
+    /// (for few objects), or not at all
+    #[arg(long, value_parser = choice(MotionSource::ALL), default_value = "boxes")]
+    pub camera_motion: MotionSource,
     /// The detector.
     #[command(flatten)]
     pub detect: DetectArgs,

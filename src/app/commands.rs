@@ -11,7 +11,9 @@ use super::cli::{
 };
 use super::config::{Config, ConfigError, LogConfig, LogFormat, LogLevel};
 use super::pipeline::PipelineError;
-use super::{bench, check, doctor, eval, manual, models, replay, run, simulate, telemetry, track};
+use super::{
+    bench, check, doctor, eval, explain, manual, models, replay, run, simulate, telemetry, track,
+};
 use crate::capture::{CaptureError, SourceError};
 use crate::perception::detect::{DetectError, DetectOptions};
 use crate::sinks::record::RecordError;
@@ -43,6 +45,15 @@ fn one_shot(command: &Command, log: LogArgs) -> anyhow::Result<Exit> {
         Command::Track(args) => track::run(args)?,
         Command::Replay(args) => print(&replay::run(args)?.to_string())?,
         Command::Eval(args) => print(&eval::run(args)?.to_string())?,
+        Command::Explain(args) => {
+            let explained = explain::run(args)?;
+            let text = if args.json {
+                explained.json()
+            } else {
+                explained.to_string()
+            };
+            print(&text)?;
+        }
         Command::Models(args) => return models_command(&args.command),
         Command::Doctor(args) => return doctor::run(args),
         Command::Simulate(args) => simulate::run(args)?,

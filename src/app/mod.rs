@@ -8,6 +8,7 @@ pub mod config;
 pub mod doctor;
 pub mod eval;
 pub mod events;
+pub mod explain;
 pub mod gmc;
 pub mod manual;
 pub mod models;

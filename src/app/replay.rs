@@ -8,18 +8,21 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use super::explain;
 use super::gmc::{self, GmcError};
 use super::mot::{self, MotDetections, MotError, MotFrame};
 use super::seqinfo::{SeqInfo, SeqInfoError, parse_fps, parse_size};
 use super::sequences::{self, SequenceFile};
-use crate::base::{Pts, Size, TrackState};
+use crate::base::{CameraId, Pts, RunId, Size, TrackState};
 use crate::perception::track::{CameraWarp, TrackOptions, Tracker};
-use crate::sinks::publish;
+use crate::sinks::publish::{self, LineFile, PublishError};
 use report::quantile;
 pub use report::{FpsSource, ReplayReport, ReplaySummary};
 
 /// Frame rate assumed where neither `--fps` nor a `seqinfo.ini` gives one.
 const DEFAULT_FPS: f64 = 30.0;
+/// A sequence is one run.
+const RUN: RunId = RunId(1);
 /// Without detections for this long nothing can be alive, so that a gap is not stepped to its end.
 const LONGEST_GAP: Duration = Duration::from_secs(60);
 
@@ -34,7 +37,8 @@ const LONGEST_GAP: Duration = Duration::from_secs(60);
   gantryd replay --dets MOT17-02/det.txt --out MOT17-02.txt
   gantryd replay --dets det.txt --out out.txt --fps 25 --size 1920x1080
   gantryd replay --dets MOT17/train --out results
-  gantryd replay --dets det.txt --gmc gmc.txt --out out.txt")]
+  gantryd replay --dets det.txt --gmc gmc.txt --out out.txt
+  gantryd replay --dets det.txt --out out.txt --decisions && gantryd explain out.txt --track 7")]
 pub struct ReplayArgs {
     /// Detections in MOT format, or a folder of sequences
     #[arg(long, value_name = "FILE|DIR")]
@@ -52,6 +56,10 @@ pub struct ReplayArgs {
     /// Frame size in pixels; boxes wholly outside are left out [default: from seqinfo.ini, else none]
     #[arg(long, value_name = "WxH", value_parser = parse_size)]
     pub size: Option<Size>,
+    /// Write why each object was matched, coasted or ended, for gantryd explain, beside the tracks into
+    /// NAME.decisions.jsonl
+    #[arg(long)]
+    pub decisions: bool,
 }
 
 /// Why a replay failed.
@@ -98,6 +106,9 @@ pub enum ReplayError {
         /// Name of the sequence.
         name: String,
     },
+    /// The decisions cannot be written.
+    #[error("cannot write the decisions")]
+    Decisions(#[from] PublishError),
     /// The file with the result cannot be written.
     #[error("{path}: cannot write the tracks")]
     Write {
@@ -196,7 +207,11 @@ fn find(path: &Path, kind: &str) -> Result<Vec<SequenceFile>, ReplayError> {
 impl Job {
     /// The summary, and the time that each frame took.
     fn run(&self, args: &ReplayArgs) -> Result<(ReplaySummary, Vec<Duration>), ReplayError> {
-        if let Ok(out) = self.out.canonicalize() {
+        let decisions_path = args.decisions.then(|| explain::log_beside(&self.out));
+        for out in std::iter::once(&self.out).chain(&decisions_path) {
+            let Ok(out) = out.canonicalize() else {
+                continue;
+            };
             let mut inputs = std::iter::once(&self.dets).chain(&self.gmc);
             if inputs.any(|input| input.canonicalize().is_ok_and(|input| input == out)) {
                 return Err(ReplayError::Overwrites { path: out });
@@ -223,7 +238,11 @@ impl Job {
         };
         let mut out = BufWriter::new(File::create(&self.out).map_err(write_error)?);
         let mut replay = Replay::new(fps, size, warps);
+        if let Some(path) = &decisions_path {
+            replay.record_decisions(LineFile::create(path)?, &self.name);
+        }
         replay.all(&detections, &mut out).map_err(write_error)?;
+        replay.finish_decisions()?;
         out.flush().map_err(write_error)?;
         Ok(replay.summary(&detections, fps_source))
     }
@@ -240,6 +259,22 @@ struct Replay {
     spent: Vec<Duration>,
     /// By the frame they lead to.
     warps: BTreeMap<u64, CameraWarp>,
+    decisions: Option<DecisionLog>,
+}
+
+/// Where the decisions of a replay go; a first failure is kept for its end.
+struct DecisionLog {
+    name: CameraId,
+    file: LineFile,
+    failed: Option<PublishError>,
+}
+
+impl DecisionLog {
+    fn write(&mut self, line: &str) {
+        if self.failed.is_none() {
+            self.failed = self.file.write(line).err();
+        }
+    }
 }
 
 impl Replay {
@@ -253,7 +288,31 @@ impl Replay {
             rows: 0,
             spent: Vec::new(),
             warps,
+            decisions: None,
         }
+    }
+
+    /// Has the decisions written into `file`, under this name of the sequence.
+    fn record_decisions(&mut self, file: LineFile, name: &str) {
+        self.tracker = Tracker::new(TrackOptions {
+            record_decisions: true,
+            ..TrackOptions::default()
+        });
+        self.decisions = Some(DecisionLog {
+            name: CameraId::new(name),
+            file,
+            failed: None,
+        });
+    }
+
+    fn finish_decisions(&mut self) -> Result<(), PublishError> {
+        let Some(mut log) = self.decisions.take() else {
+            return Ok(());
+        };
+        let ended = self.tracker.end_run();
+        log.write(&publish::decisions_run_end_line(&log.name, RUN, &ended));
+        log.failed.map_or(Ok(()), Err)?;
+        log.file.flush()
     }
 
     fn all(&mut self, detections: &MotDetections, out: &mut impl Write) -> io::Result<()> {
@@ -285,6 +344,10 @@ impl Replay {
         }
         let step = self.tracker.step(&frame.detections, pts);
         self.spent.push(started.elapsed());
+        if let (Some(log), Some(decisions)) = (&mut self.decisions, self.tracker.decisions()) {
+            let line = publish::decisions_line(&log.name, RUN, frame.number, pts, decisions);
+            log.write(&line);
+        }
         for track in &step.tracks {
             self.ids = self.ids.max(track.id.0);
             let is_inside = self.size.is_none_or(|size| {

@@ -114,8 +114,12 @@ pub fn detect_from_config(config: &Config) -> DetectOptions {
 
 /// Tracker options of the daemon.
 #[must_use]
-pub fn track_from_config(track: &TrackConfig) -> TrackOptions {
-    let mut options = TrackOptions::default();
+pub fn track_from_config(track: &TrackConfig, record_decisions: bool) -> TrackOptions {
+    let mut options = TrackOptions {
+        record_decisions,
+        vote_on_camera: track.camera_motion != config::MotionSource::Off,
+        ..TrackOptions::default()
+    };
     let set = |place: &mut f32, value: config::Auto<f64>| {
         if let Some(value) = value.set() {
             *place = value as f32;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use crossbeam_channel::{RecvTimeoutError, bounded};
 
-use super::config::{CameraConfig, Config, Listen};
+use super::config::{CameraConfig, Config, Listen, MotionSource};
 use super::events::{DaemonEvents, RecordingLog};
 use super::pipeline::{EventOutlet, Outlet, Pipeline, PipelineError, PipelineOptions, WhenFull};
 use super::signals::Signals;
@@ -135,7 +135,8 @@ pub fn options(config: &Config) -> anyhow::Result<PipelineOptions> {
             .max_batch
             .set()
             .and_then(|count| NonZeroUsize::new(count as usize)),
-        track: resolve::track_from_config(&config.track),
+        track: resolve::track_from_config(&config.track, config.output.decisions),
+        motion_from_image: config.track.camera_motion == MotionSource::Image,
     })
 }
 
@@ -159,7 +160,7 @@ fn start_sinks(
         mut workers,
     } = Sinks::default();
     let mut logs = BTreeMap::new();
-    if config.output.jsonl || config.output.mot {
+    if config.output.jsonl || config.output.mot || config.output.decisions {
         let ids: Vec<CameraId> = config
             .cameras
             .iter()
@@ -168,6 +169,7 @@ fn start_sinks(
         let formats = DaemonFormats {
             jsonl: config.output.jsonl,
             mot: config.output.mot,
+            decisions: config.output.decisions,
             max_bytes: max_bytes(config),
         };
         let text = DaemonText::new(&config.output.folder, &ids, formats);

@@ -11,7 +11,7 @@ use anyhow::{Context, bail};
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
 use super::cli::TrackArgs;
-use super::config;
+use super::config::{self, MotionSource};
 use super::events::{OneShotEvents, RecordingLog};
 use super::pipeline::{
     CameraPlan, EventOutlet, Outlet, Pipeline, PipelineError, PipelineOptions, Published, WhenFull,
@@ -172,7 +172,7 @@ fn refuse_overwriting(args: &TrackArgs, inputs: &[Input]) -> anyhow::Result<()> 
         })
         .collect();
     for input in inputs {
-        for end in ["mp4", "jsonl", "mot.txt", "events.jsonl"] {
+        for end in ["mp4", "jsonl", "mot.txt", "decisions.jsonl", "events.jsonl"] {
             let output = args.out.join(format!("{}.{end}", input.stem));
             if output
                 .canonicalize()
@@ -372,7 +372,12 @@ impl Shared<'_> {
                 .and_then(|count| NonZeroUsize::try_from(count).ok())
                 .or_else(|| self.share_of_cores()),
             batch: None,
-            track: TrackOptions::default(),
+            track: TrackOptions {
+                record_decisions: self.args.decisions,
+                vote_on_camera: self.args.camera_motion != MotionSource::Off,
+                ..TrackOptions::default()
+            },
+            motion_from_image: self.args.camera_motion == MotionSource::Image,
         }
     }
 
@@ -423,7 +428,9 @@ impl Shared<'_> {
         stop: &StopSource,
     ) -> anyhow::Result<(Worker, Receiver<TextReport>)> {
         let (report, reported) = bounded(1);
-        let text = OneShotText::new(&self.args.out, job.stem);
+        let decisions = self.args.decisions;
+        let decisions = decisions.then(|| self.output(job.stem, "decisions.jsonl"));
+        let text = OneShotText::new(&self.args.out, job.stem).with_decisions(decisions);
         let (classes, metrics) = (Arc::clone(job.classes), Arc::clone(job.metrics));
         let to_stop = stop.clone();
         let stop = stop.clone();
@@ -505,6 +512,10 @@ impl Shared<'_> {
         if frames > 0 {
             files.push(("results".to_owned(), shown(self.output(stem, "jsonl"))));
             files.push(("MOT text".to_owned(), shown(self.output(stem, "mot.txt"))));
+            if self.args.decisions {
+                let path = self.output(stem, "decisions.jsonl");
+                files.push(("decisions".to_owned(), shown(path)));
+            }
             if !self.zones.is_empty() {
                 files.push((
                     "events".to_owned(),

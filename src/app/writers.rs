@@ -10,7 +10,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError};
 use super::events::{ClosesLog, RecordingLog};
 use super::pipeline::Published;
 use super::summary::Tally;
-use crate::base::{CameraId, DropReason, Metrics, Stage, StageTimer};
+use crate::base::{CameraId, DropReason, FrameMeta, Metrics, Stage, StageTimer};
 use crate::sinks::publish::{self, LineFile, PublishError};
 use crate::sinks::record::{Recorder, SegmentInfo};
 
@@ -26,7 +26,15 @@ pub(super) const IDLE_FLUSH: Duration = Duration::from_millis(500);
 pub struct OneShotText {
     jsonl_path: PathBuf,
     mot_path: PathBuf,
-    files: Option<(LineFile, LineFile)>,
+    decisions_path: Option<PathBuf>,
+    files: Option<OneShotFiles>,
+}
+
+#[derive(Debug)]
+struct OneShotFiles {
+    jsonl: LineFile,
+    mot: LineFile,
+    decisions: Option<LineFile>,
 }
 
 impl OneShotText {
@@ -36,8 +44,16 @@ impl OneShotText {
         Self {
             jsonl_path: folder.join(format!("{stem}.jsonl")),
             mot_path: folder.join(format!("{stem}.mot.txt")),
+            decisions_path: None,
             files: None,
         }
+    }
+
+    /// Will write the tracker's decisions too, if it records them.
+    #[must_use]
+    pub fn with_decisions(mut self, path: Option<PathBuf>) -> Self {
+        self.decisions_path = path;
+        self
     }
 
     /// Writes everything that comes and counts it, until the channel closes or a file fails.
@@ -58,25 +74,33 @@ impl OneShotText {
             let (wall, cpu) = timer.lap();
             metrics.stage(Stage::Publish, wall, cpu);
         }
-        if let Some((jsonl, mot)) = &mut self.files {
-            jsonl.flush()?;
-            mot.flush()?;
+        if let Some(files) = &mut self.files {
+            files.jsonl.flush()?;
+            files.mot.flush()?;
+            files.decisions.as_mut().map_or(Ok(()), LineFile::flush)?;
         }
         Ok(())
     }
 
     fn write(&mut self, item: &Published, classes: &[String]) -> Result<(), PublishError> {
-        let (jsonl, mot) = match (&mut self.files, item) {
+        let files = match (&mut self.files, item) {
             (Some(files), _) => files,
             // No frame ever came: there is nothing to report on.
             (None, Published::RunEnded { .. }) => return Ok(()),
-            (empty, Published::Frame(_)) => empty.insert((
-                LineFile::create(&self.jsonl_path)?,
-                LineFile::create(&self.mot_path)?,
-            )),
+            (empty, Published::Frame(_)) => {
+                let decisions = self.decisions_path.as_deref();
+                empty.insert(OneShotFiles {
+                    jsonl: LineFile::create(&self.jsonl_path)?,
+                    mot: LineFile::create(&self.mot_path)?,
+                    decisions: decisions.map(LineFile::create).transpose()?,
+                })
+            }
         };
-        jsonl.write(&line(item, classes))?;
-        rows(item).map_or(Ok(()), |rows| mot.write(&rows))
+        files.jsonl.write(&line(item, classes))?;
+        if let (Some(file), Some(line)) = (&mut files.decisions, decisions(item)) {
+            file.write(&line)?;
+        }
+        rows(item).map_or(Ok(()), |rows| files.mot.write(&rows))
     }
 }
 
@@ -87,6 +111,8 @@ pub struct DaemonFormats {
     pub jsonl: bool,
     /// `results.mot.txt`.
     pub mot: bool,
+    /// `results.decisions.jsonl`, if the tracker records them.
+    pub decisions: bool,
     /// A file is closed at this size and the next begun.
     pub max_bytes: u64,
 }
@@ -102,6 +128,7 @@ pub struct DaemonText {
 struct CameraFiles {
     jsonl: Option<DaemonFile>,
     mot: Option<DaemonFile>,
+    decisions: Option<DaemonFile>,
 }
 
 /// A file that is opened when there is something to write, and again after a failure.
@@ -114,8 +141,8 @@ pub(super) struct DaemonFile {
 }
 
 impl DaemonText {
-    /// Will write `results.jsonl` and `results.mot.txt`, as far as they are wanted, into
-    /// `<folder>/<camera>` for each camera.
+    /// Will write `results.jsonl`, `results.mot.txt` and `results.decisions.jsonl`, as far as they are
+    /// wanted, into `<folder>/<camera>` for each camera.
     #[must_use]
     pub fn new(folder: &Path, cameras: &[CameraId], formats: DaemonFormats) -> Self {
         let files = |camera: &CameraId| {
@@ -126,6 +153,7 @@ impl DaemonText {
             CameraFiles {
                 jsonl: file(formats.jsonl, "results.jsonl"),
                 mot: file(formats.mot, "results.mot.txt"),
+                decisions: file(formats.decisions, "results.decisions.jsonl"),
             }
         };
         let cameras = cameras.iter();
@@ -165,11 +193,17 @@ impl DaemonText {
         {
             count_lost(file.write(&rows, camera), camera, metrics);
         }
+        if let Some(file) = &mut files.decisions
+            && let Some(line) = decisions(item)
+        {
+            count_lost(file.write(&line, camera), camera, metrics);
+        }
     }
 
     fn flush(&mut self, metrics: &Metrics) {
         for (camera, files) in &mut self.cameras {
-            for file in [&mut files.jsonl, &mut files.mot].into_iter().flatten() {
+            let all = [&mut files.jsonl, &mut files.mot, &mut files.decisions];
+            for file in all.into_iter().flatten() {
                 count_lost(file.flush(camera), camera, metrics);
             }
         }
@@ -273,6 +307,27 @@ fn line(item: &Published, classes: &[String]) -> String {
     }
 }
 
+fn decisions(item: &Published) -> Option<String> {
+    match item {
+        Published::Frame(result) => {
+            let FrameMeta {
+                camera,
+                run,
+                seq,
+                pts,
+                ..
+            } = &result.meta;
+            let decisions = result.decisions.as_ref()?;
+            Some(publish::decisions_line(
+                camera, *run, seq.0, *pts, decisions,
+            ))
+        }
+        Published::RunEnded {
+            camera, run, ended, ..
+        } => Some(publish::decisions_run_end_line(camera, *run, ended)),
+    }
+}
+
 /// Records every picture that comes until the channel closes; then finishes the files. Where each
 /// frame is goes to `log`, if somebody asks.
 #[must_use]
@@ -342,6 +397,7 @@ mod tests {
             ],
             ended: Vec::new(),
             counts: None,
+            decisions: None,
             timings: Timings::default(),
             frame: None,
         }))
@@ -365,6 +421,7 @@ mod tests {
     const BOTH: DaemonFormats = DaemonFormats {
         jsonl: true,
         mot: true,
+        decisions: false,
         max_bytes: 1 << 20,
     };
 

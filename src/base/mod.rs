@@ -5,6 +5,7 @@
 
 mod bbox;
 mod clock;
+mod decision;
 mod embedding;
 mod event;
 mod frame;
@@ -21,6 +22,10 @@ mod zone_metrics;
 
 pub use bbox::BBox;
 pub use clock::{Pts, StageTimer, UtcNanos, thread_cpu_time, utc_now};
+pub use decision::{
+    AffinityParts, Birth, CameraMotion, Choice, Covered, DecisionLimits, FrameDecisions,
+    IdentityChange, Refusal, RefusalReason, SeenBox, TrackDecision, TrackName,
+};
 pub use embedding::Embedding;
 pub use event::{
     Direction, Event, EventKind, LineCount, ObjectTrace, PathPoint, Phase, SceneCounts, Speed,

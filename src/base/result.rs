@@ -3,7 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{BBox, ClassId, Embedding, Frame, FrameMeta, Pts, SceneCounts, TrackId};
+use super::{
+    BBox, ClassId, Embedding, Frame, FrameDecisions, FrameMeta, Pts, SceneCounts, TrackId,
+};
 
 /// What the model saw in one frame, in frame pixels.
 #[derive(Debug, Clone, PartialEq)]
@@ -136,6 +138,8 @@ pub struct FrameResult {
     pub ended: Vec<EndedTrack>,
     /// Counts of the camera's zones and lines, if it has any.
     pub counts: Option<Arc<SceneCounts>>,
+    /// Why the tracker decided so, if that is recorded.
+    pub decisions: Option<Arc<FrameDecisions>>,
     /// Where the time went.
     pub timings: Timings,
     /// The picture, if a sink asked for it.

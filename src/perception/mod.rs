@@ -4,5 +4,6 @@
 //! picture comes from and where the results go.
 
 pub mod detect;
+pub mod motion;
 pub mod track;
 pub mod zones;

@@ -121,6 +121,7 @@ impl Scene {
             meta,
             detections: self.tracks as usize,
             counts: None,
+            decisions: None,
             ended: Vec::new(),
             timings: Timings {
                 inference: Duration::from_millis(7),

@@ -26,7 +26,9 @@ use reader::Reader;
 use crate::perception::zones::ZonesPlan;
 
 pub use cameras::{CameraConfig, CameraUri, Codec, Credentials, Decode, Transport};
-pub use perception::{DetectConfig, ModelRef, Provider, TrackConfig, parse_input_size};
+pub use perception::{
+    DetectConfig, ModelRef, MotionSource, Provider, TrackConfig, parse_input_size,
+};
 pub use sections::{
     Encoder, Listen, LogConfig, LogFormat, LogLevel, MetricsConfig, OutputConfig, RecordConfig,
     ServiceConfig, WebConfig,

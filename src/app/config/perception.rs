@@ -215,8 +215,20 @@ fn read_library(section: &mut Section<'_>) -> Auto<PathBuf> {
     }
 }
 
+choices! {
+    /// How the motion of the camera is found.
+    MotionSource {
+        /// Not at all: the camera stands still.
+        Off = "off",
+        /// By a vote of the tracks.
+        Boxes = "boxes",
+        /// From the picture; by the vote where the picture does not tell.
+        Image = "image",
+    }
+}
+
 /// `[track]`; what is auto is the tracker's own default.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct TrackConfig {
     /// How long a hidden object is remembered, s.
     pub memory_secs: Auto<f64>,
@@ -230,6 +242,22 @@ pub struct TrackConfig {
     pub new: Auto<f64>,
     /// How long a hidden object is remembered by its look, s.
     pub appearance_memory_secs: Auto<f64>,
+    /// How the motion of the camera is found.
+    pub camera_motion: MotionSource,
+}
+
+impl Default for TrackConfig {
+    fn default() -> Self {
+        Self {
+            memory_secs: Auto::Auto,
+            confirm_hits: Auto::Auto,
+            high: Auto::Auto,
+            low: Auto::Auto,
+            new: Auto::Auto,
+            appearance_memory_secs: Auto::Auto,
+            camera_motion: MotionSource::Boxes,
+        }
+    }
 }
 
 impl TrackConfig {
@@ -242,6 +270,7 @@ impl TrackConfig {
             low: s.auto_number("low", 0.0..=1.0),
             new: s.auto_number("new", 0.0..=1.0),
             appearance_memory_secs: s.auto_number("appearance_memory_secs", 0.0..=3600.0),
+            camera_motion: s.choice("camera_motion", MotionSource::ALL, MotionSource::Boxes),
         };
         if let (Auto::Set(low), Auto::Set(high)) = (config.low, config.high)
             && low > high

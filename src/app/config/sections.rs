@@ -65,6 +65,8 @@ pub struct OutputConfig {
     pub jsonl: bool,
     /// Write MOT text.
     pub mot: bool,
+    /// Write why the tracker decided as it did, for `gantryd explain`.
+    pub decisions: bool,
     /// Write the events of zones and lines.
     pub events: bool,
     /// Size at which a results file is closed and the next begun, MiB.
@@ -77,6 +79,7 @@ impl Default for OutputConfig {
             folder: PathBuf::from("out"),
             jsonl: true,
             mot: false,
+            decisions: false,
             events: true,
             rotate_mib: 256,
         }
@@ -90,6 +93,7 @@ impl OutputConfig {
             folder: section.path_or("folder", &default.folder),
             jsonl: section.boolean("jsonl", default.jsonl),
             mot: section.boolean("mot", default.mot),
+            decisions: section.boolean("decisions", default.decisions),
             events: section.boolean("events", default.events),
             rotate_mib: section.integer("rotate_mib", 1..=65_536, default.rotate_mib),
         };

@@ -22,6 +22,7 @@ use crate::capture::{self, Camera, CameraEnd, CameraOptions, CaptureError, Statu
 use crate::perception::detect::{
     DetectError, DetectOptions, Detector, ModelFiles, Provider, ProviderReport, class_called,
 };
+use crate::perception::motion::MotionEstimator;
 use crate::perception::track::{TrackOptions, Tracker};
 use crate::perception::zones::{Zones, ZonesPlan};
 
@@ -80,6 +81,8 @@ pub struct PipelineOptions {
     pub batch: Option<NonZeroUsize>,
     /// How objects are followed.
     pub track: TrackOptions,
+    /// Whether the motion of the camera is looked for in the picture.
+    pub motion_from_image: bool,
 }
 
 impl PipelineOptions {
@@ -93,6 +96,7 @@ impl PipelineOptions {
             workers: None,
             batch: None,
             track: TrackOptions::default(),
+            motion_from_image: false,
         }
     }
 }
@@ -535,7 +539,8 @@ fn camera_trackings(
                 let class_id = |name: &str| class_called(name, known, &options.model.id);
                 Some(Zones::new(plan.zones.clone(), class_id)?)
             };
-            Ok(CameraTracking::new(Tracker::new(track), classes, zones))
+            let motion = options.motion_from_image.then(MotionEstimator::default);
+            Ok(CameraTracking::new(Tracker::new(track), classes, zones).with_motion(motion))
         })
         .collect()
 }

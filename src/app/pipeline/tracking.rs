@@ -9,11 +9,12 @@ use super::detecting::{Detected, Outcome};
 use super::event_outlet::EventOutlet;
 use super::outlet::{Outlet, Published};
 use crate::base::{
-    CameraId, Captured, ClassId, Detection, DropReason, Event, FrameResult, FromCamera, Inbox,
-    Metrics, RunEnd, RunId, Stage, StageTimer, Timings, ZoneCount,
+    CameraId, Captured, ClassId, Detection, DropReason, Event, Frame, FrameResult, FromCamera,
+    Inbox, Metrics, RunEnd, RunId, Stage, StageTimer, Timings, ZoneCount,
 };
 use crate::perception::detect::FrameDetections;
-use crate::perception::track::Tracker;
+use crate::perception::motion::MotionEstimator;
+use crate::perception::track::{CameraWarp, Step, Tracker};
 use crate::perception::zones::Zones;
 use crate::sinks::publish::class_name;
 
@@ -21,6 +22,8 @@ use crate::sinks::publish::class_name;
 #[derive(Debug)]
 pub(super) struct CameraTracking {
     tracker: Tracker,
+    /// Finds the motion of the camera in the picture, if it shall.
+    motion: Option<MotionEstimator>,
     /// Classes to track; `None` tracks all.
     classes: Option<Vec<ClassId>>,
     /// What is counted in its picture, if anything is.
@@ -35,11 +38,33 @@ impl CameraTracking {
     pub fn new(tracker: Tracker, classes: Option<Vec<ClassId>>, zones: Option<Zones>) -> Self {
         Self {
             tracker,
+            motion: None,
             classes,
             zones,
             next_ticket: 0,
             early: BTreeMap::new(),
         }
+    }
+
+    /// With the motion of the camera taken from the picture.
+    pub fn with_motion(mut self, motion: Option<MotionEstimator>) -> Self {
+        self.motion = motion;
+        self
+    }
+
+    /// One step of the tracker, told the motion of the camera if the picture tells it.
+    fn step(&mut self, frame: &Frame, detections: &[Detection]) -> Step {
+        let Some(motion) = &mut self.motion else {
+            return self.tracker.step(detections, frame.meta.pts);
+        };
+        let luma = frame.pixels.planes.plane(0);
+        let map = motion.step(luma, frame.meta.size);
+        if let Some(warp) = map.and_then(CameraWarp::new) {
+            self.tracker.move_camera(warp);
+        }
+        let step = self.tracker.step(detections, frame.meta.pts);
+        motion.choose_points(step.tracks.iter().map(|track| track.bbox));
+        step
     }
 
     /// The next outcome in order, if it is here.
@@ -114,7 +139,7 @@ impl Tracking {
             return flight.dropped(Stage::Track, DropReason::Unaccounted);
         };
         let detections = camera.wanted(&seen.detections);
-        let step = camera.tracker.step(&detections, frame.meta.pts);
+        let step = camera.step(&frame, &detections);
         let observed = camera
             .zones
             .as_mut()
@@ -130,6 +155,7 @@ impl Tracking {
                     .present(&frame.meta.camera, name, *count);
             }
         }
+        let decisions = camera.tracker.decisions().cloned().map(Arc::new);
         let (wall, cpu) = timer.lap();
         self.metrics.stage(Stage::Track, wall, cpu);
 
@@ -140,6 +166,7 @@ impl Tracking {
             tracks: step.tracks,
             ended: step.ended,
             counts,
+            decisions,
             timings: Timings {
                 preprocess: seen.preprocess.wall,
                 inference: seen.inference.wall,
@@ -192,6 +219,9 @@ impl Tracking {
         let Some(tracking) = &mut self.cameras[slot] else {
             return;
         };
+        if let Some(motion) = &mut tracking.motion {
+            motion.reset();
+        }
         let ended = tracking.tracker.end_run();
         let events = tracking.zones.as_mut().map(Zones::end_run);
         for name in tracking.zones.iter().flat_map(Zones::names) {

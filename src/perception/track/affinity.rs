@@ -1,6 +1,6 @@
 //! How much a detection looks like the continuation of a track, and which pairs are worth a look.
 
-use crate::base::{BBox, Detection};
+use crate::base::{AffinityParts, BBox, Detection};
 
 use super::assign::Pair;
 use super::lifecycle::Track;
@@ -40,6 +40,17 @@ impl Affinity {
     /// IoU × overlap of the heights (Hybrid-SORT) × √score (ByteTrack's fused score, softened), less
     /// what speaks against the pair.
     pub fn of(&self, track: &Track, detection: &Detection, candidate: &Candidate, iou: f32) -> f32 {
+        self.parts(track, detection, candidate, iou).total()
+    }
+
+    /// The parts of [`Affinity::of`].
+    pub fn parts(
+        &self,
+        track: &Track,
+        detection: &Detection,
+        candidate: &Candidate,
+        iou: f32,
+    ) -> AffinityParts {
         let overlap = candidate.most(iou) * height_overlap(&track.bbox, &detection.bbox);
         let shape = SHAPE_CUE * (1.0 - size_agreement(&track.bbox, &detection.bbox));
         let score = SCORE_CUE * (track.usual_score - detection.confidence).abs();
@@ -50,7 +61,14 @@ impl Affinity {
         } else {
             0.0
         };
-        overlap - shape - score - unseen - class - weak
+        AffinityParts {
+            overlap,
+            shape,
+            score,
+            unseen,
+            class,
+            weak,
+        }
     }
 
     /// Whether a detection of this score may go on a track at all.
@@ -112,6 +130,15 @@ pub(super) struct Candidate {
 }
 
 impl Candidate {
+    pub fn new(detection: &Detection, col: u32) -> Self {
+        Self {
+            bbox: detection.bbox,
+            score: detection.confidence,
+            root: detection.confidence.sqrt(),
+            col,
+        }
+    }
+
     /// The most that a pair with this IoU can be worth.
     fn most(&self, iou: f32) -> f32 {
         iou * self.root
@@ -134,12 +161,7 @@ impl Sweep {
         self.by_left.extend(self.keys.iter().map(|&key| {
             let col = place_of(key);
             let detection = &detections[taking_part[col as usize] as usize];
-            Candidate {
-                bbox: detection.bbox,
-                score: detection.confidence,
-                root: detection.confidence.sqrt(),
-                col,
-            }
+            Candidate::new(detection, col)
         }));
     }
 
@@ -148,6 +170,12 @@ impl Sweep {
         let first = self.by_left.partition_point(|one| one.bbox.left() < from);
         let rest = self.by_left[first..].iter();
         rest.take_while(move |one| one.bbox.left() < to)
+    }
+
+    /// The detections that have a part between the two abscissae.
+    pub fn overlapping_columns(&self, from: f32, to: f32) -> impl Iterator<Item = &Candidate> {
+        self.between(from - self.widest, to)
+            .filter(move |one| one.bbox.right() > from)
     }
 
     /// Adds the pairs of one row whose boxes overlap and whose affinity exceeds `gate` (≥ 0).

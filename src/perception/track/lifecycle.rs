@@ -1,6 +1,6 @@
 //! One object's life: tentative → confirmed ⇄ coasting → ended.
 
-use crate::base::{BBox, Detection, Embedding, Pts, TrackId, TrackSnapshot, TrackState};
+use crate::base::{BBox, Detection, Embedding, Pts, TrackId, TrackName, TrackSnapshot, TrackState};
 
 use super::appearance::{Doubt, Gallery};
 use super::kalman::BoxFilter;
@@ -20,6 +20,8 @@ const SCORE_MEMORY: f32 = 0.65;
 pub(super) struct Track {
     /// Given when the track is believed.
     pub id: Option<TrackId>,
+    /// Number of its birth: its name in decisions before it has an id.
+    pub birth: u64,
     pub filter: BoxFilter,
     /// The filter's estimate for the current frame.
     pub bbox: BBox,
@@ -42,9 +44,10 @@ pub(super) struct Track {
 }
 
 impl Track {
-    pub fn new(detection: &Detection, pts: Pts) -> Self {
+    pub fn new(detection: &Detection, pts: Pts, birth: u64) -> Self {
         Self {
             id: None,
+            birth,
             filter: BoxFilter::new(&detection.bbox),
             bbox: detection.bbox,
             class: ClassVote::new(detection.class, detection.confidence),
@@ -170,6 +173,14 @@ impl Track {
         self.last_bbox = other.last_bbox;
         self.last_seen = other.last_seen;
         self.unseen_secs = 0.0;
+    }
+
+    /// How decisions name it.
+    pub fn name(&self) -> TrackName {
+        TrackName {
+            id: self.id,
+            birth: self.birth,
+        }
     }
 
     /// When it was first seen.

@@ -11,6 +11,7 @@ mod camera;
 mod kalman;
 mod lifecycle;
 mod options;
+mod record;
 mod scale;
 mod vote;
 mod warp;
@@ -23,12 +24,16 @@ mod tests_appearance;
 pub use options::TrackOptions;
 pub use warp::CameraWarp;
 
-use crate::base::{Detection, EndReason, EndedTrack, Pts, TrackId, TrackSnapshot};
+use crate::base::{
+    Birth, CameraMotion, Covered, DecisionLimits, Detection, EndReason, EndedTrack, FrameDecisions,
+    IdentityChange, Pts, TrackId, TrackSnapshot,
+};
 use affinity::{Affinity, Candidate, Sweep, place_of, sort_key};
 use appearance::{Appearance, Lost};
 use assign::{Assigner, Pair};
 use camera::CameraVote;
 use lifecycle::Track;
+use record::Association;
 use scale::ScoreScale;
 
 /// What one frame made of the tracks.
@@ -53,6 +58,7 @@ pub struct Tracker {
     /// In order of birth.
     tracks: Vec<Track>,
     last_id: u64,
+    last_birth: u64,
     last_pts: Option<Pts>,
     scale: ScoreScale,
     /// What the thresholds are multiplied with in this step.
@@ -60,6 +66,8 @@ pub struct Tracker {
     /// How the camera moved before the next step, if that was told.
     warp: Option<CameraWarp>,
     appearance: Appearance,
+    /// Decisions of the last step, if they are wanted.
+    record: Option<Box<FrameDecisions>>,
     scratch: Scratch,
 }
 
@@ -106,19 +114,28 @@ fn drop_second_classes(order: &mut Vec<u32>, detections: &[Detection], overlap: 
     order.truncate(kept);
 }
 
+fn note_exchange(record: &mut Option<Box<FrameDecisions>>, one: &Track, other: &Track) {
+    if let (Some(record), Some(id), Some(with)) = (record, one.id, other.id) {
+        record.changes.push(IdentityChange::Exchanged { id, with });
+    }
+}
+
 impl Tracker {
     /// A tracker that has seen nothing.
     #[must_use]
     pub fn new(options: TrackOptions) -> Self {
+        let record = options.record_decisions.then(Box::default);
         Self {
             options,
             tracks: Vec::new(),
             last_id: 0,
+            last_birth: 0,
             last_pts: None,
             scale: ScoreScale::default(),
             score_factor: 1.0,
             warp: None,
             appearance: Appearance::default(),
+            record,
             scratch: Scratch::default(),
         }
     }
@@ -140,6 +157,7 @@ impl Tracker {
         step.ended.clear();
         self.learn_scale(detections);
         step.ignored = self.sort_by_score(detections);
+        self.begin_record(detections);
         self.predict(pts);
         self.follow_camera();
         self.associate_believed(detections, pts);
@@ -152,6 +170,9 @@ impl Tracker {
         self.end_duplicates(&mut step.ended);
         self.bury(&mut step.ended);
         self.give_birth(detections, pts);
+        if let Some(record) = &mut self.record {
+            record::lost(record, &step.ended);
+        }
         step.tracks
             .extend(self.tracks.iter().filter_map(Track::snapshot));
         step.tracks.sort_unstable_by_key(|track| track.id);
@@ -162,6 +183,12 @@ impl Tracker {
     /// finding the camera's motion by a vote of the tracks.
     pub fn move_camera(&mut self, warp: CameraWarp) {
         self.warp = Some(warp);
+    }
+
+    /// What was decided in the last step, and why; `None` unless [`TrackOptions::record_decisions`].
+    #[must_use]
+    pub fn decisions(&self) -> Option<&FrameDecisions> {
+        self.record.as_deref()
     }
 
     /// Ends every track because the camera's run is over; the numbering goes on in the next run.
@@ -223,6 +250,36 @@ impl Tracker {
         ignored
     }
 
+    fn begin_record(&mut self, detections: &[Detection]) {
+        let (high_score, new_track_score) = (self.high_score(), self.least_birth_score());
+        let Some(record) = &mut self.record else {
+            return;
+        };
+        **record = FrameDecisions {
+            limits: DecisionLimits {
+                gate: self.options.gate,
+                tentative_gate: self.options.tentative_gate,
+                high_score,
+                new_track_score,
+                second_chance_secs: self.options.second_chance.as_secs_f64(),
+                memory_secs: self.options.memory.as_secs_f64(),
+            },
+            ..FrameDecisions::default()
+        };
+        record::boxes(record, detections, &self.scratch.taking_part);
+    }
+
+    fn note(&mut self, change: impl FnOnce() -> IdentityChange) {
+        if let Some(record) = &mut self.record {
+            record.changes.push(change());
+        }
+    }
+
+    /// Least score that starts a track with this detector.
+    fn least_birth_score(&self) -> f32 {
+        self.options.new_track_score.max(self.options.high_score) * self.score_factor
+    }
+
     /// Scores from here on are high for this detector.
     fn high_score(&self) -> f32 {
         self.options.high_score * self.score_factor
@@ -247,6 +304,12 @@ impl Tracker {
             for track in self.tracks.iter_mut().chain(&mut self.appearance.dormant) {
                 track.warp(&warp);
             }
+            if let Some(record) = &mut self.record {
+                record.camera = CameraMotion::Told;
+            }
+            return;
+        }
+        if !self.options.vote_on_camera {
             return;
         }
         let high_score = self.high_score();
@@ -254,6 +317,9 @@ impl Tracker {
         if let Some(step) = camera.step(&self.tracks, sweep, high_score) {
             for track in self.tracks.iter_mut().chain(&mut self.appearance.dormant) {
                 track.shift(step);
+            }
+            if let Some(record) = &mut self.record {
+                record.camera = CameraMotion::Voted(step);
             }
         }
     }
@@ -307,13 +373,27 @@ impl Tracker {
             sweep.add_row(rows.len() as u32, &track.bbox, gate, worth, pairs);
             rows.push(index as u32);
         }
-        if pairs.is_empty() {
+        if pairs.is_empty() && self.record.is_none() {
             return;
         }
         let sides = (rows.as_slice(), taking_part.as_slice());
         self.appearance
             .weigh(pairs, sides, &self.tracks, detections);
         let column_of = assigner.solve(rows.len(), taking_part.len(), pairs);
+        if let Some(record) = &mut self.record {
+            let association = Association {
+                affinity: &affinity,
+                gate,
+                tracks: &self.tracks,
+                detections,
+                taking_part,
+                rows,
+                pairs,
+                sweep,
+                is_taken: detection_taken,
+            };
+            association.write(record, &column_of);
+        }
         for (row, &index) in rows.iter().enumerate() {
             let Some(col) = column_of(row) else { continue };
             let detection = taking_part[col] as usize;
@@ -350,11 +430,13 @@ impl Tracker {
                 Lost::Living(other) if is_right(other) => {}
                 Lost::Living(other) => {
                     if let Ok([one, other]) = self.tracks.get_disjoint_mut([find.fresh, other]) {
+                        note_exchange(&mut self.record, one, other);
                         one.exchange(other);
                     }
                 }
                 Lost::Dormant(other) => {
                     let lost = &mut self.appearance.dormant[other];
+                    note_exchange(&mut self.record, &self.tracks[find.fresh], lost);
                     self.tracks[find.fresh].exchange(lost);
                     // Whose place the track had was seen there until now.
                     lost.was_last_where(&self.tracks[find.fresh]);
@@ -384,6 +466,12 @@ impl Tracker {
                 Lost::Dormant(index) => Some(self.appearance.dormant.remove(index)),
             };
             if let (Some(mut lost), Some(fresh)) = (lost, living[find.fresh].take()) {
+                if let (Some(record), Some(id)) = (&mut self.record, lost.id) {
+                    let birth = fresh.birth;
+                    record
+                        .changes
+                        .push(IdentityChange::FoundAgain { birth, id });
+                }
                 lost.resume(fresh);
                 living[find.fresh] = Some(lost);
             }
@@ -397,7 +485,11 @@ impl Tracker {
         for track in &mut self.tracks {
             if track.id.is_none() && track.is_believable(&self.options) {
                 self.last_id += 1;
-                track.id = Some(TrackId(self.last_id));
+                let (id, birth) = (TrackId(self.last_id), track.birth);
+                track.id = Some(id);
+                if let Some(record) = &mut self.record {
+                    record.changes.push(IdentityChange::Confirmed { birth, id });
+                }
             }
         }
     }
@@ -415,9 +507,10 @@ impl Tracker {
                     && other.class.share(track.class.winner()) > 0.0
                     && other.bbox.iou(&track.bbox) >= self.options.duplicate_overlap
             };
-            if older.iter().any(covers) {
-                let reason = EndReason::Duplicate;
+            if let Some(other) = older.iter().find(|other| covers(other)) {
+                let (reason, of) = (EndReason::Duplicate, other.id);
                 ended.push(EndedTrack { id, reason });
+                self.note(|| IdentityChange::Ended { id, reason, of });
                 self.tracks.remove(index);
             }
         }
@@ -435,7 +528,16 @@ impl Tracker {
             .tracks
             .extract_if(.., |track| track.is_forgotten(options))
         {
+            if let Some(record) = &mut self.record
+                && track.id.is_none()
+            {
+                let birth = track.birth;
+                record.changes.push(IdentityChange::Dropped { birth });
+            }
             if appearance.keeps(&track, options) {
+                if let (Some(record), Some(id)) = (&mut self.record, track.id) {
+                    record.changes.push(IdentityChange::Dormant { id });
+                }
                 appearance.dormant.push(track);
             } else {
                 lost(track.id);
@@ -453,8 +555,8 @@ impl Tracker {
     /// Starts a track for each strong detection that is neither a track's nor overlaps a seen one.
     fn give_birth(&mut self, detections: &[Detection], pts: Pts) {
         let old = self.tracks.len();
-        let least = self.options.new_track_score.max(self.options.high_score) * self.score_factor;
-        for &index in &self.scratch.taking_part {
+        let least = self.least_birth_score();
+        for (place, &index) in (0..).zip(&self.scratch.taking_part) {
             let detection = &detections[index as usize];
             if self.scratch.detection_taken[index as usize] {
                 continue;
@@ -470,8 +572,21 @@ impl Tracker {
                 };
                 track.is_seen && track.bbox.iou(&detection.bbox) > limit
             };
-            if !self.tracks[..old].iter().any(is_part_of) {
-                self.tracks.push(Track::new(detection, pts));
+            if let Some(cover) = self.tracks[..old].iter().find(|track| is_part_of(track)) {
+                if let Some(record) = &mut self.record {
+                    record.covered.push(Covered {
+                        place,
+                        by: cover.name(),
+                        iou: cover.bbox.iou(&detection.bbox),
+                    });
+                }
+                continue;
+            }
+            self.last_birth += 1;
+            let birth = self.last_birth;
+            self.tracks.push(Track::new(detection, pts, birth));
+            if let Some(record) = &mut self.record {
+                record.births.push(Birth { birth, place });
             }
         }
     }

@@ -47,6 +47,12 @@ pub struct TrackOptions {
     pub max_detections: usize,
     /// Tracks alive at once; with all places taken no new one starts.
     pub max_tracks: usize,
+    /// Whether the motion of the camera is found by a vote of the tracks where it was not told, see
+    /// [`Tracker::move_camera`](super::Tracker::move_camera).
+    pub vote_on_camera: bool,
+    /// Whether what was decided is written down, for [`Tracker::decisions`](super::Tracker::decisions).
+    /// Changes no decision; without it nothing is spent on it.
+    pub record_decisions: bool,
 }
 
 impl Default for TrackOptions {
@@ -69,6 +75,8 @@ impl Default for TrackOptions {
             duplicate_overlap: 0.95,
             max_detections: 2000,
             max_tracks: 2000,
+            vote_on_camera: true,
+            record_decisions: false,
         }
     }
 }

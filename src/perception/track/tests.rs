@@ -385,13 +385,13 @@ fn noise(random: &mut fastrand::Rng) -> (Vec<Detection>, f64) {
 }
 
 #[test]
-fn a_hundred_thousand_frames_of_noise_grow_nothing_and_repeat_no_id() {
+fn a_million_frames_of_noise_grow_nothing_and_repeat_no_id() {
     let mut random = fastrand::Rng::with_seed(11);
     let mut tracker = Tracker::new(TrackOptions::default());
     let mut secs: f64 = 10.0;
     let mut ended: BTreeSet<TrackId> = BTreeSet::new();
     let mut newest = 0;
-    for _ in 0..100_000 {
+    for _ in 0..1_000_000 {
         let (detections, dt) = noise(&mut random);
         secs = (secs + dt).max(0.0);
         let step = tracker.step(&detections, at(secs));
@@ -413,6 +413,39 @@ fn a_hundred_thousand_frames_of_noise_grow_nothing_and_repeat_no_id() {
         newest as usize,
         "ids are dense and each ends once"
     );
+}
+
+#[test]
+fn writing_decisions_down_changes_none() {
+    let mut random = fastrand::Rng::with_seed(5);
+    let [mut plain, mut recording] = [false, true].map(|record_decisions| {
+        Tracker::new(TrackOptions {
+            record_decisions,
+            ..TrackOptions::default()
+        })
+    });
+    let mut secs: f64 = 10.0;
+    for _ in 0..5_000 {
+        let (detections, dt) = noise(&mut random);
+        secs = (secs + dt).max(0.0);
+        let lived = recording.tracks.len();
+        let steps = [&mut plain, &mut recording].map(|one| one.step(&detections, at(secs)));
+        assert_eq!(steps[0], steps[1]);
+        let record = recording.decisions().unwrap();
+        assert_eq!(
+            record.tracks.len(),
+            lived,
+            "one decision for each track that lived"
+        );
+        let given: Vec<_> = record
+            .tracks
+            .iter()
+            .filter_map(|track| track.given)
+            .collect();
+        let places: BTreeSet<u32> = given.iter().map(|choice| choice.place).collect();
+        assert_eq!(places.len(), given.len(), "a box is given once");
+    }
+    assert_eq!(plain.decisions(), None);
 }
 
 #[test]

@@ -204,6 +204,7 @@ mod tests {
             tracks: vec![track(0, 60.0), track(1, 200.0)],
             ended: Vec::new(),
             counts: None,
+            decisions: None,
             timings: Timings::default(),
             frame: None,
         }

@@ -139,6 +139,7 @@ fn result(pts: u64, tracks: Vec<TrackSnapshot>) -> FrameResult {
         tracks,
         ended: Vec::new(),
         counts: None,
+        decisions: None,
         timings: Timings::default(),
         frame: None,
     }

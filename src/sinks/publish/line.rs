@@ -182,6 +182,7 @@ mod tests {
                 reason: EndReason::Lost,
             }],
             counts: None,
+            decisions: None,
             timings: Timings::default(),
             frame: None,
         }

@@ -5,6 +5,7 @@
 //! without changing what others read.
 
 mod backoff;
+mod decisions;
 mod delivery;
 mod envelope;
 mod event;
@@ -28,6 +29,11 @@ mod tls;
 #[cfg(feature = "webhook")]
 mod webhook;
 
+pub use decisions::{
+    ChangeEntry, DECISIONS_SCHEMA_ID, DecisionFrame, DecisionLine, DecisionRunEnd, LimitsEntry,
+    NameEntry, PartsEntry, RefusedEntry, RefusedWhy, TrackEntry, decisions_line,
+    decisions_run_end_line,
+};
 pub use delivery::{Delivery, RESULT_QUEUE};
 pub use envelope::{envelope, event_id, place, route};
 pub use event::{EVENT_SCHEMA_ID, class_name, event_line};

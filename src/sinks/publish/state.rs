@@ -157,6 +157,7 @@ mod tests {
                 lines: Vec::new(),
                 speeds: Vec::new(),
             })),
+            decisions: None,
             timings: Timings::default(),
             frame: None,
         }

@@ -43,6 +43,7 @@ fn grey(seq: u64) -> FrameResult {
         tracks: Vec::new(),
         ended: Vec::new(),
         counts: None,
+        decisions: None,
         timings: Timings::default(),
         frame: Some(Arc::new(frame)),
     }

@@ -202,6 +202,7 @@ mod tests {
             tracks: Vec::new(),
             ended: Vec::new(),
             counts: None,
+            decisions: None,
             timings: Timings::default(),
             frame: None,
         }
