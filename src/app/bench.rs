@@ -142,6 +142,7 @@ fn cameras(args: &BenchArgs, input: &str) -> anyhow::Result<Vec<CameraPlan>> {
                 classes: args.detect.classes.clone(),
                 confidence: args.detect.conf.map(|conf| conf as f32),
                 zones: ZonesPlan::default(),
+                hidden: Vec::new(),
             })
         })
         .collect()

@@ -14,7 +14,7 @@ use super::pipeline::{EventOutlet, Outlet, Pipeline, PipelineError, PipelineOpti
 use super::signals::Signals;
 use super::writers::{self, DaemonFormats, DaemonText};
 use super::{resolve, service, sinks, web};
-use crate::base::{CameraId, Metrics, StopSource, Worker, WorkerEnd};
+use crate::base::{CameraId, Metrics, Stage, StopSource, Worker, WorkerEnd};
 use crate::capture::CameraEnd;
 use crate::perception::detect::DetectOptions;
 use crate::sinks::annotate::{AnnotateOptions, Annotator, Privacy};
@@ -197,7 +197,7 @@ fn start_sinks(
             Some(
                 Annotator::new(annotate, Arc::clone(classes))
                     .with_overlay(resolve::overlay(&camera.zones))
-                    .with_privacy(Privacy::new(&camera.privacy, classes)),
+                    .with_privacy(Privacy::new(&camera.privacy)),
             ),
             Arc::clone(metrics),
         )?;
@@ -260,10 +260,10 @@ fn start_page(
         sinks.outlets.push(
             Outlet::new(sender.clone(), WhenFull::Drop)
                 .of(id.clone())
-                .with_pictures(),
+                .with_pictures()
+                .as_stage(Stage::Web),
         );
-        // The hub only stores what it is told: it is never slow.
-        let when_full = WhenFull::Wait;
+        let when_full = when_full(camera);
         sinks.events.push(EventOutlet::new(
             event_sender.clone(),
             when_full,

@@ -364,6 +364,7 @@ impl Shared<'_> {
                 classes: detect.classes.clone(),
                 confidence: detect.conf.map(|conf| conf as f32),
                 zones: self.zones.clone(),
+                hidden: Vec::new(),
             }],
             model: self.model.clone(),
             detect: self.detect.clone(),

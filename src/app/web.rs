@@ -41,7 +41,7 @@ pub fn hub(
             zones: named(overlay.zones),
             lines: named(overlay.lines),
             outlines: overlay.outlines.into_iter().map(nameless).collect(),
-            privacy: Privacy::new(&camera.privacy, classes).map(Arc::new),
+            privacy: Privacy::new(&camera.privacy).map(Arc::new),
         }
     };
     let options = PictureOptions {

@@ -398,6 +398,7 @@ mod tests {
             ended: Vec::new(),
             counts: None,
             decisions: None,
+            private: Vec::new(),
             timings: Timings::default(),
             frame: None,
         }))

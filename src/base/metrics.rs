@@ -34,11 +34,13 @@ pub enum Stage {
     Annotate,
     /// Picture → encoded file.
     Record,
+    /// Results → the page.
+    Web,
 }
 
 impl Stage {
     /// Every stage, in the order a frame meets them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Capture,
         Self::Preprocess,
         Self::Inference,
@@ -48,6 +50,7 @@ impl Stage {
         Self::Publish,
         Self::Annotate,
         Self::Record,
+        Self::Web,
     ];
 
     /// The name used in metrics and tables.
@@ -63,6 +66,7 @@ impl Stage {
             Self::Publish => "publish",
             Self::Annotate => "annotate",
             Self::Record => "record",
+            Self::Web => "web",
         }
     }
 }

@@ -140,6 +140,9 @@ pub struct FrameResult {
     pub counts: Option<Arc<SceneCounts>>,
     /// Why the tracker decided so, if that is recorded.
     pub decisions: Option<Arc<FrameDecisions>>,
+    /// What a picture must not show, frame pixels: every detection of a class that the camera hides,
+    /// also one that is not tracked, and every track of one.
+    pub private: Vec<BBox>,
     /// Where the time went.
     pub timings: Timings,
     /// The picture, if a sink asked for it.

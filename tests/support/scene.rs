@@ -122,6 +122,7 @@ impl Scene {
             detections: self.tracks as usize,
             counts: None,
             decisions: None,
+            private: Vec::new(),
             ended: Vec::new(),
             timings: Timings {
                 inference: Duration::from_millis(7),

@@ -49,6 +49,8 @@ pub struct CameraPlan {
     pub confidence: Option<f32>,
     /// What is counted in its picture.
     pub zones: ZonesPlan,
+    /// Names of classes that no picture may show.
+    pub hidden: Vec<String>,
 }
 
 impl CameraPlan {
@@ -60,6 +62,7 @@ impl CameraPlan {
             classes: Vec::new(),
             confidence: None,
             zones: ZonesPlan::default(),
+            hidden: Vec::new(),
         }
     }
 }
@@ -539,8 +542,11 @@ fn camera_trackings(
                 let class_id = |name: &str| class_called(name, known, &options.model.id);
                 Some(Zones::new(plan.zones.clone(), class_id)?)
             };
+            let hidden = class_ids(detector, &options.model, &plan.hidden)?.unwrap_or_default();
             let motion = options.motion_from_image.then(MotionEstimator::default);
-            Ok(CameraTracking::new(Tracker::new(track), classes, zones).with_motion(motion))
+            Ok(CameraTracking::new(Tracker::new(track), classes, zones)
+                .hiding(hidden)
+                .with_motion(motion))
         })
         .collect()
 }

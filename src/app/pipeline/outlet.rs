@@ -94,6 +94,13 @@ impl Outlet {
         self
     }
 
+    /// With what it loses counted at this stage.
+    #[must_use]
+    pub fn as_stage(mut self, stage: Stage) -> Self {
+        self.stage = stage;
+        self
+    }
+
     /// Does this reader want pictures of `camera`?
     pub(super) fn wants_frame_of(&self, camera: &CameraId) -> bool {
         self.with_frame && self.wants(camera)

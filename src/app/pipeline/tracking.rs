@@ -9,8 +9,9 @@ use super::detecting::{Detected, Outcome};
 use super::event_outlet::EventOutlet;
 use super::outlet::{Outlet, Published};
 use crate::base::{
-    CameraId, Captured, ClassId, Detection, DropReason, Event, Frame, FrameResult, FromCamera,
-    Inbox, Metrics, RunEnd, RunId, Stage, StageTimer, Timings, ZoneCount,
+    BBox, CameraId, Captured, ClassId, Detection, DropReason, Event, Frame, FrameResult,
+    FromCamera, Inbox, Metrics, RunEnd, RunId, Stage, StageTimer, Timings, TrackSnapshot,
+    ZoneCount,
 };
 use crate::perception::detect::FrameDetections;
 use crate::perception::motion::MotionEstimator;
@@ -26,6 +27,8 @@ pub(super) struct CameraTracking {
     motion: Option<MotionEstimator>,
     /// Classes to track; `None` tracks all.
     classes: Option<Vec<ClassId>>,
+    /// Classes that no picture may show.
+    hidden: Vec<ClassId>,
     /// What is counted in its picture, if anything is.
     zones: Option<Zones>,
     next_ticket: u64,
@@ -40,6 +43,7 @@ impl CameraTracking {
             tracker,
             motion: None,
             classes,
+            hidden: Vec::new(),
             zones,
             next_ticket: 0,
             early: BTreeMap::new(),
@@ -50,6 +54,26 @@ impl CameraTracking {
     pub fn with_motion(mut self, motion: Option<MotionEstimator>) -> Self {
         self.motion = motion;
         self
+    }
+
+    /// With these classes hidden in every picture.
+    pub fn hiding(mut self, classes: Vec<ClassId>) -> Self {
+        self.hidden = classes;
+        self
+    }
+
+    /// Boxes of everything hidden: what the detector saw, before any filter and however weak, and
+    /// what the tracker holds.
+    fn private(&self, seen: &[Detection], tracks: &[TrackSnapshot]) -> Vec<BBox> {
+        if self.hidden.is_empty() {
+            return Vec::new();
+        }
+        let seen = seen.iter().map(|it| (it.class, it.bbox));
+        let tracked = tracks.iter().map(|it| (it.class, it.bbox));
+        seen.chain(tracked)
+            .filter(|(class, _)| self.hidden.contains(class))
+            .map(|(_, bbox)| bbox)
+            .collect()
     }
 
     /// One step of the tracker, told the motion of the camera if the picture tells it.
@@ -140,6 +164,7 @@ impl Tracking {
         };
         let detections = camera.wanted(&seen.detections);
         let step = camera.step(&frame, &detections);
+        let private = camera.private(&seen.detections, &step.tracks);
         let observed = camera
             .zones
             .as_mut()
@@ -167,6 +192,7 @@ impl Tracking {
             ended: step.ended,
             counts,
             decisions,
+            private,
             timings: Timings {
                 preprocess: seen.preprocess.wall,
                 inference: seen.inference.wall,

@@ -82,14 +82,17 @@ impl Ground {
 ///
 /// Source: Hartley & Zisserman, Multiple View Geometry, 2nd edition, section 4.1 (inhomogeneous DLT).
 fn homography(image: &[Coord; 4], ground: &[[f64; 2]; 4]) -> Option<Matrix3<f64>> {
-    // Scaled to about 1, so that the equations are well conditioned.
-    let scale = image
-        .iter()
-        .fold(1.0, |most: f64, p| most.max(p.x).max(p.y));
+    // Seen from the middle of the four points, where the ninth element cannot be 0 (the horizon, on
+    // which it is, lies outside of them), and scaled to about 1, so that the equations are well
+    // conditioned.
+    let middle = image.iter().fold(Coord::zero(), |sum, p| sum + *p) / 4.0;
+    let scale = image.iter().fold(1.0, |most: f64, p| {
+        most.max((p.x - middle.x).abs()).max((p.y - middle.y).abs())
+    });
     let mut equations = SMatrix::<f64, 8, 8>::zeros();
     let mut values = SVector::<f64, 8>::zeros();
     for (index, (point, &[east, north])) in image.iter().zip(ground).enumerate() {
-        let (x, y) = (point.x / scale, point.y / scale);
+        let (x, y) = ((point.x - middle.x) / scale, (point.y - middle.y) / scale);
         let rows = [
             [x, y, 1.0, 0.0, 0.0, 0.0, -east * x, -east * y],
             [0.0, 0.0, 0.0, x, y, 1.0, -north * x, -north * y],
@@ -103,8 +106,9 @@ fn homography(image: &[Coord; 4], ground: &[[f64; 2]; 4]) -> Option<Matrix3<f64>
     }
     let h = equations.lu().solve(&values)?;
     let scaled = Matrix3::new(h[0], h[1], h[2], h[3], h[4], h[5], h[6], h[7], 1.0);
+    let to_middle = Matrix3::new_translation(&[-middle.x, -middle.y].into());
     let to_scale = Matrix3::new_nonuniform_scaling(&[1.0 / scale; 2].into());
-    Some(scaled * to_scale)
+    Some(scaled * to_scale * to_middle)
 }
 
 /// Where an object was on the ground of late.
@@ -217,6 +221,30 @@ mod tests {
         Coord {
             x: p.x / p.z,
             y: p.y / p.z,
+        }
+    }
+
+    #[test]
+    fn a_level_camera_whose_horizon_is_the_top_of_the_picture_is_calibrated() {
+        // The edges of the road meet at the top: there the ninth element of the map would be 0.
+        let image = [[0.45, 0.2], [0.55, 0.2], [0.7, 0.8], [0.3, 0.8]];
+        let ground_m = [[0.0, 20.0], [7.0, 20.0], [7.0, 0.0], [0.0, 0.0]];
+        let plan = CalibrationPlan {
+            image: QuadShape::new(&image).unwrap(),
+            ground_m,
+            unit: SpeedUnit::Kmh,
+            ground_share: 0.02,
+        };
+        for (width, height) in [(1920, 1080), (1000, 1000), (640, 360)] {
+            let ground = Ground::new(&plan, Size { width, height }).unwrap();
+            for ([x, y], expected) in image.into_iter().zip(ground_m) {
+                let got = ground.mapped(Coord {
+                    x: x * f64::from(width),
+                    y: y * f64::from(height),
+                });
+                let off = (got[0] - expected[0]).hypot(got[1] - expected[1]);
+                assert!(off < 1e-6, "{got:?}, not {expected:?}");
+            }
         }
     }
 

@@ -58,39 +58,29 @@ impl PrivacyRules {
 /// Hides what the rules of a camera name.
 #[derive(Debug, Clone)]
 pub struct Privacy {
-    hidden: Vec<bool>,
     areas: Vec<Vec<[f32; 2]>>,
     how: Hide,
 }
 
 impl Privacy {
-    /// By these rules; `None` if they hide nothing. `classes` are the model's names.
+    /// By these rules; `None` if they hide nothing.
     #[must_use]
-    pub fn new(rules: &PrivacyRules, classes: &[String]) -> Option<Self> {
+    pub fn new(rules: &PrivacyRules) -> Option<Self> {
         (!rules.is_empty()).then(|| Self {
-            hidden: classes
-                .iter()
-                .map(|name| rules.classes.contains(name))
-                .collect(),
             areas: rules.areas.clone(),
             how: rules.how,
         })
     }
 
-    /// Hides it on a copy of the picture that `result` is about: every track of a hidden class,
-    /// believed or not, seen or predicted.
+    /// Hides it on a copy of the picture that `result` is about: the areas, and what the result says
+    /// is private.
     pub fn hide(&self, canvas: &mut Canvas<'_>, result: &FrameResult) {
         for area in &self.areas {
             for block in blocks_of(area, canvas.size()) {
                 self.cover(canvas, block);
             }
         }
-        let is_hidden = |class: usize| self.hidden.get(class).copied().unwrap_or(false);
-        for track in &result.tracks {
-            if !is_hidden(usize::from(track.class.0)) {
-                continue;
-            }
-            let bbox = &track.bbox;
+        for bbox in &result.private {
             let (dx, dy) = (bbox.width() * MARGIN, bbox.height() * MARGIN);
             let rect = Rect {
                 left: even(bbox.left() - dx),
@@ -167,8 +157,8 @@ fn blocks_of(area: &[[f32; 2]], size: Size) -> Vec<Rect> {
 mod tests {
     use super::*;
     use crate::base::{
-        BBox, CameraId, ClassId, ColorMatrix, ColorRange, FrameMeta, FrameSeq, Pts, RunId, Timings,
-        TrackId, TrackSnapshot, TrackState, UtcSource,
+        BBox, CameraId, ColorMatrix, ColorRange, FrameMeta, FrameSeq, Pts, RunId, Timings,
+        UtcSource,
     };
     use crate::sinks::annotate::{Chroma, PlaneMut};
     use std::collections::BTreeSet;
@@ -178,18 +168,7 @@ mod tests {
         height: 180,
     };
 
-    fn result(state: TrackState) -> FrameResult {
-        let track = |class, left: f32| TrackSnapshot {
-            id: TrackId(class),
-            class: ClassId(u16::try_from(class).unwrap()),
-            class_share: 1.0,
-            confidence: 0.5,
-            bbox: BBox::from_ltrb(left, 50.0, left + 40.0, 130.0).unwrap(),
-            velocity: [0.0, 0.0],
-            state,
-            first_seen: Pts(0),
-            last_seen: Pts(0),
-        };
+    fn result() -> FrameResult {
         FrameResult {
             meta: FrameMeta {
                 camera: CameraId::new("gate"),
@@ -201,17 +180,18 @@ mod tests {
                 size: SIZE,
             },
             detections: 2,
-            tracks: vec![track(0, 60.0), track(1, 200.0)],
+            tracks: Vec::new(),
             ended: Vec::new(),
             counts: None,
             decisions: None,
+            private: vec![BBox::from_ltrb(60.0, 50.0, 100.0, 130.0).unwrap()],
             timings: Timings::default(),
             frame: None,
         }
     }
 
     /// Luma of a noisy picture after hiding, and of the same before.
-    fn hidden(rules: &PrivacyRules, state: TrackState, planar: bool) -> [Vec<u8>; 2] {
+    fn hidden(rules: &PrivacyRules, planar: bool) -> [Vec<u8>; 2] {
         let (w, h) = (SIZE.width as usize, SIZE.height as usize);
         let noise =
             |count: usize| -> Vec<u8> { (0..count).map(|i| (i * 7919 % 251) as u8).collect() };
@@ -230,9 +210,8 @@ mod tests {
             plane(&mut luma, w),
             chroma,
         );
-        let classes = ["person".to_owned(), "car".to_owned()];
-        let privacy = Privacy::new(rules, &classes).unwrap();
-        privacy.hide(&mut canvas, &result(state));
+        let privacy = Privacy::new(rules).unwrap();
+        privacy.hide(&mut canvas, &result());
         [luma, before]
     }
 
@@ -243,25 +222,19 @@ mod tests {
     }
 
     #[test]
-    fn objects_of_a_class_become_a_few_blocks_and_others_stay() {
+    fn what_is_private_becomes_a_few_blocks_and_the_rest_stays() {
         let rules = PrivacyRules {
             classes: vec!["person".to_owned()],
             ..PrivacyRules::default()
         };
-        for state in [
-            TrackState::Confirmed,
-            TrackState::Tentative,
-            TrackState::Coasting,
-        ] {
-            for planar in [true, false] {
-                let [luma, before] = hidden(&rules, state, planar);
-                let levels: BTreeSet<u8> = part(&luma, 60..100, 50..130).into_iter().collect();
-                assert!(levels.len() <= 60, "{} levels", levels.len());
-                let car = |luma: &[u8]| part(luma, 200..240, 50..130);
-                assert_eq!(car(&luma), car(&before));
-                let row = part(&luma, 68..76, 80..81);
-                assert!(row.windows(2).filter(|pair| pair[0] != pair[1]).count() <= 1);
-            }
+        for planar in [true, false] {
+            let [luma, before] = hidden(&rules, planar);
+            let levels: BTreeSet<u8> = part(&luma, 60..100, 50..130).into_iter().collect();
+            assert!(levels.len() <= 60, "{} levels", levels.len());
+            let beside = |luma: &[u8]| part(luma, 200..240, 50..130);
+            assert_eq!(beside(&luma), beside(&before));
+            let row = part(&luma, 68..76, 80..81);
+            assert!(row.windows(2).filter(|pair| pair[0] != pair[1]).count() <= 1);
         }
     }
 
@@ -272,7 +245,7 @@ mod tests {
             how: Hide::Fill,
             ..PrivacyRules::default()
         };
-        let [luma, before] = hidden(&rules, TrackState::Confirmed, false);
+        let [luma, before] = hidden(&rules, false);
         for (x, y) in [(0, 0), (158, 0), (0, 179), (78, 88), (40, 130)] {
             assert_eq!(part(&luma, x..x + 1, y..y + 1), [GREY.y], "{x} {y}");
         }
@@ -282,6 +255,6 @@ mod tests {
 
     #[test]
     fn no_rules_cost_nothing() {
-        assert!(Privacy::new(&PrivacyRules::default(), &[]).is_none());
+        assert!(Privacy::new(&PrivacyRules::default()).is_none());
     }
 }

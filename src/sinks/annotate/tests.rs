@@ -140,6 +140,7 @@ fn result(pts: u64, tracks: Vec<TrackSnapshot>) -> FrameResult {
         ended: Vec::new(),
         counts: None,
         decisions: None,
+        private: Vec::new(),
         timings: Timings::default(),
         frame: None,
     }

@@ -183,6 +183,7 @@ mod tests {
             }],
             counts: None,
             decisions: None,
+            private: Vec::new(),
             timings: Timings::default(),
             frame: None,
         }

@@ -158,6 +158,7 @@ mod tests {
                 speeds: Vec::new(),
             })),
             decisions: None,
+            private: Vec::new(),
             timings: Timings::default(),
             frame: None,
         }

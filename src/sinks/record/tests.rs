@@ -44,6 +44,7 @@ fn grey(seq: u64) -> FrameResult {
         ended: Vec::new(),
         counts: None,
         decisions: None,
+        private: Vec::new(),
         timings: Timings::default(),
         frame: Some(Arc::new(frame)),
     }

@@ -7,7 +7,7 @@ use std::time::Instant;
 use tokio::sync::watch;
 
 use super::picture::{self, PictureOptions};
-use crate::base::{CameraId, Event, EventKind, FrameResult, Metrics, utc_now};
+use crate::base::{CameraId, Event, EventKind, FrameResult, Metrics, UtcSource, utc_now};
 use crate::sinks::annotate::Privacy;
 
 /// Events that are kept per camera.
@@ -47,6 +47,8 @@ pub struct CameraFacts {
 #[derive(Debug)]
 pub(super) struct View {
     pub result: Arc<FrameResult>,
+    /// When it came.
+    pub came: Instant,
     privacy: Option<Arc<Privacy>>,
     jpeg: OnceLock<Option<Arc<[u8]>>>,
 }
@@ -141,6 +143,7 @@ impl Hub {
         drop(past);
         let view = View {
             result,
+            came: Instant::now(),
             privacy: camera.facts.privacy.clone(),
             jpeg: OnceLock::new(),
         };
@@ -154,7 +157,11 @@ impl Hub {
         };
         let mut past = camera.past();
         if let Some(key) = counted(&event.kind) {
-            let utc = event.frame.utc.unwrap_or_else(utc_now);
+            // A live camera's own clock may be wrong, and then be put right.
+            let utc = match event.frame.utc_source {
+                UtcSource::Media => event.frame.utc.unwrap_or_else(utc_now),
+                UtcSource::Rtcp | UtcSource::Arrival | UtcSource::Unknown => utc_now(),
+            };
             let minute = u64::try_from(utc.0).unwrap_or(0) / 60_000_000_000;
             *past
                 .minutes
@@ -198,9 +205,19 @@ impl Hub {
         Some(newest)
     }
 
-    /// Counts per minute since the epoch, oldest first.
-    pub(super) fn minutes(&self, id: &str) -> Option<BTreeMap<u64, Minute>> {
-        Some(self.find(id)?.past().minutes.clone())
+    /// Counts by minute since the epoch, oldest first, of the `last` minutes that have any or of all.
+    pub(super) fn minutes(&self, id: &str, last: Option<u64>) -> Option<BTreeMap<u64, Minute>> {
+        let past = self.find(id)?.past();
+        let newest = past
+            .minutes
+            .last_key_value()
+            .map_or(0, |(minute, _)| *minute);
+        let first = last.map_or(0, |last| (newest + 1).saturating_sub(last));
+        let kept = past.minutes.range(first..);
+        Some(
+            kept.map(|(minute, counts)| (*minute, counts.clone()))
+                .collect(),
+        )
     }
 
     /// Frames per second of late, and how many seconds ago the newest came.

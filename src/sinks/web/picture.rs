@@ -203,6 +203,7 @@ mod tests {
             ended: Vec::new(),
             counts: None,
             decisions: None,
+            private: Vec::new(),
             timings: Timings::default(),
             frame: None,
         }
@@ -238,7 +239,7 @@ mod tests {
             how: Hide::Fill,
             ..PrivacyRules::default()
         };
-        let privacy = Privacy::new(&rules, &[]).unwrap();
+        let privacy = Privacy::new(&rules).unwrap();
         for format in [PixelFormat::Nv12, PixelFormat::I420] {
             let frame = red(format, 320, 180);
             let result = nothing_found(&frame);

@@ -14,7 +14,7 @@ use axum::routing::get;
 use futures_util::stream::unfold;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::guard::guard;
 use super::hub::{CameraFacts, Hub, Numbered, View};
@@ -36,8 +36,9 @@ const LONGEST_MESSAGE: usize = 1024;
 /// Events that one request gives where it does not say how many.
 const EVENTS: usize = 100;
 
-/// A viewer that takes no picture for this long is gone.
-const PATIENCE: Duration = Duration::from_secs(20);
+/// Without a new picture for this long the last one is sent again: a viewer that hears nothing is
+/// taken for gone.
+const STILL_HERE: Duration = Duration::from_secs(4);
 
 /// Separates the pictures of an MJPEG stream.
 const BOUNDARY: &str = "gantryd-picture";
@@ -104,8 +105,17 @@ async fn events(
     }
 }
 
-async fn minutes(State(hub): Shared, Path(id): Path<String>) -> Response {
-    match words::minutes(&hub, &id) {
+#[derive(Deserialize)]
+struct Since {
+    last: Option<u64>,
+}
+
+async fn minutes(
+    State(hub): Shared,
+    Path(id): Path<String>,
+    Query(since): Query<Since>,
+) -> Response {
+    match words::minutes(&hub, &id, since.last) {
         Some(rows) => json(&rows),
         None => no_camera(&hub, &id),
     }
@@ -150,6 +160,7 @@ async fn live(State(hub): Shared, Path(id): Path<String>, upgrade: WebSocketUpgr
     };
     upgrade
         .max_message_size(LONGEST_MESSAGE)
+        .max_frame_size(LONGEST_MESSAGE)
         .on_upgrade(move |socket| watch_live(socket, Viewer::new(hub, views), facts, events))
 }
 
@@ -182,7 +193,9 @@ async fn watch_live(
             },
             shown = viewer.next() => match shown {
                 Some((view, jpeg)) => {
-                    let words = words::frame(&view.result, &facts, &viewer.hub.classes);
+                    let age_s = view.came.elapsed().as_secs_f64();
+                    let words =
+                        words::frame(&view.result, age_s, &facts, &viewer.hub.classes);
                     let Ok(text) = serde_json::to_vec(&words) else { return };
                     let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
                     let mut bytes = length.to_be_bytes().to_vec();
@@ -193,9 +206,9 @@ async fn watch_live(
                 None => return,
             },
         };
-        match tokio::time::timeout(PATIENCE, socket.send(message)).await {
-            Ok(Ok(())) => {}
-            Ok(Err(_)) | Err(_) => return,
+        // One that takes nothing is cut off by the connection's own patience.
+        if socket.send(message).await.is_err() {
+            return;
         }
     }
 }
@@ -205,31 +218,38 @@ struct Viewer {
     hub: Arc<Hub>,
     views: watch::Receiver<Option<Arc<View>>>,
     due: Instant,
-    is_first: bool,
+    /// Taken, and not yet given: what waits for its picture when the wait is broken off.
+    pending: Option<Arc<View>>,
 }
 
 impl Viewer {
     fn new(hub: Arc<Hub>, views: watch::Receiver<Option<Arc<View>>>) -> Self {
-        let due = Instant::now();
+        let pending = views.borrow().clone();
         Self {
             hub,
             views,
-            due,
-            is_first: true,
+            due: Instant::now(),
+            pending,
         }
     }
 
-    /// The next view and its picture; `None` at the end. May be dropped while it waits.
+    /// The next view and its picture, after a while without one the last again; `None` at the end.
+    /// May be dropped while it waits.
     async fn next(&mut self) -> Option<(Arc<View>, Bytes)> {
         loop {
             sleep_until(self.due).await;
-            if !std::mem::take(&mut self.is_first) {
-                self.views.changed().await.ok()?;
+            if self.pending.is_none() {
+                match timeout(STILL_HERE, self.views.changed()).await {
+                    Ok(changed) => changed.ok()?,
+                    Err(_still) => {}
+                }
+                self.pending = self.views.borrow_and_update().clone();
             }
-            let view = self.views.borrow_and_update().clone();
+            let shown = picture(&self.hub, self.pending.clone()).await;
+            self.pending = None;
             self.due = Instant::now() + Duration::from_secs_f64(1.0 / self.hub.options.fps);
-            if let Some(shown) = picture(&self.hub, view).await {
-                return Some(shown);
+            if shown.is_some() {
+                return shown;
             }
         }
     }

@@ -35,6 +35,8 @@ pub(super) struct FrameWords<'a> {
     seq: u64,
     pts_ns: u64,
     utc: Option<String>,
+    /// Seconds since the result came: a camera that is away shows its last picture.
+    age_s: f64,
     width: u32,
     height: u32,
     tracks: Vec<TrackWords<'a>>,
@@ -111,6 +113,7 @@ pub(super) fn camera<'a>(facts: &'a CameraFacts, hub: &Hub) -> CameraWords<'a> {
 
 pub(super) fn frame<'a>(
     result: &'a FrameResult,
+    age_s: f64,
     facts: &'a CameraFacts,
     classes: &'a [String],
 ) -> FrameWords<'a> {
@@ -122,6 +125,7 @@ pub(super) fn frame<'a>(
         seq: meta.seq.0,
         pts_ns: meta.pts.0,
         utc: meta.utc.map(|utc| utc.to_string()),
+        age_s,
         width: meta.size.width,
         height: meta.size.height,
         tracks: result
@@ -183,9 +187,9 @@ fn count<'a>(counts: &SceneCounts, facts: &'a CameraFacts) -> CountWords<'a> {
     }
 }
 
-/// Counts per minute as rows, oldest first.
-pub(super) fn minutes(hub: &Hub, id: &str) -> Option<Vec<MinuteWords>> {
-    let minutes = hub.minutes(id)?.into_iter();
+/// Counts of the `last` minutes, or of all that are kept, as rows, oldest first.
+pub(super) fn minutes(hub: &Hub, id: &str, last: Option<u64>) -> Option<Vec<MinuteWords>> {
+    let minutes = hub.minutes(id, last)?.into_iter();
     let rows = minutes.flat_map(|(minute, counts)| {
         counts
             .into_iter()

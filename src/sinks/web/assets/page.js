@@ -3,6 +3,7 @@
 
 const API = "api/v1";
 const TRAIL_SECONDS = 2;
+const STALE_SECONDS = 3;
 const CHART_MINUTES = 60;
 const MOST_EVENTS = 200;
 const INKS = ["#4da3ff", "#ff8a3d", "#45c48a", "#d86adf", "#e5c13b", "#f2626b", "#3fc7d9", "#a58bff"];
@@ -33,7 +34,7 @@ const state = (text) => { if (find("state").textContent !== text) find("state").
 
 // ---- cameras
 
-async function choose(id) {
+function choose(id) {
   chosen = id;
   location.hash = encodeURIComponent(id);
   for (const tab of find("cameras").children) tab.setAttribute("aria-selected", String(tab.textContent === id));
@@ -42,9 +43,6 @@ async function choose(id) {
   find("events").replaceChildren();
   find("counts").tBodies[0].replaceChildren();
   connect();
-  try {
-    addEvents(await ask(`cameras/${encodeURIComponent(id)}/events`));
-  } catch { /* The next connection says what is wrong. */ }
   refresh();
 }
 
@@ -56,7 +54,15 @@ function connect() {
   address.protocol = address.protocol.replace("http", "ws");
   const mine = socket = new WebSocket(address);
   mine.binaryType = "arraybuffer";
-  mine.onopen = () => state("waiting for a picture");
+  mine.onopen = async () => {
+    state("waiting for a picture");
+    // What happened while nobody listened; numbers begin anew when the daemon does.
+    const missed = await ask(`cameras/${encodeURIComponent(id)}/events`).catch(() => []);
+    if (mine !== socket) return;
+    const newest = missed.at(-1)?.number ?? 0, first = find("events").firstChild;
+    if (first && newest < Number(first.dataset.number)) find("events").replaceChildren();
+    addEvents(missed);
+  };
   mine.onmessage = async ({ data }) => {
     if (typeof data === "string") { addEvents(JSON.parse(data)); return; }
     const length = new DataView(data).getUint32(0);
@@ -69,7 +75,7 @@ function connect() {
     frames += 1;
     paint(frame);
     tell(frame);
-    state("");
+    state(frame.age_s > STALE_SECONDS ? `no picture for ${Math.round(frame.age_s)} s` : "");
     document.body.dataset.frames = frames;
     document.body.dataset.objects = frame.tracks.length;
   };
@@ -218,7 +224,7 @@ async function refresh() {
         received: camera.received, processed: camera.processed, dropped: camera.dropped,
       };
       find("health").replaceChildren(...Object.entries(facts).flatMap(([name, value]) => [make("dt", name), make("dd", String(value))]));
-      chart(await ask(`cameras/${encodeURIComponent(chosen)}/minutes`));
+      chart(await ask(`cameras/${encodeURIComponent(chosen)}/minutes?last=${CHART_MINUTES}`));
     }
     const system = await ask("system");
     find("system").textContent = `${system.version} · up ${(system.uptime_s / 3600).toFixed(1)} h`;
@@ -227,7 +233,7 @@ async function refresh() {
 
 function chart(rows) {
   const canvas = find("chart"), pen = canvas.getContext("2d"), series = new Map();
-  const last = Math.max(...rows.map((row) => row.start_s / 60)), first = last - CHART_MINUTES + 1;
+  const last = (rows.at(-1)?.start_s ?? 0) / 60, first = last - CHART_MINUTES + 1;
   for (const row of rows) {
     const key = `${row.place} ${row.what}`, at = row.start_s / 60 - first;
     if (!series.has(key)) series.set(key, new Array(CHART_MINUTES).fill(0));
@@ -275,5 +281,5 @@ find("cameras").replaceChildren(...cameras.map(({ id }) => {
   return tab;
 }));
 const wanted = decodeURIComponent(location.hash.slice(1));
-await choose(cameras.some(({ id }) => id === wanted) ? wanted : cameras[0]?.id);
+choose(cameras.some(({ id }) => id === wanted) ? wanted : cameras[0]?.id);
 setInterval(refresh, 2000);
