@@ -339,10 +339,14 @@ impl Session<'_> {
     }
 
     fn gone_quiet(&self) -> Ended {
-        let words = if self.progress.has_video {
-            "damaged, cannot be decoded any further"
-        } else {
-            "not a video that can be decoded"
+        let words = match self.progress {
+            Progress {
+                has_video: true, ..
+            } => "damaged, cannot be decoded any further",
+            Progress {
+                has_stream: true, ..
+            } => NO_VIDEO,
+            _ => "not a video that can be decoded",
         };
         self.failed(RunEnd::Undecodable, words.to_owned())
     }
