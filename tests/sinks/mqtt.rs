@@ -272,7 +272,7 @@ fn a_wrong_password_is_told_with_the_remedy_and_the_right_one_delivers_what_wait
         std::fs::write(&file, "wrong\n").unwrap();
         let mut site = Site::new(&(sink(broker.server.port, version) + &keys));
         site.start();
-        site.wait_for_log("the broker refuses user and password; check user and password_file");
+        site.wait_for_log("the server refuses user and password; check user and password_file");
         wait_until("events in the spool", || {
             site.metric("sink_waiting", None) >= 5
         });

@@ -20,6 +20,8 @@ mod warp;
 mod tests;
 #[cfg(test)]
 mod tests_appearance;
+#[cfg(test)]
+mod tests_hostile;
 
 pub use options::TrackOptions;
 pub use warp::CameraWarp;

@@ -34,6 +34,10 @@ pub enum LinkError {
     Refused(String),
 }
 
+/// Why a login is [`LinkError::Denied`].
+pub(super) const WRONG_LOGIN: &str =
+    "the server refuses user and password; check user and password_file of the sink";
+
 /// How far a delivery came.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Progress {

@@ -13,7 +13,7 @@ use rustls::ClientConfig;
 use tokio::runtime::Runtime;
 use tokio::sync::mpsc;
 
-use super::link::{Link, LinkError, Offer, Progress, Transport, Work};
+use super::link::{Link, LinkError, Offer, Progress, Transport, WRONG_LOGIN, Work};
 use super::spool::Waiting;
 use crate::base::Secret;
 
@@ -215,10 +215,7 @@ fn subject(prefix: &str, route: &str) -> String {
 fn unreached(error: &async_nats::ConnectError) -> LinkError {
     match error.kind() {
         ConnectErrorKind::AuthorizationViolation | ConnectErrorKind::Authentication => {
-            LinkError::Denied(
-                "the server refuses user and password; check user and password_file of the sink"
-                    .to_owned(),
-            )
+            LinkError::Denied(WRONG_LOGIN.to_owned())
         }
         _ => LinkError::Lost(error.to_string()),
     }

@@ -11,7 +11,7 @@ use redis::{
 };
 use url::Url;
 
-use super::link::{Link, LinkError, Offer, Progress, Transport, Work};
+use super::link::{Link, LinkError, Offer, Progress, Transport, WRONG_LOGIN, Work};
 use super::spool::Waiting;
 use crate::base::Secret;
 
@@ -159,18 +159,12 @@ impl RedisLink {
 
 fn fault(error: &RedisError) -> LinkError {
     match error.kind() {
-        ErrorKind::AuthenticationFailed => LinkError::Denied(
-            "the server refuses user and password; check user and password_file of the sink"
-                .to_owned(),
-        ),
+        ErrorKind::AuthenticationFailed => LinkError::Denied(WRONG_LOGIN.to_owned()),
         ErrorKind::Server(ServerErrorKind::NoPerm) => {
             LinkError::Denied("the server does not let this user write to the stream".to_owned())
         }
         _ => match error.code() {
-            Some("WRONGPASS" | "NOAUTH") => LinkError::Denied(
-                "the server refuses user and password; check user and password_file of the sink"
-                    .to_owned(),
-            ),
+            Some("WRONGPASS" | "NOAUTH") => LinkError::Denied(WRONG_LOGIN.to_owned()),
             Some("WRONGTYPE") => LinkError::Denied(
                 "the key of the stream is taken by something else; choose another topic".to_owned(),
             ),

@@ -5,7 +5,7 @@ use tokio::task::JoinHandle;
 
 use super::{KEEP_ALIVE_SECS, MAX_BYTES, Mqtt, MqttVersion, PATIENCE};
 use crate::sinks::publish::delivery::BATCH;
-use crate::sinks::publish::link::LinkError;
+use crate::sinks::publish::link::{LinkError, WRONG_LOGIN};
 
 /// Requests that may wait for the event loop.
 const REQUESTS: usize = BATCH + 8;
@@ -30,43 +30,32 @@ pub(super) enum Client {
 }
 
 impl Client {
-    /// Hands over a message of quality of service 1.
+    /// Hands over a message; `is_asked` has the broker acknowledge it (quality of service 1, else 0).
     pub(super) async fn publish(
         &self,
         topic: String,
+        is_asked: bool,
         is_retained: bool,
         payload: &str,
     ) -> Result<(), LinkError> {
         let result = match self {
             Self::V3(client) => {
-                let options = mqtt3::PublishOptions::at_least_once().retain(is_retained);
+                let quality = if is_asked {
+                    mqtt3::QoS::AtLeastOnce
+                } else {
+                    mqtt3::QoS::AtMostOnce
+                };
+                let options = mqtt3::PublishOptions::new(quality).retain(is_retained);
                 let published = client.publish(topic, payload, options).await;
                 published.map_err(|error| error.to_string())
             }
             Self::V5(client) => {
-                let options = mqtt5::PublishOptions::at_least_once().retain(is_retained);
-                let published = client.publish(topic, payload, options).await;
-                published.map_err(|error| error.to_string())
-            }
-        };
-        result.map_err(LinkError::Lost)
-    }
-
-    /// Hands over a message of quality of service 0.
-    pub(super) async fn publish_unasked(
-        &self,
-        topic: String,
-        is_retained: bool,
-        payload: &str,
-    ) -> Result<(), LinkError> {
-        let result = match self {
-            Self::V3(client) => {
-                let options = mqtt3::PublishOptions::at_most_once().retain(is_retained);
-                let published = client.publish(topic, payload, options).await;
-                published.map_err(|error| error.to_string())
-            }
-            Self::V5(client) => {
-                let options = mqtt5::PublishOptions::at_most_once().retain(is_retained);
+                let quality = if is_asked {
+                    mqtt5::QoS::AtLeastOnce
+                } else {
+                    mqtt5::QoS::AtMostOnce
+                };
+                let options = mqtt5::PublishOptions::new(quality).retain(is_retained);
                 let published = client.publish(topic, payload, options).await;
                 published.map_err(|error| error.to_string())
             }
@@ -211,9 +200,6 @@ fn answer(reason: mqtt5::PubAckReason) -> Result<(), LinkError> {
         ))),
     }
 }
-
-const WRONG_LOGIN: &str =
-    "the broker refuses user and password; check user and password_file of the sink";
 
 fn fault3(error: &mqtt3::ConnectionError) -> LinkError {
     use mqtt3::ConnectReturnCode as Code;

@@ -163,7 +163,7 @@ impl MqttLink {
 
     /// The client takes nothing more while its connection is stuck.
     async fn publish(&self, topic: String, is_kept: bool, text: &str) -> Result<(), LinkError> {
-        let published = self.client.publish(topic, is_kept, text);
+        let published = self.client.publish(topic, true, is_kept, text);
         match tokio::time::timeout(PATIENCE, published).await {
             Ok(published) => published,
             Err(_elapsed) => Err(silent()),
@@ -248,7 +248,7 @@ impl Link for MqttLink {
                 Some(place) => (format!("{topic}/state/{camera}/{}", plain(place)), true),
             };
             self.client
-                .publish_unasked(topic, is_retained, &offer.text)
+                .publish(topic, false, is_retained, &offer.text)
                 .await
         })
     }

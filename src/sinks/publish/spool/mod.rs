@@ -1,36 +1,25 @@
 //! Events on disk until a sink has them: one queue per sink, in one file that a crash leaves whole.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod file;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
+use redb::{Database, ReadableDatabase, ReadableTable};
 use tokio::sync::watch;
 
 use crate::base::{CameraId, Metrics, SinkStep};
+use file::{PENDING, SEQUENCES, open_database, prepare, remove_oldest, size, storage, write};
 
-/// What is kept of an event: its id, its route (`gate/line_crossing`) and the text.
-type Kept = (&'static str, &'static str, &'static str);
-
-/// Sink and order → what is sent.
-const PENDING: TableDefinition<(&str, u64), Kept> = TableDefinition::new("pending");
-
-/// Camera → sequence number of its newest event.
-const SEQUENCES: TableDefinition<&str, u64> = TableDefinition::new("sequences");
-
-/// What is known about the file itself.
-const ABOUT: TableDefinition<&str, &str> = TableDefinition::new("about");
-
-/// What an event takes beside its text: key, length, its share of a page.
-const OVERHEAD_BYTES: u64 = 64;
+pub use file::SpoolError;
 
 /// A full queue is told of at most this often.
 const TELL_FULL_EVERY: Duration = Duration::from_secs(60);
-
-/// Memory for pages of the file: it is written in order and read once.
-const CACHE_BYTES: usize = 4 * 1024 * 1024;
 
 /// What a sink is told of its queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -39,37 +28,6 @@ pub struct Signal {
     pub kept: u64,
     /// Nothing more is kept.
     pub is_closed: bool,
-}
-
-/// Why the spool cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum SpoolError {
-    /// Its folder cannot be made.
-    #[error("{folder}: the folder for waiting events cannot be made")]
-    Folder {
-        /// The folder.
-        folder: PathBuf,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// Another process has it open.
-    #[error(
-        "{file}: another gantryd writes its events there; each needs an output.folder of its own"
-    )]
-    Taken {
-        /// The file.
-        file: PathBuf,
-    },
-    /// It cannot be read or written.
-    #[error("{file}: waiting events cannot be read or written; is the disk full?")]
-    Storage {
-        /// The file.
-        file: PathBuf,
-        /// Why.
-        #[source]
-        source: Box<redb::Error>,
-    },
 }
 
 /// A sink's part of the spool.
@@ -406,34 +364,6 @@ impl State {
     }
 }
 
-/// Makes the tables, deletes what waits for sinks that are no more, and gives the word of the file.
-fn prepare(database: &Database, limits: &[QueueLimit]) -> Result<String, redb::Error> {
-    let (mut word, mut foreign) = (String::new(), BTreeSet::new());
-    write(database, |transaction| {
-        let mut about = transaction.open_table(ABOUT)?;
-        let known = about.get("instance")?.map(|it| it.value().to_owned());
-        word = known.unwrap_or_else(|| format!("{:016x}", fastrand::u64(..)));
-        about.insert("instance", word.as_str())?;
-        transaction.open_table(SEQUENCES)?;
-        let mut pending = transaction.open_table(PENDING)?;
-        pending.retain(|(sink, _), _| {
-            let is_known = limits.iter().any(|limit| limit.sink == sink);
-            if !is_known {
-                foreign.insert(sink.to_owned());
-            }
-            is_known
-        })?;
-        Ok(())
-    })?;
-    for sink in foreign {
-        tracing::warn!(
-            sink,
-            "deleted what waited for a sink that is no longer configured"
-        );
-    }
-    Ok(word)
-}
-
 impl Queue {
     /// At the first and then now and then: a long outage makes no flood of lines.
     fn tell_full(&mut self, sink: &str) {
@@ -469,219 +399,5 @@ impl From<&Queue> for Change {
             added: 0,
             dropped: 0,
         }
-    }
-}
-
-/// Deletes the oldest event of `sink`; gives its size.
-fn remove_oldest(
-    pending: &mut redb::Table<'_, (&'static str, u64), Kept>,
-    sink: &str,
-) -> Result<Option<u64>, redb::Error> {
-    let oldest = {
-        let mut all = pending.range((sink, 0)..=(sink, u64::MAX))?;
-        all.next().transpose()?.map(|(key, _)| key.value().1)
-    };
-    let Some(order) = oldest else {
-        return Ok(None);
-    };
-    let removed = pending.remove((sink, order))?;
-    Ok(removed.map(|value| size(sink, value.value())))
-}
-
-fn size(sink: &str, (id, route, text): (&str, &str, &str)) -> u64 {
-    let text = (sink.len() + id.len() + route.len() + text.len()) as u64;
-    text + OVERHEAD_BYTES
-}
-
-/// One transaction, on the disk when this returns.
-fn write(
-    database: &Database,
-    work: impl FnOnce(&WriteTransaction) -> Result<(), redb::Error>,
-) -> Result<(), redb::Error> {
-    let transaction = database.begin_write()?;
-    work(&transaction)?;
-    transaction.commit()?;
-    Ok(())
-}
-
-fn open_database(file: &Path) -> Result<Database, SpoolError> {
-    let opened = Database::builder().set_cache_size(CACHE_BYTES).create(file);
-    opened.map_err(|error| match error {
-        redb::DatabaseError::DatabaseAlreadyOpen => SpoolError::Taken {
-            file: file.to_owned(),
-        },
-        other => storage(file, other.into()),
-    })
-}
-
-fn storage(file: &Path, source: redb::Error) -> SpoolError {
-    SpoolError::Storage {
-        file: file.to_owned(),
-        source: Box::new(source),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const SINK: &str = "room";
-
-    fn limit(max_bytes: u64) -> [QueueLimit; 1] {
-        [QueueLimit {
-            sink: SINK.to_owned(),
-            max_bytes,
-        }]
-    }
-
-    fn open(file: &Path, max_bytes: u64) -> Spool {
-        Spool::open(file, &limit(max_bytes), Metrics::new()).unwrap()
-    }
-
-    fn entry(spool: &Spool, text: &str) -> Entry {
-        let camera = CameraId::new("gate");
-        Entry {
-            sequence: spool.newest_sequence(&camera) + 1,
-            id: "1-gate-1".to_owned(),
-            camera,
-            route: "gate/turn".to_owned(),
-            text: text.to_owned(),
-            sinks: vec![SINK.to_owned()],
-        }
-    }
-
-    fn texts(spool: &Spool) -> Vec<String> {
-        let waiting = spool.read(SINK, 0, 10_000).unwrap();
-        waiting.into_iter().map(|it| it.text).collect()
-    }
-
-    #[test]
-    fn what_was_not_forgotten_waits_in_order_after_a_restart_and_numbering_goes_on() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("spool/events.redb");
-        let spool = open(&file, 1 << 20);
-        for text in ["a", "b", "c"] {
-            spool.append(&[entry(&spool, text)]).unwrap();
-        }
-        let first = spool.read(SINK, 0, 1).unwrap().remove(0);
-        assert_eq!(
-            (first.text.as_str(), first.route.as_str()),
-            ("a", "gate/turn")
-        );
-        spool.forget(SINK, first.order).unwrap();
-        let word = spool.instance().to_owned();
-        drop(spool);
-
-        let spool = open(&file, 1 << 20);
-        assert_eq!(texts(&spool), ["b", "c"]);
-        assert_eq!(spool.waiting(SINK), 2);
-        assert_eq!(spool.instance(), word);
-        assert_eq!(spool.newest_sequence(&CameraId::new("gate")), 3);
-        assert_eq!(spool.newest_sequence(&CameraId::new("yard")), 0);
-    }
-
-    #[test]
-    fn a_full_spool_deletes_its_oldest_and_counts_them() {
-        let folder = tempfile::tempdir().unwrap();
-        let metrics = Metrics::new();
-        let file = folder.path().join("events.redb");
-        // Each takes 4 + 8 + 9 + 1000 + 64 = 1085 bytes: nine fit.
-        let spool = Spool::open(&file, &limit(10_000), Arc::clone(&metrics)).unwrap();
-        for number in 0..20 {
-            let text = format!("{number:01000}");
-            spool.append(&[entry(&spool, &text)]).unwrap();
-        }
-        let left: Vec<usize> = texts(&spool).iter().map(|it| it.parse().unwrap()).collect();
-        assert_eq!(left, (11..20).collect::<Vec<_>>());
-        assert_eq!(metrics.sinks().counted(SINK, SinkStep::DroppedFull), 11);
-        assert_eq!(metrics.sinks().counted(SINK, SinkStep::Spooled), 20);
-    }
-
-    #[test]
-    fn the_file_stays_near_its_bound_however_much_goes_through() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("events.redb");
-        let spool = open(&file, 1 << 20);
-        let text = "x".repeat(4000);
-        for _ in 0..100 {
-            let entries: Vec<Entry> = (0..50).map(|_| entry(&spool, &text)).collect();
-            spool.append(&entries).unwrap();
-        }
-        let size = std::fs::metadata(&file).unwrap().len();
-        assert!(size <= 8 << 20, "20 MB went through 1 MiB: {size} bytes");
-    }
-
-    #[test]
-    fn what_waits_for_a_sink_that_is_gone_is_deleted() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("events.redb");
-        let spool = open(&file, 1 << 20);
-        spool.append(&[entry(&spool, "a")]).unwrap();
-        drop(spool);
-        drop(Spool::open(&file, &[], Metrics::new()).unwrap());
-        assert!(texts(&open(&file, 1 << 20)).is_empty());
-    }
-
-    #[test]
-    fn a_second_process_is_refused_and_told_why() {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("events.redb");
-        let _first = open(&file, 1 << 20);
-        let error = Spool::open(&file, &limit(1), Metrics::new()).unwrap_err();
-        assert!(error.to_string().contains("another gantryd"), "{error}");
-    }
-
-    #[test]
-    fn a_sink_is_told_of_what_is_new_and_of_the_end() {
-        let folder = tempfile::tempdir().unwrap();
-        let spool = open(&folder.path().join("events.redb"), 1 << 20);
-        let signal = spool.signal(SINK).unwrap();
-        spool.append(&[entry(&spool, "a")]).unwrap();
-        assert!(signal.has_changed().unwrap());
-        assert!(!signal.borrow().is_closed);
-        spool.close();
-        assert!(signal.borrow().is_closed);
-        assert!(spool.signal("nobody").is_none());
-    }
-
-    #[test]
-    fn a_full_disk_is_an_error_and_over_when_there_is_room_again() {
-        let folder = tempfile::tempdir().unwrap();
-        let mounted = std::process::Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"])
-            .arg(folder.path())
-            .status();
-        if !mounted.is_ok_and(|status| status.success()) {
-            eprintln!("SKIPPED: a full disk needs the right to mount a tmpfs");
-            return;
-        }
-        let spool = open(&folder.path().join("events.redb"), 64 << 20);
-        let ballast = folder.path().join("ballast");
-        let text = "x".repeat(4000);
-        spool.append(&[entry(&spool, &text)]).unwrap();
-        // The rest of the disk is somebody else's.
-        let taken = std::fs::write(&ballast, vec![0; 2 << 20]);
-        assert!(taken.is_err(), "the disk is full");
-        let mut kept = 1;
-        let error = loop {
-            match spool.append(&[entry(&spool, &text)]) {
-                Ok(()) => kept += 1,
-                Err(error) => break error,
-            }
-            assert!(kept < 1000, "the disk never became full");
-        };
-        assert!(error.to_string().contains("is the disk full?"), "{error}");
-        assert!(spool.append(&[entry(&spool, &text)]).is_err());
-        std::fs::remove_file(&ballast).unwrap();
-        spool.append(&[entry(&spool, "last")]).unwrap();
-        let found = texts(&spool);
-        drop(spool);
-        drop(
-            std::process::Command::new("umount")
-                .arg(folder.path())
-                .status(),
-        );
-        assert!(found.len() > kept, "{} of more than {kept}", found.len());
-        assert_eq!(found.last().map(String::as_str), Some("last"));
     }
 }

@@ -1,0 +1,166 @@
+//! What an operator counts on: what waits survives, in order and within its bound.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::*;
+
+const SINK: &str = "room";
+
+fn limit(max_bytes: u64) -> [QueueLimit; 1] {
+    [QueueLimit {
+        sink: SINK.to_owned(),
+        max_bytes,
+    }]
+}
+
+fn open(file: &Path, max_bytes: u64) -> Spool {
+    Spool::open(file, &limit(max_bytes), Metrics::new()).unwrap()
+}
+
+fn entry(spool: &Spool, text: &str) -> Entry {
+    let camera = CameraId::new("gate");
+    Entry {
+        sequence: spool.newest_sequence(&camera) + 1,
+        id: "1-gate-1".to_owned(),
+        camera,
+        route: "gate/turn".to_owned(),
+        text: text.to_owned(),
+        sinks: vec![SINK.to_owned()],
+    }
+}
+
+fn texts(spool: &Spool) -> Vec<String> {
+    let waiting = spool.read(SINK, 0, 10_000).unwrap();
+    waiting.into_iter().map(|it| it.text).collect()
+}
+
+#[test]
+fn what_was_not_forgotten_waits_in_order_after_a_restart_and_numbering_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("spool/events.redb");
+    let spool = open(&file, 1 << 20);
+    for text in ["a", "b", "c"] {
+        spool.append(&[entry(&spool, text)]).unwrap();
+    }
+    let first = spool.read(SINK, 0, 1).unwrap().remove(0);
+    assert_eq!(
+        (first.text.as_str(), first.route.as_str()),
+        ("a", "gate/turn")
+    );
+    spool.forget(SINK, first.order).unwrap();
+    let word = spool.instance().to_owned();
+    drop(spool);
+
+    let spool = open(&file, 1 << 20);
+    assert_eq!(texts(&spool), ["b", "c"]);
+    assert_eq!(spool.waiting(SINK), 2);
+    assert_eq!(spool.instance(), word);
+    assert_eq!(spool.newest_sequence(&CameraId::new("gate")), 3);
+    assert_eq!(spool.newest_sequence(&CameraId::new("yard")), 0);
+}
+
+#[test]
+fn a_full_spool_deletes_its_oldest_and_counts_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let metrics = Metrics::new();
+    let file = folder.path().join("events.redb");
+    // Each takes 4 + 8 + 9 + 1000 + 64 = 1085 bytes: nine fit.
+    let spool = Spool::open(&file, &limit(10_000), Arc::clone(&metrics)).unwrap();
+    for number in 0..20 {
+        let text = format!("{number:01000}");
+        spool.append(&[entry(&spool, &text)]).unwrap();
+    }
+    let left: Vec<usize> = texts(&spool).iter().map(|it| it.parse().unwrap()).collect();
+    assert_eq!(left, (11..20).collect::<Vec<_>>());
+    assert_eq!(metrics.sinks().counted(SINK, SinkStep::DroppedFull), 11);
+    assert_eq!(metrics.sinks().counted(SINK, SinkStep::Spooled), 20);
+}
+
+#[test]
+fn the_file_stays_near_its_bound_however_much_goes_through() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("events.redb");
+    let spool = open(&file, 1 << 20);
+    let text = "x".repeat(4000);
+    for _ in 0..100 {
+        let entries: Vec<Entry> = (0..50).map(|_| entry(&spool, &text)).collect();
+        spool.append(&entries).unwrap();
+    }
+    let size = std::fs::metadata(&file).unwrap().len();
+    assert!(size <= 8 << 20, "20 MB went through 1 MiB: {size} bytes");
+}
+
+#[test]
+fn what_waits_for_a_sink_that_is_gone_is_deleted() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("events.redb");
+    let spool = open(&file, 1 << 20);
+    spool.append(&[entry(&spool, "a")]).unwrap();
+    drop(spool);
+    drop(Spool::open(&file, &[], Metrics::new()).unwrap());
+    assert!(texts(&open(&file, 1 << 20)).is_empty());
+}
+
+#[test]
+fn a_second_process_is_refused_and_told_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("events.redb");
+    let _first = open(&file, 1 << 20);
+    let error = Spool::open(&file, &limit(1), Metrics::new()).unwrap_err();
+    assert!(error.to_string().contains("another gantryd"), "{error}");
+}
+
+#[test]
+fn a_sink_is_told_of_what_is_new_and_of_the_end() {
+    let folder = tempfile::tempdir().unwrap();
+    let spool = open(&folder.path().join("events.redb"), 1 << 20);
+    let signal = spool.signal(SINK).unwrap();
+    spool.append(&[entry(&spool, "a")]).unwrap();
+    assert!(signal.has_changed().unwrap());
+    assert!(!signal.borrow().is_closed);
+    spool.close();
+    assert!(signal.borrow().is_closed);
+    assert!(spool.signal("nobody").is_none());
+}
+
+#[test]
+fn a_full_disk_is_an_error_and_over_when_there_is_room_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mounted = std::process::Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=2m", "tmpfs"])
+        .arg(folder.path())
+        .status();
+    if !mounted.is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: a full disk needs the right to mount a tmpfs");
+        return;
+    }
+    let spool = open(&folder.path().join("events.redb"), 64 << 20);
+    let ballast = folder.path().join("ballast");
+    let text = "x".repeat(4000);
+    spool.append(&[entry(&spool, &text)]).unwrap();
+    // The rest of the disk is somebody else's.
+    let taken = std::fs::write(&ballast, vec![0; 2 << 20]);
+    assert!(taken.is_err(), "the disk is full");
+    let mut kept = 1;
+    let error = loop {
+        match spool.append(&[entry(&spool, &text)]) {
+            Ok(()) => kept += 1,
+            Err(error) => break error,
+        }
+        assert!(kept < 1000, "the disk never became full");
+    };
+    assert!(error.to_string().contains("is the disk full?"), "{error}");
+    assert!(spool.append(&[entry(&spool, &text)]).is_err());
+    std::fs::remove_file(&ballast).unwrap();
+    spool.append(&[entry(&spool, "last")]).unwrap();
+    let found = texts(&spool);
+    drop(spool);
+    drop(
+        std::process::Command::new("umount")
+            .arg(folder.path())
+            .status(),
+    );
+    assert!(found.len() > kept, "{} of more than {kept}", found.len());
+    assert_eq!(found.last().map(String::as_str), Some("last"));
+}
