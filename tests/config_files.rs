@@ -73,7 +73,7 @@ fn a_sink_is_read_with_its_secrets_hidden() {
     let text = camera(
         "[[sinks]]\nname = \"room\"\nurl = \"mqtts://broker.example\"\nuser = \"gantryd\"\n\
          password_file = \"broker.password\"\ncameras = [\"gate\"]\ntypes = [\"turn\"]\n\
-         [[sinks]]\nname = \"hook\"\nurl = \"https://h/x?token=hunter2\"\nsecret_file = \"webhook.secret\"\n",
+         [[sinks]]\nname = \"hook\"\nurl = \"https://h/services/hunter2?token=hunter2\"\nsecret_file = \"webhook.secret\"\n",
     );
     let config = Config::from_text(&text, &folder.path().join("site.toml")).unwrap();
     let [room, hook] = config.sinks.as_slice() else {
@@ -86,6 +86,27 @@ fn a_sink_is_read_with_its_secrets_hidden() {
     assert_eq!(room.types, ["turn"]);
     assert_eq!(hook.secret.as_ref().unwrap().expose(), "hunter2");
     assert!(!format!("{config:?}").contains("hunter2"), "{config:?}");
+}
+
+#[test]
+fn an_authority_without_encryption_and_names_that_become_one_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("ca.pem"), "").unwrap();
+    let text = camera(
+        "[[cameras.zones]]\nname = \"exit A\"\npolygon_norm = [[0, 0], [1, 0], [1, 1]]\n\
+         [[cameras.zones]]\nname = \"exit.A\"\npolygon_norm = [[0, 0], [1, 0], [1, 1]]\n\
+         [[sinks]]\nname = \"room\"\nurl = \"mqtt://h\"\ntls_ca_file = \"ca.pem\"\nzone_state = true\n",
+    );
+    let error = Config::from_text(&text, &folder.path().join("site.toml")).unwrap_err();
+    let told = error.to_string();
+    assert!(
+        told.contains("sinks[0].tls_ca_file: nothing is encrypted with mqtt://"),
+        "{told}"
+    );
+    assert!(
+        told.contains("sinks[0].zone_state: \"exit A\" and \"exit.A\" of gate both become exit_A"),
+        "{told}"
+    );
 }
 
 #[test]

@@ -12,7 +12,6 @@ use comfy_table::{Table, presets};
 use super::cli::Exit;
 use super::config::{CameraConfig, Config, ConfigError, Fault, Listen};
 use super::sinks;
-use crate::base::redact_uri;
 use crate::sinks::http::{GREETING, Listening};
 use crate::sinks::web::PAGE_TITLE;
 
@@ -187,7 +186,7 @@ pub fn summary(config: &Config) -> String {
         text.push_str(&format!("{name:<8} {value}\n"));
     }
     for sink in &config.sinks {
-        let address = redact_uri(sink.url.0.as_str());
+        let address = sink.url.shown();
         text.push_str(&format!("{:<8} {}: {address}\n", "sink", sink.name));
     }
     text

@@ -19,6 +19,14 @@ const MAX_PLACES: usize = 1024;
 /// How long the event of a live camera waits for its frame to be recorded.
 const LIVE_WAIT: Duration = Duration::from_secs(2);
 
+/// The same for a file, whose frames all get recorded unless something is wrong.
+const FILE_WAIT: Duration = Duration::from_secs(60);
+
+/// Until when an event that is written now waits for its frame.
+fn patience(lossless: bool) -> Instant {
+    Instant::now() + if lossless { FILE_WAIT } else { LIVE_WAIT }
+}
+
 /// Where the newest frames of a camera are in its recording: told by the thread that records, asked
 /// by the one that writes events.
 #[derive(Debug, Default)]
@@ -32,6 +40,8 @@ struct LogState {
     places: VecDeque<(FrameSeq, Recorded)>,
     /// Newest frame that was recorded or given up.
     until: Option<FrameSeq>,
+    /// Where it stood when it was last waited for in vain: nobody waits again until it moves.
+    stuck_at: Option<Option<FrameSeq>>,
     is_closed: bool,
 }
 
@@ -55,25 +65,21 @@ impl RecordingLog {
         self.changed.notify_all();
     }
 
-    /// Where the frame is, after waiting (at most until `deadline`, if there is one) for it to be
-    /// recorded.
-    fn place(&self, seq: FrameSeq, deadline: Option<Instant>) -> Option<Recorded> {
+    /// Where the frame is, after waiting at most until `deadline` for it to be recorded. A recorder
+    /// that stands still is waited for once.
+    fn place(&self, seq: FrameSeq, deadline: Instant) -> Option<Recorded> {
         let mut state = self.lock();
         while !state.is_closed && state.until.is_none_or(|until| until < seq) {
-            state = match deadline {
-                None => self
-                    .changed
-                    .wait(state)
-                    .unwrap_or_else(PoisonError::into_inner),
-                Some(deadline) => {
-                    let left = deadline.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        break;
-                    }
-                    let waited = self.changed.wait_timeout(state, left);
-                    waited.unwrap_or_else(PoisonError::into_inner).0
-                }
-            };
+            if state.stuck_at == Some(state.until) {
+                break;
+            }
+            let left = deadline.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                state.stuck_at = Some(state.until);
+                break;
+            }
+            let waited = self.changed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
         let found = state.places.iter().find(|(known, _)| *known == seq);
         found.map(|(_, place)| place.clone())
@@ -132,9 +138,8 @@ impl OneShotEvents {
                 Some(file) => file,
                 empty @ None => empty.insert(LineFile::create(&self.path)?),
             };
-            let deadline = (!self.lossless).then(|| Instant::now() + LIVE_WAIT);
             let log = self.log.as_ref();
-            let place = log.and_then(|log| log.place(event.frame.seq, deadline));
+            let place = log.and_then(|log| log.place(event.frame.seq, patience(self.lossless)));
             file.write(&event_line(&event, classes, place.as_ref()))?;
             tally.add(&event);
         }
@@ -248,9 +253,8 @@ impl DaemonEvents {
     fn line(&mut self, event: &Event, classes: &[String]) -> Option<(CameraId, String)> {
         let camera = &event.frame.camera;
         let files = self.cameras.get(camera)?;
-        let deadline = (!files.lossless).then(|| Instant::now() + LIVE_WAIT);
         let log = files.log.as_ref();
-        let place = log.and_then(|log| log.place(event.frame.seq, deadline));
+        let place = log.and_then(|log| log.place(event.frame.seq, patience(files.lossless)));
         let line = event_line(event, classes, place.as_ref());
         if let Some(keeper) = &mut self.keeper {
             let object = event.object.as_ref();
@@ -291,11 +295,15 @@ mod tests {
         }
     }
 
+    fn far() -> Instant {
+        Instant::now() + FILE_WAIT
+    }
+
     #[test]
     fn an_event_waits_for_its_frame_to_be_recorded() {
         let log = RecordingLog::default();
         std::thread::scope(|scope| {
-            let asked = scope.spawn(|| log.place(FrameSeq(5), None));
+            let asked = scope.spawn(|| log.place(FrameSeq(5), far()));
             for seq in 0..=5 {
                 log.note(FrameSeq(seq), Some(&place(seq)));
             }
@@ -310,18 +318,22 @@ mod tests {
         log.note(FrameSeq(2), None);
         log.note(FrameSeq(4), Some(&place(4)));
         for seq in [2, 3] {
-            assert_eq!(log.place(FrameSeq(seq), None), None);
+            assert_eq!(log.place(FrameSeq(seq), far()), None);
         }
         let closed = ClosesLog(Arc::new(log));
         let log = Arc::clone(&closed.0);
         drop(closed);
-        assert_eq!(log.place(FrameSeq(9), None), None);
+        assert_eq!(log.place(FrameSeq(9), far()), None);
     }
 
     #[test]
     fn a_live_event_does_not_wait_for_ever() {
         let log = RecordingLog::default();
         let deadline = Instant::now() + Duration::from_millis(20);
-        assert_eq!(log.place(FrameSeq(1), Some(deadline)), None);
+        assert_eq!(log.place(FrameSeq(1), deadline), None);
+        // The recorder has not moved: the next one does not wait at all.
+        assert_eq!(log.place(FrameSeq(2), far()), None);
+        log.note(FrameSeq(2), Some(&place(2)));
+        assert_eq!(log.place(FrameSeq(2), far()), Some(place(2)));
     }
 }

@@ -215,15 +215,16 @@ fn start_sinks(
     let sinks = sinks::start(config, classes, metrics, stop)?;
     workers.extend(sinks.workers);
     outlets.extend(sinks.outlets);
-    let is_wanted = config.output.events || sinks.keeper.is_some();
-    let counts = |camera: &&CameraConfig| is_wanted && !camera.zones.is_empty();
-    if config.cameras.iter().any(|camera| counts(&camera)) {
+    // Sinks end with the thread that keeps events for them: it runs though nothing is counted.
+    let has_sinks = sinks.keeper.is_some();
+    let counts = |camera: &&CameraConfig| !camera.zones.is_empty() && config.output.events;
+    if has_sinks || config.cameras.iter().any(|camera| counts(&camera)) {
         let (sender, received) = bounded(EVENT_QUEUE);
         let mut writer = DaemonEvents::new().with_keeper(sinks.keeper);
         if config.output.events {
             writer = writer.with_files(&config.output.folder, max_bytes(config));
         }
-        for camera in config.cameras.iter().filter(counts) {
+        for camera in config.cameras.iter().filter(|it| has_sinks || counts(it)) {
             events.push(EventOutlet::new(
                 sender.clone(),
                 when_full(camera),

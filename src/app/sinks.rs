@@ -12,8 +12,8 @@ use super::pipeline::{Outlet, Published, WhenFull};
 use super::run::spawn;
 use crate::base::{CameraId, DropReason, FrameResult, Metrics, Stage, StopSource, Worker};
 use crate::sinks::publish::{
-    Delivery, EventFilter, Keeper, Offer, Places, QueueLimit, RESULT_QUEUE, Spool, States, Thinner,
-    Transport, frame_line,
+    Delivery, EventFilter, Keeper, Offer, PlaceState, Places, QueueLimit, RESULT_QUEUE, Spool,
+    States, Thinner, Transport, frame_line,
 };
 
 /// Below the folder of the results: where events wait.
@@ -62,7 +62,9 @@ pub fn start(
     let (mut outlets, mut workers) = (Vec::new(), Vec::new());
     for (sink, transport) in config.sinks.iter().zip(transports) {
         let (spool, counted) = (Arc::clone(&spool), Arc::clone(metrics));
-        let mut delivery = Delivery::new(sink.name.clone(), spool, transport, counted);
+        let address = sink.url.shown();
+        let mut delivery = Delivery::new(sink.name.clone(), address, spool, transport, counted)
+            .with_last_wait(config.service.shutdown_timeout / 3);
         if sink.results_hz > 0.0 || sink.zone_state {
             let (sender, offers) = mpsc::channel(RESULT_QUEUE);
             delivery = delivery.with_results(offers);
@@ -109,9 +111,14 @@ impl Offers {
     /// Until the pipeline ends.
     fn run(mut self, results: &Receiver<Published>) {
         for item in results {
-            if let Published::Frame(result) = item {
-                self.tell_result(&result);
-                self.tell_states(&result);
+            match item {
+                Published::Frame(result) => {
+                    self.tell_result(&result);
+                    self.tell_states(&result.meta.camera, |states| states.due(&result));
+                }
+                Published::RunEnded { camera, .. } => {
+                    self.tell_states(&camera, |states| states.emptied(&camera));
+                }
             }
         }
     }
@@ -134,12 +141,11 @@ impl Offers {
     }
 
     /// A state that does not pass is tried again with the next frame.
-    fn tell_states(&mut self, result: &FrameResult) {
+    fn tell_states(&mut self, camera: &CameraId, due: impl Fn(&States) -> Vec<PlaceState>) {
         let Some(states) = &mut self.states else {
             return;
         };
-        let camera = &result.meta.camera;
-        for state in states.due(result) {
+        for state in due(states) {
             let offer = Offer {
                 camera: camera.clone(),
                 place: Some(state.place.clone()),

@@ -62,6 +62,14 @@ impl Site {
         std::fs::write(self.folder.path().join("site.toml"), text).unwrap();
     }
 
+    /// Nothing is counted any more, from the next start on.
+    pub fn forget_places(&self) {
+        let file = self.folder.path().join("site.toml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        let (kept, _) = text.split_once("[[cameras.zones]]").unwrap();
+        std::fs::write(file, kept).unwrap();
+    }
+
     pub fn start(&mut self) {
         let log = std::fs::OpenOptions::new()
             .create(true)

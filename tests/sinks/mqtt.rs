@@ -219,6 +219,26 @@ fn results_come_at_the_rate_that_was_asked_for() {
 }
 
 #[test]
+fn results_come_though_nothing_is_counted() {
+    if !is_installed("mosquitto", "mosquitto") {
+        return;
+    }
+    let mut broker = Mosquitto::new("", None);
+    broker.start();
+    let mut site = Site::new(&(sink(broker.server.port, "5") + "results_hz = 5\n"));
+    site.forget_places();
+    site.start();
+    // Longer than a sink that was told to end would take.
+    wait_until("results over more than five seconds", || {
+        let heard = broker.heard.lock().unwrap();
+        let of_gate = |(topic, _): &&(String, String)| topic == "plant/7/results/gate";
+        heard.iter().filter(of_gate).count() >= 40
+    });
+    site.stop();
+    assert!(broker.received().is_empty(), "and no event");
+}
+
+#[test]
 fn home_assistant_is_told_of_every_zone_and_line_and_their_counts_are_kept() {
     if !is_installed("mosquitto", "mosquitto") {
         return;

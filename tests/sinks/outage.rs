@@ -52,6 +52,8 @@ pub fn nothing_is_lost(receiver: &mut dyn Receiver, site: &mut Site, outage: Dur
         site.metric("sink_events_total", Some("acknowledged")) >= waiting
             && site.metric("sink_waiting", None) < 5
     });
+    // The counters are there, and none of them is of a loss.
+    assert!(site.metric("sink_events_total", Some("spooled")) > 0);
     assert_eq!(site.metric("sink_events_total", Some("dropped_full")), 0);
     site.stop();
     let written = site.events();

@@ -1,4 +1,10 @@
-"""Random views of pictures, in NumPy and OpenCV. Every choice comes from the generator that is handed in."""
+"""Random views of pictures: where which part of a picture goes, and the light it is seen in.
+
+A view is a plan. `draw` carries it out in NumPy and OpenCV, `on_device.py` on a GPU. Every choice comes from the
+generator that is handed in.
+"""
+
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -9,13 +15,41 @@ GREY = 114
 # A box of which less than this share is left inside the view is neither an object nor background.
 LEAST_SHARE, DROP_SHARE = 0.35, 0.08
 SMALLEST_SIDE = 4.0
+# Red, green, blue -> brightness and two colour differences (Rec. 601).
+TO_YIQ = np.array([[0.299, 0.587, 0.114], [0.596, -0.274, -0.322], [0.211, -0.523, 0.312]])
+
+
+@dataclass
+class Placement:
+    """A part of a picture (x, y, width, height in its pixels) and where it goes (likewise, in pixels of the view)."""
+
+    picture: Picture
+    part: tuple[int, int, int, int]
+    place: tuple[int, int, int, int]
+    mirrored: bool
+    # Averaged where it is made smaller; otherwise pixels are left out, as cheap cameras do.
+    smooth: bool
+
+
+@dataclass
+class Light:
+    """Light, colour, blur, noise and compression as cameras differ in them."""
+
+    matrix: np.ndarray
+    gamma: float = 1.0
+    blur: float = 0.0
+    noise: float = 0.0
+    quality: int = 0
+    seed: int = 0
 
 
 class View:
-    """A canvas [H, W, 3] u8 with the truth of what was pasted onto it."""
+    """A canvas of `height` x `width` pixels: what is pasted onto it and the truth of that."""
 
     def __init__(self, height: int, width: int, classes: int) -> None:
-        self.rgb = np.full((height, width, 3), GREY, np.uint8)
+        self.height, self.width = height, width
+        self.placements: list[Placement] = []
+        self.light = Light(np.eye(3))
         self.boxes: list[np.ndarray] = []
         self.labels: list[int] = []
         self.identities: list[int] = []
@@ -35,12 +69,11 @@ class View:
         x0, y0 = rng.uniform(0, columns - crop_w), rng.uniform(0, rows - crop_h)
         x0, y0, crop_w, crop_h = int(x0), int(y0), max(int(crop_w), 2), max(int(crop_h), 2)
         out_w, out_h = min(max(round(crop_w * across), 2), width), min(max(round(crop_h * down), 2), height)
-        method = cv2.INTER_AREA if scale < 0.7 and rng.random() < 0.7 else cv2.INTER_LINEAR
-        part = cv2.resize(picture.rgb[y0 : y0 + crop_h, x0 : x0 + crop_w], (out_w, out_h), interpolation=method)
+        smooth = scale < 0.7 and rng.random() < 0.7
         mirrored = rng.random() < 0.5
         at_x = left + int(rng.integers(0, width - out_w + 1))
         at_y = top + int(rng.integers(0, height - out_h + 1))
-        self.rgb[at_y : at_y + out_h, at_x : at_x + out_w] = part[:, ::-1] if mirrored else part
+        self.placements.append(Placement(picture, (x0, y0, crop_w, crop_h), (at_x, at_y, out_w, out_h), mirrored, smooth))
 
         def moved(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
             placed = (boxes - [x0, y0, x0, y0]) * ([out_w / crop_w, out_h / crop_h] * 2)
@@ -68,27 +101,48 @@ class View:
                 self.ignore_classes.append(classes)
         self.known &= picture.known
 
-    def recolour(self, rng: np.random.Generator) -> None:
-        """Light, colour, blur, noise and compression as cameras differ in them."""
-        gain = rng.uniform([-0.02, 0.4, 0.55], [0.02, 1.6, 1.35])
-        hue, saturation, value = cv2.split(cv2.cvtColor(self.rgb, cv2.COLOR_RGB2HSV))
-        steps = np.arange(256, dtype=np.float64)
-        tables = [((steps + gain[0] * 180) % 180), np.clip(steps * gain[1], 0, 255), np.clip(steps * gain[2], 0, 255)]
-        layers = [cv2.LUT(layer, table.astype(np.uint8)) for layer, table in zip((hue, saturation, value), tables)]
-        self.rgb = cv2.cvtColor(cv2.merge(layers), cv2.COLOR_HSV2RGB)
-        if rng.random() < 0.06:
-            self.rgb = np.repeat(cv2.cvtColor(self.rgb, cv2.COLOR_RGB2GRAY)[..., None], 3, 2)
-        if rng.random() < 0.12:
-            table = 255 * (steps / 255) ** np.exp(rng.uniform(-0.7, 0.9))
-            self.rgb = cv2.LUT(self.rgb, table.astype(np.uint8))
-        if rng.random() < 0.12:
-            self.rgb = cv2.GaussianBlur(self.rgb, (0, 0), rng.uniform(0.4, 1.4))
-        if rng.random() < 0.12:
-            noise = rng.normal(0, rng.uniform(2, 14), self.rgb.shape)
-            self.rgb = np.clip(self.rgb + noise, 0, 255).astype(np.uint8)
-        if rng.random() < 0.15:
-            coded = cv2.imencode(".jpg", self.rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 80))])[1]
-            self.rgb = np.ascontiguousarray(cv2.imdecode(coded, cv2.IMREAD_COLOR)[..., ::-1])
+
+def random_light(rng: np.random.Generator) -> Light:
+    """Hue, saturation and brightness always differ; the rest now and then."""
+    hue, saturation, value = rng.uniform([-0.13, 0.4, 0.55], [0.13, 1.6, 1.35])
+    if rng.random() < 0.06:
+        saturation = 0.0
+    turn = saturation * np.array([[np.cos(hue), -np.sin(hue)], [np.sin(hue), np.cos(hue)]])
+    in_yiq = np.eye(3)
+    in_yiq[1:, 1:] = turn
+    light = Light(value * np.linalg.inv(TO_YIQ) @ in_yiq @ TO_YIQ, seed=int(rng.integers(2**31)))
+    if rng.random() < 0.12:
+        light.gamma = float(np.exp(rng.uniform(-0.7, 0.9)))
+    if rng.random() < 0.12:
+        light.blur = float(rng.uniform(0.4, 1.4))
+    if rng.random() < 0.12:
+        light.noise = float(rng.uniform(2, 14))
+    if rng.random() < 0.15:
+        light.quality = int(rng.integers(25, 80))
+    return light
+
+
+def draw(view: View) -> np.ndarray:
+    """The picture of a view, [H, W, 3] u8."""
+    rgb = np.full((view.height, view.width, 3), GREY, np.uint8)
+    for placement in view.placements:
+        (x0, y0, crop_w, crop_h), (at_x, at_y, out_w, out_h) = placement.part, placement.place
+        method = cv2.INTER_AREA if placement.smooth else cv2.INTER_LINEAR
+        part = cv2.resize(placement.picture.rgb[y0 : y0 + crop_h, x0 : x0 + crop_w], (out_w, out_h), interpolation=method)
+        rgb[at_y : at_y + out_h, at_x : at_x + out_w] = part[:, ::-1] if placement.mirrored else part
+    light = view.light
+    rgb = np.clip(cv2.transform(rgb.astype(np.float32), light.matrix.astype(np.float32)), 0, 255)
+    if light.gamma != 1:
+        rgb = 255 * (rgb / 255) ** light.gamma
+    if light.blur:
+        rgb = cv2.GaussianBlur(rgb, (0, 0), light.blur)
+    if light.noise:
+        rgb = rgb + np.random.default_rng(light.seed).normal(0, light.noise, rgb.shape)
+    rgb = np.clip(rgb + 0.5, 0, 255).astype(np.uint8)
+    if light.quality:
+        coded = cv2.imencode(".jpg", rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, light.quality])[1]
+        rgb = np.ascontiguousarray(cv2.imdecode(coded, cv2.IMREAD_COLOR)[..., ::-1])
+    return rgb
 
 
 def compose(pictures: list[Picture], height: int, width: int, classes: int, rng: np.random.Generator) -> View:
@@ -101,5 +155,5 @@ def compose(pictures: list[Picture], height: int, width: int, classes: int, rng:
         tiles = [(0, 0, x, y), (x, 0, width, y), (0, y, x, height), (x, y, width, height)]
         for picture, tile in zip(pictures, tiles):
             view.paste(picture, tile, rng, (0.8, 2.8))
-    view.recolour(rng)
+    view.light = random_light(rng)
     return view

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from .boxes import area
 from .classes import CLASSES
-from .model import SIZES, STRIDES, PreActivation, ResIdent, boxes_from, flat
+from .model import SIZES, STRIDES, PreActivation, ResIdent, boxes_from, distances, flat
 
 OPSET = 17
 BEST = 300
@@ -42,16 +42,19 @@ class Exported(nn.Module):
         maps = net.neck(net.backbone(images))
         joined = lambda parts: torch.cat([flat(part) for part in parts], 1)
         one, many = (joined(head.score(head.score_tower(x)) for x in maps) for head in (net.one, net.many))
-        reach = joined(net.many.box(net.many.box_tower(x)) for x in maps)
+        sides = joined(net.many.box_tower(x) for x in maps)
         looks = joined(net.embedder.tower(x) for x in maps)
         squared = one.sigmoid() * many.sigmoid()
         at = squared.amax(-1).topk(BEST, dim=1).indices
         take = lambda x: torch.gather(x, 1, at[..., None].expand(-1, -1, x.shape[-1]))
-        boxes = boxes_from(F.softplus(take(reach)), *places(at, [x.shape[-2:] for x in maps]))
+        boxes = boxes_from(distances(at_each(net.many.box, take(sides))), *places(at, [x.shape[-2:] for x in maps]))
         scores = calibrated(take(squared).sqrt(), net.calibration) * is_first(boxes)[..., None]
-        out = net.embedder.out
-        embeddings = F.linear(take(looks), out.weight.flatten(1), out.bias)
-        return boxes, scores, F.normalize(embeddings, dim=-1)
+        return boxes, scores, F.normalize(at_each(net.embedder.out, take(looks)), dim=-1)
+
+
+def at_each(conv: nn.Conv2d, x: Tensor) -> Tensor:
+    """A 1x1 convolution of locations in a list, [B, N, C] -> [B, N, out]."""
+    return F.linear(x, conv.weight.flatten(1), conv.bias)
 
 
 def calibrated(scores: Tensor, calibration: tuple[float, float]) -> Tensor:

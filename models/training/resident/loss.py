@@ -12,12 +12,14 @@ from torch import Tensor
 
 from .assign import Assignment, assign
 from .boxes import complete_iou
-from .model import Raw, locations
+from .model import BINS, Raw, locations
 
-SCORE_WEIGHT, BOX_WEIGHT, IDENTITY_WEIGHT = 1.0, 2.5, 0.25
+SCORE_WEIGHT, BOX_WEIGHT, SIDE_WEIGHT, IDENTITY_WEIGHT = 1.0, 2.5, 0.5, 0.25
 MANY_TOP, ONE_TOP = 10, 1
 FOCUS = 1.5
 TEMPERATURE = 0.1
+# Each is compared with each.
+MOST_VECTORS = 4096
 
 
 @dataclass
@@ -39,27 +41,29 @@ class Losses:
 
     score: Tensor
     box: Tensor
+    side: Tensor
     identity: Tensor
 
     @property
     def total(self) -> Tensor:
         """Weighted sum."""
-        return SCORE_WEIGHT * self.score + BOX_WEIGHT * self.box + IDENTITY_WEIGHT * self.identity
+        return (SCORE_WEIGHT * self.score + BOX_WEIGHT * self.box + SIDE_WEIGHT * self.side
+                + IDENTITY_WEIGHT * self.identity)
 
 
 def losses(raw: Raw, targets: Targets, height: int, width: int) -> Losses:
     """Losses of a batch whose pictures are `height` x `width` pixels."""
     places = locations(height, width, raw.one_logits.device)
     counts = class_weights(targets, places[0])
-    many_score, many_box, _ = detection(raw.many_logits, raw.many_boxes, targets, places, counts, MANY_TOP)
-    one_score, one_box, matched = detection(raw.one_logits, raw.one_boxes, targets, places, counts, ONE_TOP)
-    return Losses(many_score + one_score, many_box + one_box, identity(raw.embeddings, targets, matched))
+    many, _ = detection(raw.many_logits, raw.many_sides, raw.many_boxes, targets, places, counts, MANY_TOP)
+    one, matched = detection(raw.one_logits, raw.one_sides, raw.one_boxes, targets, places, counts, ONE_TOP)
+    return Losses(*(a + b for a, b in zip(many, one)), identity(raw.embeddings, targets, matched))
 
 
 def detection(
-    logits: Tensor, boxes: Tensor, targets: Targets, places: tuple[Tensor, Tensor], counts: Tensor, top: int
-) -> tuple[Tensor, Tensor, Assignment]:
-    """Score and box loss of one head. `counts` [B, N, C] is 0 where nothing is said about a class at a location."""
+    logits: Tensor, sides: Tensor, boxes: Tensor, targets: Targets, places: tuple[Tensor, Tensor], counts: Tensor, top: int
+) -> tuple[tuple[Tensor, Tensor, Tensor], Assignment]:
+    """Score, box and side loss of one head. `counts` [B, N, C] is 0 where nothing is said about a class at a location."""
     is_real = targets.labels >= 0
     labels = targets.labels.clamp(min=0)
     matched = assign(logits.sigmoid().detach(), boxes.detach(), places, targets.boxes, labels, is_real, top)
@@ -76,21 +80,32 @@ def detection(
         scores = logits.sigmoid().detach()
         weight = weight * torch.where(wanted > 0, torch.ones_like(wanted), scores**FOCUS * 0.75)
     score = (F.binary_cross_entropy_with_logits(logits, wanted, reduction="none") * weight).sum() / total
-    fit = complete_iou(boxes[at], targets.boxes[which])
-    box = ((1 - fit) * matched.quality[at]).sum() / total
-    return score, box, matched
+    truth, quality = targets.boxes[which], matched.quality[at]
+    box = ((1 - complete_iou(boxes[at], truth)) * quality).sum() / total
+    centres, strides = places[0][at[1]], places[1][at[1]]
+    away = torch.cat((centres - truth[:, :2], truth[:, 2:] - centres), -1) / strides
+    side = (side_loss(sides[at], away) * quality).sum() / total
+    return (score, box, side), matched
+
+
+def side_loss(sides: Tensor, away: Tensor) -> Tensor:
+    """Cross-entropy of the two whole strides around each true distance: logits [P, 4 * BINS], distances in strides
+    [P, 4] -> [P] (Li et al. 2020, "Generalized Focal Loss", equation 6)."""
+    away = away.clamp(0, BINS - 1.001)
+    lower = away.floor()
+    logs = sides.unflatten(-1, (4, BINS)).log_softmax(-1)
+    at = lower.long()[..., None]
+    below, above = logs.gather(-1, at)[..., 0], logs.gather(-1, at + 1)[..., 0]
+    return -(below * (lower + 1 - away) + above * (away - lower)).mean(-1)
 
 
 def class_weights(targets: Targets, centres: Tensor) -> Tensor:
     """1 where a location may be told that it holds no object of the class, else 0: [B, N, C]."""
-    weights = targets.known[:, None].float().repeat(1, len(centres), 1)
-    for picture, (boxes, classes) in enumerate(zip(targets.ignore, targets.ignore_classes)):
-        real = boxes[:, 2] > boxes[:, 0]
-        boxes, classes = boxes[real], classes[real].float()
-        across = (centres[:, :1] > boxes[:, 0]) & (centres[:, :1] < boxes[:, 2])
-        inside = across & (centres[:, 1:] > boxes[:, 1]) & (centres[:, 1:] < boxes[:, 3])
-        weights[picture][inside.float() @ classes > 0] = 0.0
-    return weights
+    known = targets.known[:, None].float().repeat(1, len(centres), 1)
+    left, top, right, bottom = targets.ignore[:, None].unbind(-1)
+    x, y = centres[:, :1], centres[:, 1:]
+    inside = (x > left) & (x < right) & (y > top) & (y < bottom)
+    return known * (inside.float() @ targets.ignore_classes.float() == 0)
 
 
 def identity(embeddings: Tensor, targets: Targets, matched: Assignment) -> Tensor:
@@ -98,8 +113,8 @@ def identity(embeddings: Tensor, targets: Targets, matched: Assignment) -> Tenso
     at = matched.is_positive.nonzero(as_tuple=True)
     keys = targets.identities[at[0], matched.which[at]]
     is_known = keys >= 0
-    keys, picture = keys[is_known], at[0][is_known]
-    vectors = F.normalize(embeddings[at][is_known], dim=-1)
+    keys, picture = keys[is_known][:MOST_VECTORS], at[0][is_known][:MOST_VECTORS]
+    vectors = F.normalize(embeddings[at][is_known][:MOST_VECTORS], dim=-1)
     if len(keys) < 2:
         return embeddings.sum() * 0
     likeness = vectors @ vectors.T / TEMPERATURE

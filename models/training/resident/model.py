@@ -16,6 +16,8 @@ from torch import Tensor, nn
 from .classes import CLASSES
 
 STRIDES = (8, 16, 32)
+# A side of a box is 0 to BINS - 1 strides away from the location that answers.
+BINS = 16
 PRIOR_SCORE = 0.01
 
 
@@ -148,23 +150,28 @@ class Separable(nn.Sequential):
 
 
 class Head(nn.Module):
-    """Class logits and box distances at every location; the weights are shared between the maps."""
+    """Class logits and box sides at every location; the weights are shared between the maps.
+
+    How far away a side is, is told as a distribution over whole strides, whose mean is the distance (Li et al. 2020,
+    "Generalized Focal Loss", equation 6).
+    """
 
     def __init__(self, channels: int, classes: int = len(CLASSES)) -> None:
         super().__init__()
         self.score_tower = nn.Sequential(Separable(channels), Separable(channels))
         self.box_tower = nn.Sequential(Separable(channels), Separable(channels))
         self.score = nn.Conv2d(channels, classes, 1)
-        self.box = nn.Conv2d(channels, 4, 1)
+        self.box = nn.Conv2d(channels, 4 * BINS, 1)
         # Rare positives: every score begins low (Lin et al. 2017, "Focal Loss", 4.1).
         nn.init.constant_(self.score.bias, torch.tensor(PRIOR_SCORE / (1 - PRIOR_SCORE)).log().item())
-        nn.init.constant_(self.box.bias, 1.0)
+        # Most sides are one to three strides away.
+        self.box.bias.data = -0.5 * (torch.arange(BINS) - 1.5).abs().repeat(4)
 
     def forward(self, maps: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """Three maps -> logits [B, N, C], distances to left, top, right, bottom in strides [B, N, 4] > 0."""
+        """Three maps -> class logits [B, N, C], logits of the distances to left, top, right, bottom [B, N, 4 * BINS]."""
         logits = [flat(self.score(self.score_tower(x))) for x in maps]
-        distances = [flat(self.box(self.box_tower(x))) for x in maps]
-        return torch.cat(logits, 1).float(), F.softplus(torch.cat(distances, 1).float())
+        sides = [flat(self.box(self.box_tower(x))) for x in maps]
+        return torch.cat(logits, 1).float(), torch.cat(sides, 1).float()
 
 
 class Embedder(nn.Module):
@@ -182,11 +189,14 @@ class Embedder(nn.Module):
 
 @dataclass
 class Raw:
-    """What the network says of each of N locations. Boxes in pixels of the input picture."""
+    """What the network says of each of N locations. Boxes in pixels of the input picture; `sides` are the logits that
+    they come from, [B, N, 4 * BINS]."""
 
     one_logits: Tensor
+    one_sides: Tensor
     one_boxes: Tensor
     many_logits: Tensor
+    many_sides: Tensor
     many_boxes: Tensor
     embeddings: Tensor
 
@@ -211,13 +221,15 @@ class ResIdent(nn.Module):
         """[B, 3, H, W] in 0..1, RGB."""
         maps = self.neck(self.backbone(images))
         centres, strides = locations(images.shape[-2], images.shape[-1], images.device)
-        many_logits, many_distances = self.many(maps)
-        one_logits, one_distances = self.one(maps)
+        many_logits, many_sides = self.many(maps)
+        one_logits, one_sides = self.one(maps)
         return Raw(
             one_logits,
-            boxes_from(one_distances, centres, strides),
+            one_sides,
+            boxes_from(distances(one_sides), centres, strides),
             many_logits,
-            boxes_from(many_distances, centres, strides),
+            many_sides,
+            boxes_from(distances(many_sides), centres, strides),
             self.embedder(maps),
         )
 
@@ -240,7 +252,13 @@ def locations(height: int, width: int, device: torch.device) -> tuple[Tensor, Te
     return torch.cat(centres), torch.cat(strides)
 
 
-def boxes_from(distances: Tensor, centres: Tensor, strides: Tensor) -> Tensor:
+def distances(sides: Tensor) -> Tensor:
+    """Logits [B, N, 4 * BINS] -> mean distances in strides [B, N, 4]."""
+    shares = sides.unflatten(-1, (4, BINS)).softmax(-1)
+    return shares @ torch.arange(BINS, dtype=shares.dtype, device=shares.device)
+
+
+def boxes_from(distance: Tensor, centres: Tensor, strides: Tensor) -> Tensor:
     """Distances in strides [B, N, 4] -> boxes in pixels [B, N, 4]."""
-    reach = distances * strides
+    reach = distance * strides
     return torch.cat((centres - reach[..., :2], centres + reach[..., 2:]), -1)

@@ -1,6 +1,7 @@
 """Pictures with their labels, from label files, the teacher and the simulator."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,7 +16,8 @@ VAN, FORKLIFT = INDEX["van"], INDEX["forklift"]
 
 @dataclass
 class Picture:
-    """One labelled picture. Boxes [M, 4] in pixels; identity -1 is unknown; `video` joins frames of one camera."""
+    """One labelled picture. Boxes [M, 4] in pixels; identity -1 is unknown; `video` joins frames of one camera.
+    `number` is where a store on a device (`on_device.py`) holds it."""
 
     name: str
     rgb: np.ndarray
@@ -26,6 +28,7 @@ class Picture:
     ignore: np.ndarray = field(default_factory=lambda: np.zeros((0, 4), np.float32))
     ignore_classes: np.ndarray = field(default_factory=lambda: np.zeros((0, len(CLASSES)), bool))
     video: str = ""
+    number: int = -1
 
 
 def overlaps(boxes: np.ndarray, box: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -82,14 +85,20 @@ def combined(own: list[tuple[int | None, np.ndarray]], labelled: set[int], teach
     )
 
 
+def read(paths: list[Path]) -> list[np.ndarray]:
+    """The pictures of files, [H, W, 3] u8 RGB each."""
+    with ThreadPoolExecutor() as threads:
+        return list(threads.map(lambda path: cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB), paths))
+
+
 def real_set(folder: Path, teacher: dict[str, list[list[float]]], first_identity: int) -> list[Picture]:
     """One set of `images/` and `labels/` (YOLO text) with `names.txt`, in name order."""
     names = (folder / "names.txt").read_text().split()
     classes = [None if name == UNTYPED else INDEX[FROM_NAME[name]] for name in names]
     labelled = set(VEHICLES) if None in classes else {c for c in classes if c is not None}
     pictures = []
-    for path in sorted((folder / "images").iterdir()):
-        rgb = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
+    paths = sorted((folder / "images").iterdir())
+    for path, rgb in zip(paths, read(paths)):
         height, width = rgb.shape[:2]
         own = []
         for line in (folder / "labels" / f"{path.stem}.txt").read_text().splitlines():
@@ -113,8 +122,8 @@ def simulated(folder: Path, first_identity: int, least_visible: float = 0.25) ->
         per_image.setdefault(one["image_id"], []).append(one)
     index = {c["id"]: INDEX[c["name"]] for c in truth["categories"] if c["name"] in INDEX}
     pictures = []
-    for image in truth["images"]:
-        rgb = cv2.cvtColor(cv2.imread(str(folder / "images" / Path(image["file_name"]).name)), cv2.COLOR_BGR2RGB)
+    paths = [folder / "images" / Path(image["file_name"]).name for image in truth["images"]]
+    for image, rgb in zip(truth["images"], read(paths)):
         rows = [a for a in per_image.get(image["id"], []) if a["category_id"] in index]
         boxes = np.array([a["bbox"] for a in rows], np.float32).reshape(-1, 4)
         boxes[:, 2:] += boxes[:, :2]

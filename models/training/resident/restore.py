@@ -5,6 +5,7 @@
 The exporter folds norms into the convolutions before them; here they are taken apart again: a norm gets the mean and
 deviation that its convolution really gives on training pictures, and a scale and shift that undo them, so that the
 network computes what the file computes. The boxes of the one-to-one head are not in the file; it starts with the other's.
+From a file that tells boxes otherwise, without a distribution over distances, the box layer begins anew.
 """
 
 import argparse
@@ -48,15 +49,19 @@ def fill(net: ResIdent, constants: dict[str, np.ndarray]) -> dict[PreActivation,
     """Puts the weights in; answers the shift of each folded norm. Norms that are still there are restored whole."""
     take = lambda name: torch.from_numpy(np.array(constants[name]))
     pairs = folded(net)
-    is_folded = {norm for _, norm in pairs}
+    convolutions = {conv for conv, _ in pairs} | set(net.one.box_tower.modules()) | {net.one.box}
     for name, module in net.named_modules():
         if isinstance(module, PreActivation) and f"net.{name}.0.weight" in constants:
             module.weight.copy_(take(f"net.{name}.0.weight") - module.FLOOR)
             module.bias.copy_(take(f"net.{name}.0.bias"))
             module.running_mean.copy_(take(f"net.{name}.0.running_mean"))
             module.running_var.copy_(take(f"net.{name}.0.running_var"))
-            is_folded.discard(module)
-        elif isinstance(module, nn.Conv2d) and f"net.{name}.weight" in constants:
+        elif isinstance(module, nn.Conv2d) and module not in convolutions:
+            if f"net.{name}.weight" not in constants:
+                raise ValueError(f"the file has no net.{name}.weight: it is no resident of this size")
+            if take(f"net.{name}.weight").shape != module.weight.shape and module is net.many.box:
+                print(f"{name} begins anew: the file tells boxes otherwise")
+                continue
             module.weight.copy_(take(f"net.{name}.weight"))
             if module.bias is not None:
                 module.bias.copy_(take(f"net.{name}.bias"))

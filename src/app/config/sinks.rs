@@ -1,6 +1,6 @@
 //! `[[sinks]]`: brokers and webhooks that are sent events.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,6 +12,7 @@ use super::cameras::{Credentials, read_credentials, read_password};
 use super::reader::Section;
 use super::words::quoted;
 use crate::base::{EventKind, Secret, redact_uri};
+use crate::sinks::publish::plain;
 
 choices! {
     /// Version of the MQTT protocol.
@@ -68,14 +69,41 @@ const KEYS_OF: [(&str, &[SinkKind]); 10] = [
 /// Longest name, and longest first part of topics, characters.
 const NAME_CHARS: usize = 64;
 
-/// Address of a sink. Prints without a token.
+/// Schemes that ask for TLS.
+const TLS_SCHEMES: [&str; 4] = ["mqtts", "tls", "rediss", "https"];
+
+/// Address of a sink. Prints as scheme, host and port: anything in the path of a webhook may be a
+/// token.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SinkUrl(pub Url);
 
+impl SinkUrl {
+    /// What people may see of it.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        origin_of(self.0.as_str())
+    }
+}
+
 impl fmt::Debug for SinkUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&redact_uri(self.0.as_str()), f)
+        fmt::Debug::fmt(&self.shown(), f)
     }
+}
+
+/// `https://user:pw@host:8443/token?x` → `https://***@host:8443/…`; works for what is no URL too.
+fn origin_of(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return redact_uri(text);
+    };
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    let (place, path) = rest.split_at(end);
+    let host = match place.rsplit_once('@') {
+        Some((_, host)) => format!("***@{host}"),
+        None => place.to_owned(),
+    };
+    let more = if path.len() > 1 { "/…" } else { path };
+    format!("{scheme}://{host}{more}")
 }
 
 /// One `[[sinks]]`.
@@ -158,6 +186,7 @@ fn read_sink(
             }
         }
     }
+    let all_cameras = cameras;
     let known_cameras: Vec<&str> = cameras.iter().map(|camera| camera.id.as_str()).collect();
     let plans = cameras.iter().map(|camera| &camera.zones);
     let known_places: Vec<&str> = plans
@@ -199,6 +228,16 @@ fn read_sink(
     let (default_spool, default_timeout) = (64, Duration::from_secs(10));
     let credentials = read_credentials(section);
     let tls_ca_file = section.existing_file("tls_ca_file");
+    if let Some((url, _)) = &address
+        && section.was_given("tls_ca_file")
+        && !TLS_SCHEMES.contains(&url.scheme())
+    {
+        let text = format!(
+            "nothing is encrypted with {}://, use mqtts, tls (NATS), rediss or https, or remove it",
+            url.scheme()
+        );
+        section.fault("tls_ca_file", text);
+    }
     let cameras = known_words(section, "cameras", &known_cameras);
     let types = known_words(section, "types", &EventKind::NAMES);
     let classes = section.texts("classes").unwrap_or_default();
@@ -207,6 +246,11 @@ fn read_sink(
     let events = section.boolean("events", true);
     let home_assistant = section.boolean("home_assistant", false);
     let zone_state = section.boolean("zone_state", home_assistant);
+    if zone_state {
+        for camera in all_cameras {
+            fault_of_alike(section, camera);
+        }
+    }
     if !events && results_hz <= 0.0 && !zone_state {
         section.fault(
             "events",
@@ -259,6 +303,22 @@ fn read_name(section: &mut Section<'_>) -> Option<String> {
     None
 }
 
+/// Zones and lines whose states would have one topic.
+fn fault_of_alike(section: &Section<'_>, camera: &CameraConfig) {
+    let mut taken: BTreeMap<String, &str> = BTreeMap::new();
+    let zones = camera.zones.zones.iter().map(|zone| &*zone.name);
+    for name in zones.chain(camera.zones.lines.iter().map(|line| &*line.name)) {
+        if let Some(other) = taken.insert(plain(name), name) {
+            let topic = plain(name);
+            let text = format!(
+                "{other:?} and {name:?} of {} both become {topic} in a topic, rename one",
+                camera.id
+            );
+            section.fault("zone_state", text);
+        }
+    }
+}
+
 fn read_url(section: &mut Section<'_>) -> Option<(Url, SinkKind)> {
     let Some(text) = section.text("url") else {
         section.fault_if_absent(
@@ -267,8 +327,7 @@ fn read_url(section: &mut Section<'_>) -> Option<(Url, SinkKind)> {
         );
         return None;
     };
-    // A token in the path of a webhook is a secret too.
-    let shown = format!("{:?}", redact_uri(&text));
+    let shown = format!("{:?}", origin_of(&text));
     if text.contains('@') {
         let text = format!("{shown}, no credentials in an address: use user and password_file");
         section.fault("url", text);

@@ -1,5 +1,8 @@
 //! Where events leave the tracker: a bounded channel of their own, so that no frame takes their place.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use crossbeam_channel::{SendError, Sender, TrySendError};
 
 use super::WhenFull;
@@ -11,6 +14,8 @@ pub struct EventOutlet {
     sender: Sender<Event>,
     when_full: WhenFull,
     camera: CameraId,
+    /// Events are being lost, and that was told.
+    told: Arc<AtomicBool>,
 }
 
 impl EventOutlet {
@@ -21,6 +26,7 @@ impl EventOutlet {
             sender,
             when_full,
             camera,
+            told: Arc::default(),
         }
     }
 
@@ -29,18 +35,33 @@ impl EventOutlet {
         if event.frame.camera != self.camera {
             return;
         }
-        let lost = match self.when_full {
-            WhenFull::Wait => match self.sender.send(event.clone()) {
-                Ok(()) => return,
-                Err(SendError(_)) => DropReason::SinkFailed,
-            },
-            WhenFull::Drop => match self.sender.try_send(event.clone()) {
-                Ok(()) => return,
-                Err(TrySendError::Full(_)) => DropReason::SinkSlow,
-                Err(TrySendError::Disconnected(_)) => DropReason::SinkFailed,
-            },
+        let sent = match self.when_full {
+            WhenFull::Wait => self
+                .sender
+                .send(event.clone())
+                .map_err(|_gone: SendError<_>| DropReason::SinkFailed),
+            WhenFull::Drop => self
+                .sender
+                .try_send(event.clone())
+                .map_err(|error| match error {
+                    TrySendError::Full(_) => DropReason::SinkSlow,
+                    TrySendError::Disconnected(_) => DropReason::SinkFailed,
+                }),
         };
-        metrics.zones().event_dropped(&self.camera, lost);
+        let is_lost = sent.is_err();
+        if self.told.swap(is_lost, Ordering::Relaxed) != is_lost {
+            let camera = &self.camera;
+            match sent {
+                Err(reason) => {
+                    let reason = reason.as_str();
+                    tracing::error!(%camera, reason, "events are lost: their reader does not keep up");
+                }
+                Ok(()) => tracing::warn!(%camera, "no more events are lost"),
+            }
+        }
+        if let Err(reason) = sent {
+            metrics.zones().event_dropped(&self.camera, reason);
+        }
     }
 }
 

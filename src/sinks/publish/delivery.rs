@@ -23,8 +23,8 @@ const OFFER_WAIT: Duration = Duration::from_secs(20);
 /// Where results come from; `None` where none are wanted, or no more come.
 type Results = Option<mpsc::Receiver<Offer>>;
 
-/// At the end, a sink that is connected has this long for what still waits.
-const LAST_WAIT: Duration = Duration::from_secs(3);
+/// At the end, a sink that is connected has at most this long for what still waits.
+pub const LAST_WAIT: Duration = Duration::from_secs(3);
 
 /// A link that held this long was a good one: the next failure is the first again.
 const STEADY: Duration = Duration::from_secs(10);
@@ -35,6 +35,8 @@ const REREAD_AFTER: Duration = Duration::from_secs(1);
 /// Delivers one sink's events.
 pub struct Delivery {
     name: String,
+    address: String,
+    last_wait: Duration,
     spool: Arc<Spool>,
     transport: Box<dyn Transport>,
     metrics: Arc<Metrics>,
@@ -59,19 +61,27 @@ struct Course {
     backoff: Backoff,
     /// The failure that was told last; `None` while events are taken.
     told: Option<LinkError>,
+    /// Why results are not taken, where that was told.
+    told_of_results: Option<LinkError>,
+    /// That the spool fails was told.
+    told_of_spool: bool,
 }
 
 impl Delivery {
-    /// Will deliver what waits in `spool` for the sink `name`.
+    /// Will deliver what waits in `spool` for the sink `name`; `address` names the other side to
+    /// people.
     #[must_use]
     pub fn new(
         name: String,
+        address: String,
         spool: Arc<Spool>,
         transport: Box<dyn Transport>,
         metrics: Arc<Metrics>,
     ) -> Self {
         Self {
             name,
+            address,
+            last_wait: LAST_WAIT,
             spool,
             transport,
             metrics,
@@ -83,6 +93,13 @@ impl Delivery {
     #[must_use]
     pub fn with_results(mut self, results: mpsc::Receiver<Offer>) -> Self {
         self.results = Some(results);
+        self
+    }
+
+    /// Has at most `wait` for what still waits at the end.
+    #[must_use]
+    pub fn with_last_wait(mut self, wait: Duration) -> Self {
+        self.last_wait = wait.min(LAST_WAIT);
         self
     }
 
@@ -105,7 +122,7 @@ impl Delivery {
         runtime.block_on(async {
             tokio::select! {
                 () = self.deliver_until_closed(signal.clone(), &mut results) => {}
-                () = ended(signal) => {}
+                () = ended(signal, self.last_wait) => {}
             }
         });
         // A request that hangs is left to end by itself.
@@ -129,7 +146,8 @@ impl Delivery {
                 Ok(mut link) => {
                     let began = Instant::now();
                     self.drop_stale(results);
-                    if link.is_proven() {
+                    // Being let in does not show that events are taken, if any wait.
+                    if link.is_proven() && self.spool.waiting(&self.name) == 0 {
                         self.works(&mut course);
                     }
                     match self
@@ -167,10 +185,13 @@ impl Delivery {
         results: &mut Results,
     ) -> Result<(), LinkError> {
         loop {
-            // Never more than the queue holds, so that events have their turn.
-            for _ in 0..RESULT_QUEUE {
+            // After a failure an event goes alone first. Then never more results than the queue
+            // holds, so that events have their turn.
+            let is_trying = course.is_careful && self.spool.waiting(&self.name) > 0;
+            let most = if is_trying { 0 } else { RESULT_QUEUE };
+            for _ in 0..most {
                 match results.as_mut().map(mpsc::Receiver::try_recv) {
-                    Some(Ok(line)) => self.offer(link, &line).await?,
+                    Some(Ok(line)) => self.offer(link, &line, course).await?,
                     _ => break,
                 }
             }
@@ -178,10 +199,19 @@ impl Delivery {
             let is_closed = signal.borrow_and_update().is_closed;
             let most = if course.is_careful { 1 } else { BATCH };
             let batch = match self.spool.read(&self.name, course.delivered, most) {
-                Ok(batch) => batch,
+                Ok(batch) => {
+                    course.told_of_spool = false;
+                    batch
+                }
                 Err(error) => {
-                    let (sink, error): (_, &dyn std::error::Error) = (&self.name, &error);
-                    tracing::warn!(sink, error, "the spool cannot be read; it is tried again");
+                    if !std::mem::replace(&mut course.told_of_spool, true) {
+                        let (sink, error): (_, &dyn std::error::Error) = (&self.name, &error);
+                        tracing::warn!(
+                            sink,
+                            error,
+                            "the spool cannot be read; it is tried every second"
+                        );
+                    }
                     tokio::time::sleep(REREAD_AFTER).await;
                     continue;
                 }
@@ -194,25 +224,39 @@ impl Delivery {
                 tokio::select! {
                     changed = signal.changed() => if changed.is_err() { return Ok(()) },
                     error = link.broken() => return Err(error),
-                    line = next(results) => self.offer(link, &line).await?,
+                    line = next(results) => self.offer(link, &line, course).await?,
                 }
             }
         }
     }
 
-    async fn offer(&self, link: &mut dyn Link, line: &Offer) -> Result<(), LinkError> {
+    /// Events do not depend on what becomes of a result: only a link that broke is an error.
+    async fn offer(
+        &self,
+        link: &mut dyn Link,
+        line: &Offer,
+        course: &mut Course,
+    ) -> Result<(), LinkError> {
         let offered = match tokio::time::timeout(OFFER_WAIT, link.offer(line)).await {
             Ok(offered) => offered,
             Err(_elapsed) => Err(LinkError::Lost("the connection is stuck".to_owned())),
         };
-        match &offered {
-            Ok(()) => self
-                .metrics
-                .sinks()
-                .count(&self.name, SinkStep::ResultSent, 1),
-            Err(_) => self.count_dropped(line, DropReason::SinkFailed),
+        let Err(error) = offered else {
+            course.told_of_results = None;
+            let sinks = self.metrics.sinks();
+            sinks.count(&self.name, SinkStep::ResultSent, 1);
+            return Ok(());
+        };
+        self.count_dropped(line, DropReason::SinkFailed);
+        if matches!(error, LinkError::Lost(_)) {
+            return Err(error);
         }
-        offered
+        if course.told_of_results.as_ref() != Some(&error) {
+            let (sink, address) = (&self.name, &self.address);
+            tracing::error!(sink, address, %error, "results are not taken; events go on");
+            course.told_of_results = Some(error);
+        }
+        Ok(())
     }
 
     /// Results that waited while nobody took them are old.
@@ -270,12 +314,14 @@ impl Delivery {
             && let Err(error) = self.spool.forget(&self.name, course.delivered)
         {
             // They are not sent again by this process; the next time takes them along.
-            let (sink, error): (_, &dyn std::error::Error) = (&self.name, &error);
-            tracing::warn!(
-                sink,
-                error,
-                "delivered events cannot be deleted from the spool yet"
-            );
+            if !std::mem::replace(&mut course.told_of_spool, true) {
+                let (sink, error): (_, &dyn std::error::Error) = (&self.name, &error);
+                tracing::warn!(
+                    sink,
+                    error,
+                    "delivered events cannot be deleted from the spool yet"
+                );
+            }
         }
         result
     }
@@ -292,15 +338,15 @@ impl Delivery {
     /// A failure is told once, until it is another or over.
     fn tell(&self, error: LinkError, pause: Duration, course: &mut Course) {
         let (sink, waiting) = (&self.name, self.spool.waiting(&self.name));
-        let wait_secs = pause.as_secs_f64();
+        let (address, wait_secs) = (&self.address, pause.as_secs_f64());
         if course.told.as_ref() == Some(&error) {
             tracing::debug!(sink, %error, waiting, wait_secs, "the sink still takes no events");
             return;
         }
         if matches!(error, LinkError::Denied(_)) {
-            tracing::error!(sink, %error, waiting, wait_secs, "the sink lets us not in; events wait in the spool");
+            tracing::error!(sink, address, %error, waiting, wait_secs, "the sink lets us not in; events wait in the spool");
         } else {
-            tracing::warn!(sink, %error, waiting, wait_secs, "the sink takes no events; they wait in the spool");
+            tracing::warn!(sink, address, %error, waiting, wait_secs, "the sink takes no events; they wait in the spool");
         }
         course.told = Some(error);
     }
@@ -325,8 +371,8 @@ async fn closed(signal: &mut watch::Receiver<Signal>) {
     drop(signal.wait_for(|it| it.is_closed).await);
 }
 
-/// Ends some time after nothing more is kept.
-async fn ended(mut signal: watch::Receiver<Signal>) {
+/// Ends `wait` after nothing more is kept.
+async fn ended(mut signal: watch::Receiver<Signal>, wait: Duration) {
     closed(&mut signal).await;
-    tokio::time::sleep(LAST_WAIT).await;
+    tokio::time::sleep(wait).await;
 }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_nats::jetstream::context::{PublishError, PublishErrorKind};
+use async_nats::jetstream::context::{CreateStreamErrorKind, PublishError, PublishErrorKind};
 use async_nats::jetstream::message::PublishMessage;
 use async_nats::jetstream::{self, stream};
 use async_nats::{ConnectErrorKind, ConnectOptions, Event};
@@ -22,6 +22,12 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A server is asked this often whether it is still there.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// The stream that is made here knows an event again for this long: outages of a link are shorter.
+const REMEMBERED: Duration = Duration::from_secs(3600);
+
+/// Status with which JetStream says that it cannot answer just now.
+const UNAVAILABLE: usize = 503;
 
 /// How to reach a NATS server.
 #[derive(Debug, Clone)]
@@ -106,10 +112,12 @@ impl Nats {
         let config = stream::Config {
             name: name.clone(),
             subjects: vec![format!("{}.>", self.prefix())],
+            duplicate_window: REMEMBERED,
             ..stream::Config::default()
         };
         match context.get_or_create_stream(config).await {
             Ok(_) => Ok(()),
+            Err(error) if is_passing(&error.kind()) => Err(LinkError::Lost(error.to_string())),
             Err(error) => Err(LinkError::Denied(format!(
                 "the stream {name} is not there and cannot be made ({error}); JetStream must be enabled \
                  and this user allowed to make it, or it is made beforehand"
@@ -218,6 +226,17 @@ fn unreached(error: &async_nats::ConnectError) -> LinkError {
             LinkError::Denied(WRONG_LOGIN.to_owned())
         }
         _ => LinkError::Lost(error.to_string()),
+    }
+}
+
+/// Whether a fault of finding a stream goes away by itself: a server that starts or elects a leader.
+fn is_passing(kind: &CreateStreamErrorKind) -> bool {
+    match kind {
+        CreateStreamErrorKind::TimedOut
+        | CreateStreamErrorKind::Response
+        | CreateStreamErrorKind::ResponseParse => true,
+        CreateStreamErrorKind::JetStream(error) => error.code() == UNAVAILABLE,
+        _ => false,
     }
 }
 

@@ -27,6 +27,8 @@ pub struct Places {
 pub struct PlaceState {
     /// The zone or line.
     pub place: String,
+    /// What is in the zone; `None` for a line.
+    count: Option<ZoneCount>,
     /// JSON: `occupancy`, `queue`, `entries` and `exits` of a zone, `in` and `out` of a line.
     pub text: String,
     at: (RunId, Pts),
@@ -70,17 +72,36 @@ impl States {
         let (Some(places), Some(counts)) = (self.places.get(camera), &result.counts) else {
             return Vec::new();
         };
-        let zones = places.zones.iter().zip(counts.zones.iter().map(zone_text));
-        let lines = places.lines.iter().zip(counts.lines.iter().map(line_text));
+        let at = (result.meta.run, result.meta.pts);
+        let zones = places.zones.iter().zip(&counts.zones);
+        let lines = places.lines.iter().zip(&counts.lines);
+        let zones = zones.map(|(place, count)| zone_state(place, *count, at));
+        let lines = lines.map(|(place, count)| PlaceState {
+            place: place.clone(),
+            count: None,
+            text: line_text(count),
+            at,
+        });
         zones
             .chain(lines)
-            .filter(|(place, text)| self.is_due(&result.meta, place, text))
-            .map(|(place, text)| PlaceState {
-                place: place.clone(),
-                text,
-                at: (result.meta.run, result.meta.pts),
-            })
+            .filter(|state| self.is_due(&result.meta, &state.place, &state.text))
             .collect()
+    }
+
+    /// What is to be told when a camera goes away: nobody knows of anything in its zones any more.
+    #[must_use]
+    pub fn emptied(&self, camera: &CameraId) -> Vec<PlaceState> {
+        let told = self.told.iter().filter(|((of, _), _)| of == camera);
+        told.filter_map(|(_, state)| {
+            let count = state.count?;
+            let empty = ZoneCount {
+                occupancy: 0,
+                queue: 0,
+                ..count
+            };
+            (empty != count).then(|| zone_state(&state.place, empty, state.at))
+        })
+        .collect()
     }
 
     /// `state` was handed over.
@@ -98,6 +119,15 @@ impl States {
         run != frame.run
             || passed >= AT_LEAST_EVERY
             || (told.text != text && passed >= AT_MOST_EVERY)
+    }
+}
+
+fn zone_state(place: &str, count: ZoneCount, at: (RunId, Pts)) -> PlaceState {
+    PlaceState {
+        place: place.to_owned(),
+        count: Some(count),
+        text: zone_text(&count),
+        at,
     }
 }
 
@@ -188,6 +218,28 @@ mod tests {
         assert_eq!(tell(1, 7_000, 2), [two]);
         assert_eq!(tell(1, 67_000, 2), [two], "a minute later");
         assert_eq!(tell(2, 0, 2), [two], "a new run");
+    }
+
+    #[test]
+    fn a_camera_that_goes_away_leaves_its_zones_empty() {
+        let camera = CameraId::new("gate");
+        let places = Places {
+            zones: vec!["yard".to_owned()],
+            lines: Vec::new(),
+        };
+        let mut states = States::new(BTreeMap::from([(camera.clone(), places)]));
+        assert!(states.emptied(&camera).is_empty(), "nothing was told yet");
+        for state in states.due(&result(1, 0, 3)) {
+            states.told(&camera, state);
+        }
+        let empty = states.emptied(&camera).remove(0);
+        assert!(
+            empty.text.starts_with("{\"occupancy\":0,"),
+            "{}",
+            empty.text
+        );
+        states.told(&camera, empty);
+        assert!(states.emptied(&camera).is_empty(), "told once");
     }
 
     #[test]

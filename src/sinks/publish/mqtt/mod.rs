@@ -90,6 +90,7 @@ impl Mqtt {
             driver,
             topic: self.options.topic.clone(),
             under_way: VecDeque::new(),
+            has_offers: false,
         };
         link.connected().await?;
         let options = &self.options;
@@ -131,6 +132,8 @@ struct MqttLink {
     topic: String,
     /// Packet ids in the order of sending, and whether each is acknowledged.
     under_way: VecDeque<(u16, bool)>,
+    /// Results or states went out since the last acknowledgement.
+    has_offers: bool,
 }
 
 impl Drop for MqttLink {
@@ -207,9 +210,15 @@ impl MqttLink {
                         progress.acknowledged += 1;
                     }
                 }
+                // With others on the way it need not be this event that is at fault: tried again
+                // alone, it shows.
+                Told::Ended(LinkError::Refused(reason)) if count > 1 || self.has_offers => {
+                    return Err(LinkError::Lost(reason));
+                }
                 Told::Ended(error) => return Err(error),
             }
         }
+        self.has_offers = false;
         Ok(())
     }
 
@@ -242,6 +251,7 @@ impl Link for MqttLink {
 
     fn offer<'a>(&'a mut self, offer: &'a Offer) -> Work<'a, Result<(), LinkError>> {
         Box::pin(async move {
+            self.has_offers = true;
             let (camera, topic) = (&offer.camera, &self.topic);
             let (topic, is_retained) = match &offer.place {
                 None => (format!("{topic}/results/{camera}"), false),
