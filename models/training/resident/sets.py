@@ -11,7 +11,7 @@ from .split import is_held_out, signature
 SIMULATED_SHARE = 0.5
 SIMULATED_HELD_OUT = 0.05
 # How often the pictures of a real set are drawn, beside their number: camera views are what the network is for.
-EMPHASIS = {"manaus-traffic-v4": 2.0, "manaus-traffic-v5": 2.0, "atl-version-2": 2.5, "topview-vehicle-640": 2.0,
+EMPHASIS = {"capston2-person-v11": 1.3, "manaus-traffic-v4": 2.0, "manaus-traffic-v5": 2.0, "atl-version-2": 2.5, "topview-vehicle-640": 2.0,
             "forklift-person-416": 1.3, "highway-object-detection-v40": 0.8}
 
 
