@@ -325,6 +325,22 @@ pub struct DoctorArgs {
     /// The ONNX Runtime library [default: the usual places]
     #[arg(long, value_name = "FILE")]
     pub runtime_library: Option<PathBuf>,
+    /// Prove the accelerator: a simulated picture goes through it and through the CPU, and both must
+    /// find the same
+    #[arg(long)]
+    pub gpu: bool,
+    /// The model to prove it with [default: gantryd's own]
+    #[arg(long, short, value_name = "ID|FILE", value_parser = parse_model, requires = "gpu")]
+    pub model: Option<ModelRef>,
+    /// What to prove
+    #[arg(long, value_parser = choice(Provider::ALL), default_value = "cuda", requires = "gpu")]
+    pub provider: Provider,
+    /// Index of the accelerator
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "gpu")]
+    pub device: u32,
+    /// Input of a network that takes any size, multiples of 32 [default: the model's own]
+    #[arg(long, value_name = "WxH", value_parser = parse_input_size, requires = "gpu")]
+    pub input_size: Option<(usize, usize)>,
 }
 
 /// `gantryd bench`.

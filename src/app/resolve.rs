@@ -305,7 +305,7 @@ fn transport(choice: config::Transport) -> Transport {
     }
 }
 
-fn provider(choice: config::Provider) -> Provider {
+pub(super) fn provider(choice: config::Provider) -> Provider {
     match choice {
         config::Provider::Auto => Provider::Auto,
         config::Provider::Cpu => Provider::Cpu,

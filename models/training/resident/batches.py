@@ -13,8 +13,8 @@ from .loss import Targets
 from .on_device import Plan, plan
 from .pictures import Picture
 
-# Heights and widths; cameras are wide, phones are tall. Batches of larger views have fewer of them.
-SHAPES = ((352, 352), (288, 416), (288, 512), (288, 512), (416, 288), (352, 640))
+# Heights and widths; most cameras are wide. Batches of larger views have fewer of them.
+SHAPES = ((352, 352), (288, 512), (288, 512), (352, 640))
 USUAL = 288 * 512
 MOSAIC_SHARE = 0.5
 

@@ -2,6 +2,7 @@
 
 mod elements;
 mod embedded;
+mod gpu;
 mod machine;
 
 use std::io::{self, Write};
@@ -122,6 +123,9 @@ pub fn run(args: &DoctorArgs) -> anyhow::Result<Exit> {
     };
     let library = args.runtime_library.clone();
     let library = library.or(config.detect.runtime_library.set());
+    if args.gpu {
+        return gpu::run(args, library, &mut io::stdout());
+    }
     let findings = examine(Parts {
         runtime: &runtime(library.as_deref()),
         pipelines: embedded::PIPELINES,

@@ -8,6 +8,7 @@ use crate::base::{Detection, Frame, StageTimer};
 
 use super::detections::Keep;
 use super::heads::EmbeddingRows;
+use super::proof;
 use super::session::{self, ProviderReport};
 use super::tensors::{Inputs, shapes, views};
 use super::{
@@ -258,6 +259,29 @@ impl Detector {
             }
         }
         Ok(())
+    }
+
+    /// Runs another session of the same network on what was looked at last.
+    pub(super) fn run_on(&self, session: &mut Session) -> ort::Result<()> {
+        self.inputs.run(session, 1).map(drop)
+    }
+
+    /// Pictures per second of the network alone in calls of `pictures`, timed for `at_least`.
+    pub(super) fn time_network(
+        &mut self,
+        pictures: usize,
+        at_least: Duration,
+    ) -> Result<f64, DetectError> {
+        self.inputs.reserve(pictures);
+        let (inputs, session) = (&self.inputs, &mut self.session);
+        proof::rate(pictures, at_least, || {
+            inputs.run(session, pictures).map(drop)
+        })
+        .map_err(|source| DetectError::Network {
+            model: self.model.clone(),
+            doing: format!("running the network on {pictures} pictures"),
+            source,
+        })
     }
 
     /// Names of the classes, by [`crate::base::ClassId`]: what [`ClassMap`] makes of the model's own.

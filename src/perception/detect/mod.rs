@@ -20,6 +20,7 @@ mod onnx_proto;
 mod options;
 mod plan;
 mod preprocess;
+mod proof;
 mod recognise;
 mod reid;
 mod runtime;
@@ -52,6 +53,7 @@ pub use plan::{
     OutputView, RawBox, Resize, TensorData,
 };
 pub use preprocess::{Element, FrameError, Padding, Preprocessor};
+pub use proof::{Proof, prove};
 pub use recognise::{ModelPlan, RecogniseError, ReidPlan, plan as recognise};
 pub use reid::{DEFAULT_REID_MAX_CROPS, DEFAULT_REID_MIN_HEIGHT, Reid, ReidCount, ReidOptions};
 pub use runtime::{Runtime, RuntimeError};

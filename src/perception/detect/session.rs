@@ -1,12 +1,12 @@
 //! A network on the processor that was asked for.
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
 
 use ort::ep::{self, ExecutionProvider, ExecutionProviderDispatch};
 use ort::logging::LogLevel;
 use ort::session::Session;
-use ort::session::builder::GraphOptimizationLevel;
+use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 
 use super::runtime::Runtime;
 use super::{DetectError, DetectOptions, ModelFiles, Provider};
@@ -41,7 +41,9 @@ pub(super) fn open(
     mut try_out: impl FnMut(&mut Session) -> ort::Result<()>,
 ) -> Result<(Session, ProviderReport), DetectError> {
     let mut open_on = |provider| -> ort::Result<Session> {
-        let mut session = build(runtime, &model.onnx, provider, options, LogLevel::Warning)?;
+        let log = LogLevel::Warning;
+        let mut session =
+            builder(runtime, provider, options, log)?.commit_from_file(&model.onnx)?;
         try_out(&mut session)?;
         Ok(session)
     };
@@ -91,9 +93,44 @@ pub fn try_provider(
         return Ok(None);
     }
     // What is worth a warning when the model is used is not asked for here.
-    build(runtime, &model.onnx, provider, options, LogLevel::Error)
+    builder(runtime, provider, options, LogLevel::Error)
+        .and_then(|mut builder| builder.commit_from_file(&model.onnx))
         .map(|_| Some(runtime.version()))
         .map_err(|source| failed(model, provider, source))
+}
+
+/// How many nodes of the network each provider runs, by ONNX Runtime's own profile of one run.
+///
+/// # Errors
+/// [`DetectError::Network`] if the network cannot be made, run or profiled.
+pub(super) fn nodes(
+    model: &ModelFiles,
+    provider: Provider,
+    options: &DetectOptions,
+    run: impl FnOnce(&mut Session) -> ort::Result<()>,
+) -> Result<BTreeMap<String, usize>, DetectError> {
+    let runtime = Runtime::load(options.runtime_library.as_deref())?;
+    let profile = || -> ort::Result<String> {
+        let folder = tempfile::tempdir().map_err(|error| ort::Error::new(error.to_string()))?;
+        let mut session = builder(runtime, provider, options, LogLevel::Error)?
+            .with_profiling(folder.path().join("nodes"))?
+            .commit_from_file(&model.onnx)?;
+        run(&mut session)?;
+        let file = session.end_profiling()?;
+        std::fs::read_to_string(file).map_err(|error| ort::Error::new(error.to_string()))
+    };
+    let text = profile().map_err(|source| failed(model, provider, source))?;
+    let events: Vec<serde_json::Value> = serde_json::from_str(&text)
+        .map_err(|error| failed(model, provider, ort::Error::new(error.to_string())))?;
+    let mut nodes = BTreeMap::new();
+    for event in &events {
+        if event["cat"] == "Node"
+            && let Some(by) = event["args"]["provider"].as_str()
+        {
+            *nodes.entry(by.to_owned()).or_insert(0) += 1;
+        }
+    }
+    Ok(nodes)
 }
 
 fn report(used: Provider, why: &str, tried: Vec<(Provider, String)>) -> ProviderReport {
@@ -123,15 +160,14 @@ fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().trim().to_owned()
 }
 
-fn build(
+fn builder(
     runtime: &Runtime,
-    file: &Path,
     provider: Provider,
     options: &DetectOptions,
     log_level: LogLevel,
-) -> ort::Result<Session> {
+) -> ort::Result<SessionBuilder> {
     // The environment logs everything by default, and formats it on each run.
-    let mut builder = Session::builder(runtime.environment())?
+    let builder = Session::builder(runtime.environment())?
         .with_log_level(log_level)?
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_intra_threads(options.intra_threads.get())?
@@ -139,7 +175,7 @@ fn build(
         .with_intra_op_spinning(false)?
         .with_inter_op_spinning(false)?
         .with_execution_providers(dispatch(provider, options.device))?;
-    builder.commit_from_file(file)
+    Ok(builder)
 }
 
 /// What to register, best first; without `error_on_failure` ONNX Runtime would take the CPU in silence.
