@@ -168,7 +168,7 @@ def train(
             print(" ".join(f"{k} {v:.4g}" for k, v in row.items()), flush=True)
         if not leads:
             continue
-        if not seconds and (step % SAVE_EVERY == 0 or step == steps):
+        if step % SAVE_EVERY == 0 or step == steps:
             save(target, net=net.state_dict(), average=average.net.state_dict(), updates=average.updates,
                  rule=rule.state_dict(), step=step, cool_from=cool_from, size=size)
     if (cool or seconds) and leads:
