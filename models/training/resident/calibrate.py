@@ -1,10 +1,11 @@
 """Makes a score the probability that its box is right, so that thresholds mean the same as with other detectors.
 
-    python -m resident.calibrate CHECKPOINT.pt --train DIR --teacher FILE.json [--dataset DIR]
+    python -m resident.calibrate CHECKPOINT.pt --train DIR --teacher FILE.json [--dataset DIR] [--fresh DIR]
 
 Right is a box that overlaps a labelled object of its class, which no surer box has, by RIGHT or more. The logarithm of
 the odds of a score is scaled and shifted for the least log loss (Platt 1999, "Probabilistic Outputs"). Pictures: the
-simulated ones that are held out of the training, and as many real ones that are not. Scale and shift are written into
+simulated ones that are held out of the training or of a data set that had no part in it (`--fresh`), and as many real
+ones, which were trained on: the held-out ones are for measuring. Scale and shift are written into
 the checkpoint and go into the exported file.
 """
 
@@ -17,7 +18,7 @@ import torch
 from .evaluate import letterboxed
 from .export import INPUT, Exported, restored
 from .model import ResIdent
-from .pictures import Picture, overlaps
+from .pictures import Picture, overlaps, simulated
 from .sets import load
 from .train import save
 
@@ -100,12 +101,14 @@ def main() -> None:
     parser.add_argument("--train", type=Path, required=True)
     parser.add_argument("--teacher", type=Path, required=True)
     parser.add_argument("--dataset", type=Path, action="append", default=[])
+    parser.add_argument("--fresh", type=Path, action="append", default=[], help="simulated data set that was not trained on")
     arguments = parser.parse_args()
     sources, held_out = load(arguments.train, arguments.teacher, arguments.dataset)
-    simulated = [p for folder in arguments.dataset for p in held_out[folder.name]]
+    fresh = [p for folder in arguments.dataset for p in held_out[folder.name]]
+    fresh += [p for folder in arguments.fresh for p in simulated(folder, 0)]
     real = [p for _, pictures in sources[: len(sources) - len(arguments.dataset)] for p in pictures]
     net, _ = restored(arguments.checkpoint)
-    found = calibration(net, spread(simulated, PICTURES) + spread(real, PICTURES))
+    found = calibration(net, spread(fresh, PICTURES) + spread(real, PICTURES))
     state = torch.load(arguments.checkpoint, map_location="cpu")
     save(arguments.checkpoint, **state | {"calibration": found})
     sample = ", ".join(f"{s} -> {1 / (1 + np.exp(-np.log(s / (1 - s)) * found[0] - found[1])):.2f}" for s in (0.1, 0.2, 0.3, 0.5, 0.7))

@@ -2,8 +2,9 @@
 
     python -m resident.quantize MODEL.onnx OUT.onnx --train DIR [--dataset DIR]
 
-Weights per channel, activations per tensor (percentiles of what is seen), the last convolutions of the heads left in
-f32: their outputs are what boxes, scores and embeddings are made of.
+Weights per channel, activations per tensor (least and largest value seen), the first convolution and the last ones of
+the heads left in f32: the picture itself goes into that one, and boxes, scores and embeddings come out of these. Held-out
+pictures are for measuring and have no part in it.
 """
 
 import argparse
@@ -18,6 +19,8 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 
 from .evaluate import letterboxed
 from .export import INPUT
+from .pictures import read
+from .split import is_held_out, signature
 
 PICTURES = 160
 
@@ -46,6 +49,14 @@ def quantized_nodes(model: onnx.ModelProto) -> list[str]:
     return kept
 
 
+def trained(folder: Path) -> list[Path]:
+    """The pictures of a set that are not held out, in name order."""
+    paths = sorted((folder / "images").iterdir())
+    signatures = np.stack([signature(rgb) for rgb in read(paths)])
+    is_out = is_held_out([f"{folder.name}/{path.stem}" for path in paths], signatures)
+    return [path for path, out in zip(paths, is_out) if not out]
+
+
 def main() -> None:
     """Command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -55,7 +66,7 @@ def main() -> None:
     parser.add_argument("--dataset", type=Path, action="append", default=[])
     parser.add_argument("--pictures", type=int, default=PICTURES)
     arguments = parser.parse_args()
-    real = sorted(arguments.train.glob("*/images/*"))
+    real = [p for folder in sorted(arguments.train.iterdir()) if (folder / "names.txt").exists() for p in trained(folder)]
     simulated = [p for folder in arguments.dataset for p in sorted((folder / "images").iterdir())]
     paths = [group[i] for group in (real, simulated) if group for i in np.linspace(0, len(group) - 1, arguments.pictures // 2).astype(int)]
     with tempfile.TemporaryDirectory() as folder:
