@@ -1,8 +1,8 @@
 """What the network says of a picture, by PyTorch alone: for comparing gantryd's own way from planes to boxes.
 
-    python -m resident.reference CHECKPOINT.pt OUT_DIR PICTURE…
+    python -m resident.reference CHECKPOINT.pt DIR
 
-For each picture OUT_DIR gets <stem>.yuv (I420, limited-range BT.601) and a row in resident.json: {name, width, height,
+Every DIR/<name>.yuv (I420 of 640x360, limited-range BT.601) gets a row in DIR/resident.json: {name, width, height,
 boxes: [[left, top, right, bottom, class, confidence, embedding…], …]} in frame pixels, confidence 0.25 and more.
 """
 
@@ -10,7 +10,6 @@ import json
 import sys
 from pathlib import Path
 
-import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -21,6 +20,7 @@ from .model import ResIdent
 from .teacher import reference_decoders
 
 FLOOR = 0.25
+SIZE = (640, 360)
 
 
 def said(net: ResIdent, planes: list[np.ndarray]) -> list[list[float]]:
@@ -51,19 +51,23 @@ def without_duplicates(boxes: torch.Tensor, order: list[int]) -> list[int]:
     return stays
 
 
+def planes_of(path: Path) -> list[np.ndarray]:
+    """Y [H, W], U and V [H / 2, W / 2] u8 of a file."""
+    width, height = SIZE
+    data = np.frombuffer(path.read_bytes(), np.uint8)
+    y, u, v = np.split(data, [width * height, width * height * 5 // 4])
+    return [y.reshape(height, width), *(c.reshape(height // 2, width // 2) for c in (u, v))]
+
+
 def main() -> None:
     """Command line."""
-    checkpoint, out, *pictures = (Path(argument) for argument in sys.argv[1:])
+    checkpoint, folder = (Path(argument) for argument in sys.argv[1:])
     net, _ = restored(checkpoint)
     rows = []
-    for path in pictures:
-        rgb = cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB)
-        rgb = np.ascontiguousarray(rgb[: rgb.shape[0] // 2 * 2, : rgb.shape[1] // 2 * 2])
-        planes = reference_decoders().i420_planes(rgb)
-        (out / f"{path.stem}.yuv").write_bytes(b"".join(plane.tobytes() for plane in planes))
-        rows.append({"name": path.stem, "width": rgb.shape[1], "height": rgb.shape[0], "boxes": said(net, planes)})
+    for path in sorted(folder.glob("*.yuv")):
+        rows.append({"name": path.stem, "width": SIZE[0], "height": SIZE[1], "boxes": said(net, planes_of(path))})
         print(f"{path.stem}: {len(rows[-1]['boxes'])} boxes")
-    (out / "resident.json").write_text(json.dumps(rows))
+    (folder / "resident.json").write_text(json.dumps(rows))
 
 
 if __name__ == "__main__":
