@@ -341,3 +341,31 @@ fn the_command_prints_a_timeline_and_json() {
         serde_json::from_str(&run(&["--frame", "22", "--json"])).unwrap();
     assert_eq!(value["frame"]["tracks"][1]["unseen_secs"], 0.12);
 }
+
+#[test]
+fn results_made_again_without_decisions_leave_no_log_of_the_earlier_ones() {
+    let folder = replayed(&hidden(), true);
+    let log = folder.path().join("out.decisions.jsonl");
+    assert!(log.exists());
+    replay::run(&ReplayArgs {
+        dets: folder.path().join("walk.txt"),
+        out: folder.path().join("out.txt"),
+        gmc: None,
+        fps: Some(25.0),
+        size: None,
+        decisions: false,
+    })
+    .unwrap();
+    assert!(!log.exists());
+}
+
+#[test]
+fn a_full_log_that_was_put_away_is_explained_by_its_name() {
+    let folder = replayed(&hidden(), true);
+    let full = folder.path().join("out.decisions_20260301T120000Z.jsonl");
+    fs::rename(folder.path().join("out.decisions.jsonl"), &full).unwrap();
+    for named in [full.clone(), folder.path().to_owned()] {
+        let explained = explain::run(&args(named, Some(1), None)).unwrap();
+        assert!(matches!(explained, Explanation::Track(story) if !story.moments.is_empty()));
+    }
+}

@@ -134,3 +134,39 @@ fn a_network_of_fixed_size_takes_no_other() {
         .join(": ");
     assert!(text.contains("128") && text.contains("96"), "{text}");
 }
+
+#[test]
+fn the_doctor_proves_a_provider_against_the_cpu() {
+    let proof = assert_cmd::Command::cargo_bin("gantryd")
+        .unwrap()
+        .args([
+            "doctor",
+            "--gpu",
+            "--provider",
+            "cpu",
+            "--input-size",
+            "320x192",
+        ])
+        .assert()
+        .success();
+    let told = String::from_utf8_lossy(&proof.get_output().stdout).into_owned();
+    for part in [
+        "resident-n on cpu",
+        "by CPUExecutionProvider",
+        "0 more; edges within 0.00 px",
+        "cpu may be trusted with this model",
+    ] {
+        assert!(told.contains(part), "no \"{part}\" in:\n{told}");
+    }
+    // This build of ONNX Runtime has no CUDA: an error that says what to do, not the CPU in silence.
+    let refused = assert_cmd::Command::cargo_bin("gantryd")
+        .unwrap()
+        .args(["doctor", "--gpu"])
+        .assert();
+    let output = refused.get_output();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(
+        output.status.code() != Some(0) && told.contains("ONNX Runtime built for cuda"),
+        "{told}"
+    );
+}

@@ -8,7 +8,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 
 use super::config::{
-    Decode, Encoder, LogFormat, LogLevel, ModelRef, MotionSource, Provider, Transport,
+    Decode, Encoder, LogFormat, LogLevel, ModelRef, MotionSource, ProofPolicy, Provider, Transport,
     parse_input_size,
 };
 
@@ -158,6 +158,9 @@ pub struct DetectArgs {
     /// What runs the network; auto takes CUDA if the model runs on it here, else the CPU
     #[arg(long, value_parser = choice(Provider::ALL), default_value = "auto")]
     pub provider: Provider,
+    /// What to do if an accelerator finds something else than the CPU in a golden picture
+    #[arg(long, value_parser = choice(ProofPolicy::ALL), default_value = "refuse")]
+    pub proof: ProofPolicy,
     /// Index of the accelerator
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub device: u32,

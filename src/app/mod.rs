@@ -1,5 +1,6 @@
 //! What was asked for, and how the stages are joined.
 
+mod accelerator;
 pub mod bench;
 pub mod check;
 pub mod cli;

@@ -238,8 +238,9 @@ impl Job {
         };
         let mut out = BufWriter::new(File::create(&self.out).map_err(write_error)?);
         let mut replay = Replay::new(fps, size, warps);
-        if let Some(path) = &decisions_path {
-            replay.record_decisions(LineFile::create(path)?, &self.name);
+        match &decisions_path {
+            Some(path) => replay.record_decisions(LineFile::create(path)?, &self.name),
+            None => explain::forget_log_beside(&self.out),
         }
         replay.all(&detections, &mut out).map_err(write_error)?;
         replay.finish_decisions()?;

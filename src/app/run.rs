@@ -13,7 +13,7 @@ use super::events::{DaemonEvents, RecordingLog};
 use super::pipeline::{EventOutlet, Outlet, Pipeline, PipelineError, PipelineOptions, WhenFull};
 use super::signals::Signals;
 use super::writers::{self, DaemonFormats, DaemonText};
-use super::{resolve, service, sinks, web};
+use super::{accelerator, resolve, service, sinks, web};
 use crate::base::{CameraId, Metrics, Stage, StopSource, Worker, WorkerEnd};
 use crate::capture::CameraEnd;
 use crate::perception::detect::DetectOptions;
@@ -52,7 +52,11 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
         Listen::Off => None,
         Listen::At(address) => Some(Listening::bind("web.listen", address)?),
     };
-    let prepared = Pipeline::prepare(options(config)?)?;
+    let options = options(config)?;
+    let (files, detect) = (options.model.clone(), options.detect.clone());
+    let prepared = Pipeline::prepare(options)?;
+    let used = prepared.provider().used;
+    accelerator::prove_at_start(&files, &detect, used, config.detect.proof)?;
     tracing::info!(
         model = %config.detect.model,
         provider = %prepared.provider(),

@@ -17,10 +17,10 @@ use super::pipeline::{
     CameraPlan, EventOutlet, Outlet, Pipeline, PipelineError, PipelineOptions, Published, WhenFull,
 };
 use super::progress::Progress;
-use super::resolve;
 use super::signals::Signals;
 use super::summary::{EventTally, Summary, Tally, process_cpu_time};
 use super::writers::{self, OneShotText};
+use super::{accelerator, resolve};
 use crate::base::{CameraId, DropReason, Event, Metrics, Stage, StopSource, Worker, WorkerEnd};
 use crate::capture::{CameraEnd, CameraOptions, Source};
 use crate::perception::detect::{DetectOptions, ModelFiles};
@@ -241,7 +241,11 @@ impl Shared<'_> {
         let camera_id = input.camera.id.clone();
         let lossless = input.camera.lossless;
         let stop = StopSource::default();
-        let prepared = Pipeline::prepare(self.options(input.camera))?;
+        let options = self.options(input.camera);
+        let detect = options.detect.clone();
+        let prepared = Pipeline::prepare(options)?;
+        let used = prepared.provider().used;
+        accelerator::prove_at_start(&self.model, &detect, used, self.args.detect.proof)?;
         let classes = prepared.class_names();
         let model = format!(
             "{} on {}, {} session(s)",

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::events::{ClosesLog, RecordingLog};
+use super::explain;
 use super::pipeline::Published;
 use super::summary::Tally;
 use crate::base::{CameraId, DropReason, FrameMeta, Metrics, Stage, StageTimer};
@@ -89,6 +90,9 @@ impl OneShotText {
             (None, Published::RunEnded { .. }) => return Ok(()),
             (empty, Published::Frame(_)) => {
                 let decisions = self.decisions_path.as_deref();
+                if decisions.is_none() {
+                    explain::forget_log_beside(&self.jsonl_path);
+                }
                 empty.insert(OneShotFiles {
                     jsonl: LineFile::create(&self.jsonl_path)?,
                     mot: LineFile::create(&self.mot_path)?,

@@ -27,7 +27,7 @@ use crate::perception::zones::ZonesPlan;
 
 pub use cameras::{CameraConfig, CameraUri, Codec, Credentials, Decode, Transport};
 pub use perception::{
-    DetectConfig, ModelRef, MotionSource, Provider, TrackConfig, parse_input_size,
+    DetectConfig, ModelRef, MotionSource, ProofPolicy, Provider, TrackConfig, parse_input_size,
 };
 pub use sections::{
     Encoder, Listen, LogConfig, LogFormat, LogLevel, MetricsConfig, OutputConfig, RecordConfig,

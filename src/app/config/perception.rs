@@ -25,6 +25,18 @@ choices! {
     }
 }
 
+choices! {
+    /// What to do when an accelerator finds something else than the processor in the golden picture.
+    ProofPolicy {
+        /// Not start.
+        Refuse = "refuse",
+        /// Log an error and go on.
+        Alert = "alert",
+        /// Not compare.
+        Off = "off",
+    }
+}
+
 /// Which model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ModelRef {
@@ -62,6 +74,8 @@ pub struct DetectConfig {
     pub model: ModelRef,
     /// What runs it.
     pub provider: Provider,
+    /// What to do when it finds something else than the processor.
+    pub proof: ProofPolicy,
     /// Index of the accelerator.
     pub device: u32,
     /// Sessions that run side by side.
@@ -99,6 +113,7 @@ impl Default for DetectConfig {
         Self {
             model: ModelRef::Id("resident-n".to_owned()),
             provider: Provider::Auto,
+            proof: ProofPolicy::Refuse,
             device: 0,
             workers: Auto::Auto,
             intra_threads: 1,
@@ -125,6 +140,7 @@ impl DetectConfig {
         let config = Self {
             model: read_model(s, "model").unwrap_or(default.model),
             provider: s.choice("provider", Provider::ALL, default.provider),
+            proof: s.choice("proof", ProofPolicy::ALL, default.proof),
             device: s.integer("device", 0..=63, default.device),
             workers: s.auto_integer("workers", 1..=64),
             intra_threads: s.integer("intra_threads", 1..=64, default.intra_threads),

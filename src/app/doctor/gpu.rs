@@ -2,26 +2,15 @@
 
 use std::io::Write;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::Context;
-use yuv::{YuvBiPlanarImageMut, YuvConversionMode, YuvRange, YuvStandardMatrix};
-
+use crate::app::accelerator::golden;
 use crate::app::cli::{DoctorArgs, Exit};
 use crate::app::resolve;
-use crate::base::{
-    CameraId, ColorMatrix, ColorRange, Frame, FrameMeta, FrameSeq, OwnedPlanes, PixelFormat,
-    Pixels, Pts, RunId, Size, UtcSource,
-};
 use crate::perception::detect::{DetectOptions, Proof, prove};
-use crate::tools::simulate::{Daytime, Options, SceneKind, Simulation, Weather};
 
 /// Batch sizes that are timed, where the model takes them.
 const BATCHES: [usize; 6] = [1, 2, 4, 8, 16, 32];
-
-/// Size of the golden picture, pixels.
-const GOLDEN: (u32, u32) = (1280, 720);
 
 /// Proves the accelerator, and tells how to end: [`Exit::Runtime`] if it says anything else than the CPU.
 ///
@@ -43,7 +32,7 @@ pub(super) fn run(
             .unwrap_or(std::num::NonZeroUsize::MIN),
         ..DetectOptions::default()
     };
-    let golden = golden().context("filming the picture to prove with")?;
+    let golden = golden()?;
     let began = Instant::now();
     let proof = prove(&model, &options, &golden, &BATCHES)?;
     writeln!(
@@ -99,54 +88,4 @@ fn told(proof: &Proof, out: &mut impl Write) -> std::io::Result<()> {
         )
     };
     writeln!(out, "{verdict}")
-}
-
-/// A junction at noon, as a decoder would hand it over.
-fn golden() -> anyhow::Result<Frame> {
-    let mut simulation = Simulation::new(&Options {
-        scene: SceneKind::Junction,
-        seed: 7,
-        size: GOLDEN,
-        weather: Weather::Clear,
-        time: Daytime::Day,
-        density: 1.5,
-        shake: 0.0,
-        spread: 0.0,
-        lens: Some(42.0),
-    });
-    simulation.advance(4.0);
-    let picture = simulation.picture();
-    let (width, height) = picture.size;
-    let mut image =
-        YuvBiPlanarImageMut::<u8>::alloc(width, height, yuv::YuvChromaSubsampling::Yuv420);
-    yuv::rgb_to_yuv_nv12(
-        &mut image,
-        &picture.rgb,
-        width * 3,
-        YuvRange::Limited,
-        YuvStandardMatrix::Bt709,
-        YuvConversionMode::Balanced,
-    )?;
-    let planes = vec![
-        (image.y_plane.borrow().to_vec(), image.y_stride as usize),
-        (image.uv_plane.borrow().to_vec(), image.uv_stride as usize),
-    ];
-    Ok(Frame {
-        meta: FrameMeta {
-            camera: CameraId::new("golden"),
-            run: RunId(1),
-            seq: FrameSeq(0),
-            pts: Pts(0),
-            utc: None,
-            utc_source: UtcSource::Unknown,
-            size: Size { width, height },
-        },
-        pixels: Pixels {
-            format: PixelFormat::Nv12,
-            matrix: ColorMatrix::Bt709,
-            range: ColorRange::Limited,
-            planes: Arc::new(OwnedPlanes(planes)),
-        },
-        arrived: Instant::now(),
-    })
 }

@@ -19,7 +19,7 @@ const MAX_LINE_BYTES: u64 = 16 << 20;
 #[must_use]
 pub fn log_beside(results: &Path) -> PathBuf {
     let name = results.file_name().unwrap_or_default().to_string_lossy();
-    if name.ends_with(ENDING) {
+    if is_log(&name) {
         return results.to_owned();
     }
     let stem = RESULT_ENDINGS
@@ -28,6 +28,37 @@ pub fn log_beside(results: &Path) -> PathBuf {
         .filter(|stem| !stem.is_empty())
         .unwrap_or(&name);
     results.with_file_name(format!("{stem}{ENDING}"))
+}
+
+/// Removes the log of earlier results of the same name, which would explain tracks that are no more.
+pub fn forget_log_beside(results: &Path) {
+    let log = log_beside(results);
+    let begins = |file: File| {
+        let mut start = Vec::new();
+        let read = BufReader::new(file.take(MAX_LINE_BYTES)).read_until(b'\n', &mut start);
+        read.is_ok() && serde_json::from_slice::<DecisionLine>(&start).is_ok()
+    };
+    if log == results || !File::open(&log).is_ok_and(begins) {
+        return;
+    }
+    let path = log.display();
+    match fs::remove_file(&log) {
+        Ok(()) => {
+            tracing::info!(%path, "the decisions of earlier results of this name are removed")
+        }
+        Err(error) => tracing::warn!(%path, %error, "these decisions belong to earlier results"),
+    }
+}
+
+/// Whether a file of this name is a log: the one being written, or a full one of a daemon
+/// (`gate.decisions_20260301T120000Z.jsonl`).
+fn is_log(name: &str) -> bool {
+    let full = || {
+        let stem = name.strip_suffix(".jsonl")?;
+        let (_, stamp) = stem.rsplit_once(".decisions_")?;
+        Some(stamp.starts_with(|first: char| first.is_ascii_digit()))
+    };
+    name.ends_with(ENDING) || full().unwrap_or(false)
 }
 
 /// The log that is meant by a log, results, or a folder with one log.
@@ -57,7 +88,8 @@ fn find_in(folder: &Path) -> Result<PathBuf, ExplainError> {
     let mut logs = Vec::new();
     for entry in fs::read_dir(folder).map_err(read_error)? {
         let path = entry.map_err(read_error)?.path();
-        if path.to_string_lossy().ends_with(ENDING) {
+        let name = path.file_name().unwrap_or_default();
+        if is_log(&name.to_string_lossy()) {
             logs.push(path);
         }
     }
@@ -138,11 +170,27 @@ mod tests {
     use super::*;
 
     #[test]
+    fn only_a_log_of_decisions_is_forgotten() {
+        let folder = tempfile::tempdir().unwrap();
+        let (results, log) = (
+            folder.path().join("a.txt"),
+            folder.path().join("a.decisions.jsonl"),
+        );
+        fs::write(&log, "my notes\n").unwrap();
+        forget_log_beside(&results);
+        assert!(log.exists());
+    }
+
+    #[test]
     fn results_of_every_kind_have_one_log() {
         for results in ["out/a.b.jsonl", "out/a.b.mot.txt", "out/a.b.txt", "out/a.b"] {
             let log = log_beside(Path::new(results));
             assert_eq!(log, Path::new("out/a.b.decisions.jsonl"), "{results}");
             assert_eq!(log_beside(&log), log);
         }
+        let full = Path::new("out/results.decisions_20260301T120000Z-1.jsonl");
+        assert_eq!(log_beside(full), full);
+        let results = Path::new("out/the.decisions_of_a_judge.jsonl");
+        assert_ne!(log_beside(results), results);
     }
 }

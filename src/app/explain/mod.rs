@@ -15,7 +15,7 @@ use serde_json::json;
 use crate::sinks::publish::{DecisionLine, NameEntry};
 pub use error::ExplainError;
 pub use frame::FrameStory;
-pub use log::log_beside;
+pub use log::{forget_log_beside, log_beside};
 use story::Story;
 pub use story::{Moment, MomentKind};
 

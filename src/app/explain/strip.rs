@@ -142,7 +142,7 @@ fn frames_until(
         tracing::debug!(thread, ?end, "the video is read");
     }
     match end.try_recv() {
-        Ok(Ok(end)) if seen == 0 => end.error.map_or(Ok(0), |error| Err(failed(error))),
+        Ok(Ok(end)) if seen <= last => end.error.map_or(Ok(seen), |error| Err(failed(error))),
         _ => Ok(seen),
     }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::runtime::Runtime;
 use super::session;
-use super::{DetectError, DetectOptions, Detector, ModelFiles, Provider};
+use super::{DetectError, DetectOptions, Detector, ModelFiles, Provider, Signature};
 use crate::base::{Detection, Frame};
 
 /// Detections below this score may be on one side only: they come and go with the last bit.
@@ -21,6 +21,10 @@ const EDGE_PIXELS: f32 = 1.0;
 /// See [`EDGE_PIXELS`].
 const EDGE_SHARE: f32 = 0.01;
 
+/// How much more a network in 8-bit integers may differ in everything: where one rounds up and the
+/// other down, the next layer differs by a whole step.
+const QUANTISED: f32 = 5.0;
+
 /// How long each batch size is timed.
 const TIMED: Duration = Duration::from_millis(800);
 
@@ -31,6 +35,8 @@ pub struct Proof {
     pub provider: Provider,
     /// Version of ONNX Runtime.
     pub runtime: &'static str,
+    /// Differences up to this many times the usual tolerance are accepted.
+    pub tolerance: f32,
     /// Sure detections of the CPU.
     pub expected: usize,
     /// Those that the provider does not see, or sees elsewhere or otherwise.
@@ -94,9 +100,11 @@ pub fn prove(
     let mut detector = Detector::open(model, options)?;
     let said = detector.detect(&[golden])?.remove(0);
     let provider = detector.report().used;
+    let is_quantised = Signature::read(&model.onnx)?.graph.has("QuantizeLinear");
     let mut proof = Proof {
         provider,
         runtime: Runtime::load(options.runtime_library.as_deref())?.version(),
+        tolerance: if is_quantised { QUANTISED } else { 1.0 },
         expected: 0,
         missing: Vec::new(),
         extra: Vec::new(),
@@ -139,12 +147,14 @@ impl Proof {
             self.worst_edge = self.worst_edge.max(edge);
             self.worst_score = self.worst_score.max(score);
             let side = one.bbox.width().max(one.bbox.height());
-            if edge > EDGE_PIXELS + EDGE_SHARE * side || score > SCORE_TOLERANCE {
+            let edge_limit = self.tolerance * (EDGE_PIXELS + EDGE_SHARE * side);
+            if edge > edge_limit || score > self.tolerance * SCORE_TOLERANCE {
                 self.missing.push(one.clone());
             }
         }
         let more = said.iter().zip(&is_taken);
-        let more = more.filter(|(one, taken)| !**taken && one.confidence >= SURE + SCORE_TOLERANCE);
+        let sure = SURE + self.tolerance * SCORE_TOLERANCE;
+        let more = more.filter(|(one, taken)| !**taken && one.confidence >= sure);
         self.extra.extend(more.map(|(one, _)| one.clone()));
     }
 }
@@ -198,6 +208,7 @@ mod tests {
         let mut proof = Proof {
             provider: Provider::Cuda,
             runtime: "1.31.1",
+            tolerance: 1.0,
             expected: 0,
             missing: Vec::new(),
             extra: Vec::new(),

@@ -204,7 +204,7 @@ impl Sweep {
                 pairs.push(Pair {
                     row,
                     col: one.col,
-                    gain: (worth * MILLION) as i32 + 1,
+                    gain: ((worth * MILLION) as i32).saturating_add(1),
                 });
             }
         }

@@ -163,6 +163,7 @@ fn any_frame() -> impl Strategy<Value = (Vec<Detection>, f64, Option<[f64; 6]>)>
         0f32..=1.0,
         Just(f32::NAN),
         Just(f32::INFINITY),
+        Just(1e7f32),
         Just(-1.0f32)
     ];
     let detection = (edge.clone(), edge, side.clone(), side, score, 0..4u16).prop_filter_map(
