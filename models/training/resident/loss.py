@@ -93,7 +93,7 @@ def side_loss(sides: Tensor, away: Tensor) -> Tensor:
     [P, 4] -> [P] (Li et al. 2020, "Generalized Focal Loss", equation 6)."""
     away = away.clamp(0, BINS - 1.001)
     lower = away.floor()
-    logs = sides.unflatten(-1, (4, BINS)).log_softmax(-1)
+    logs = sides.reshape(*sides.shape[:-1], 4, BINS).log_softmax(-1)
     at = lower.long()[..., None]
     below, above = logs.gather(-1, at)[..., 0], logs.gather(-1, at + 1)[..., 0]
     return -(below * (lower + 1 - away) + above * (away - lower)).mean(-1)

@@ -254,7 +254,7 @@ def locations(height: int, width: int, device: torch.device) -> tuple[Tensor, Te
 
 def distances(sides: Tensor) -> Tensor:
     """Logits [B, N, 4 * BINS] -> mean distances in strides [B, N, 4]."""
-    shares = sides.unflatten(-1, (4, BINS)).softmax(-1)
+    shares = sides.reshape(*sides.shape[:-1], 4, BINS).softmax(-1)
     return (shares * torch.arange(BINS, dtype=shares.dtype, device=shares.device)).sum(-1)
 
 

@@ -2,12 +2,13 @@
 
 import unittest
 
+import numpy as np
 import torch
 
 from resident.assign import assign, centrality
 from resident.boxes import complete_iou, intersection_over_union
-from resident.loss import Targets, class_weights, identity, losses
-from resident.model import SIZES, ResIdent, locations
+from resident.loss import Targets, class_weights, identity, losses, side_loss
+from resident.model import BINS, SIZES, ResIdent, distances, locations
 
 
 def targets(boxes: list[list[float]], labels: list[int], classes: int = 8) -> Targets:
@@ -30,6 +31,23 @@ class Boxes(unittest.TestCase):
         # Same shape: IoU 1/3 less the squared centre distance 1 over the squared diagonal 9 + 4.
         a, b = torch.tensor([0.0, 0, 2, 2]), torch.tensor([1.0, 0, 3, 2])
         self.assertAlmostEqual(complete_iou(a, b).item(), 1 / 3 - 1 / 13, places=5)
+
+
+class Sides(unittest.TestCase):
+    def test_a_distance_is_the_mean_of_its_distribution(self) -> None:
+        sides = torch.full((1, 4, BINS), -50.0)
+        sides[0, 0, 3] = sides[0, 1, 7] = sides[0, 2, [4, 5]] = sides[0, 3, [0, 2]] = 50.0
+        self.assertEqual(distances(sides.flatten(1))[0].tolist(), [3.0, 7.0, 4.5, 1.0])
+
+    def test_the_loss_is_least_for_the_two_strides_around(self) -> None:
+        away = torch.tensor([[3.25, 0.0, 14.9, 99.0]])
+        wanted = torch.full((1, 4, BINS), 1e-9)
+        for side, (low, share) in enumerate(((3, 0.25), (0, 0.0), (14, 0.9), (14, 0.999))):
+            wanted[0, side, low], wanted[0, side, low + 1] = max(1 - share, 1e-9), max(share, 1e-9)
+        best = side_loss(wanted.log().flatten(1), away).item()
+        entropy = -(0.25 * np.log(0.25) + 0.75 * np.log(0.75) + 0.1 * np.log(0.1) + 0.9 * np.log(0.9)) / 4
+        self.assertAlmostEqual(best, entropy, places=2)
+        self.assertGreater(side_loss(wanted.log().roll(1, -1).flatten(1), away).item(), best + 1)
 
 
 class Assigning(unittest.TestCase):

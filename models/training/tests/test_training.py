@@ -16,11 +16,12 @@ from resident.batches import Batches
 from resident.boxes import intersection_over_union
 from resident.classes import CLASSES, INDEX
 from resident.export import SAME, export, metadata, restored
-from resident.model import Raw
+from resident.loss import losses
+from resident.model import SIZES, Raw, ResIdent
 from resident.pictures import Picture, combined
 from resident.restore import restore
 from resident.split import groups, signature
-from resident.train import rate_at, train
+from resident.train import CLIP, RATE, on_device, optimiser, rate_at, rate_in_time, train
 
 PERSON, CAR, TRUCK, VAN = (INDEX[name] for name in ("person", "car", "truck", "van"))
 
@@ -113,31 +114,53 @@ class Training(unittest.TestCase):
         for name, value in whole.state_dict().items():
             self.assertTrue(torch.equal(value, resumed.state_dict()[name]), name)
 
-    def test_two_processes_learn_from_twice_the_views(self) -> None:
+    def test_two_processes_step_with_the_mean_of_their_gradients(self) -> None:
         meeting, children = self.folder / "meeting", []
         for rank in range(2):
             child = os.fork()
             if child == 0:
                 torch.distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=2)
-                batches = Batches([(1.0, drawn(16, 1))], 2, 3 + rank, 3, ((64, 64),))
-                net = train(self.folder / f"run{rank}", batches, "tiny", 3, 0, self.cpu, 0)
-                torch.save([p.data for p in net.parameters()], self.folder / f"{rank}.pt")
+                train(self.folder / f"run{rank}", self.of_rank(rank), "tiny", 1, 0, self.cpu, 0)
                 os._exit(0)
             children.append(child)
         self.assertEqual([os.waitpid(child, 0)[1] for child in children], [0, 0])
-        first, second = (torch.load(self.folder / f"{rank}.pt") for rank in range(2))
-        self.assertTrue(all(torch.equal(a, b) for a, b in zip(first, second)))
+        torch.manual_seed(3)
+        net = ResIdent(SIZES["tiny"]).to(memory_format=torch.channels_last).train()
+        rule = optimiser(net, RATE * rate_at(0, None, 0))
+        for rank in range(2):
+            images, targets = self.of_rank(rank)[0]
+            with torch.autocast("cpu", torch.bfloat16):
+                raw = net(on_device(images, self.cpu, None))
+            (losses(raw, targets, 64, 64).total / 2).backward()
+        torch.nn.utils.clip_grad_norm_(net.parameters(), CLIP)
+        rule.step()
+        led = torch.load(self.folder / "run0" / "last.pt")["net"]
+        for name, value in net.named_parameters():
+            torch.testing.assert_close(led[name], value.data, msg=name)
+
+    def of_rank(self, rank: int) -> Batches:
+        """What a process of that rank sees; the seed of the first is the seed of the weights."""
+        return Batches([(1.0, drawn(16, 1))], 2, 3 + 1000 * rank, 1, ((64, 64),))
 
     def test_the_rate_warms_holds_and_cools(self) -> None:
         self.assertLess(rate_at(0, None, 0), 0.01)
         self.assertEqual(rate_at(10_000, None, 0), 1.0)
         self.assertEqual(rate_at(10_050, 10_000, 100), 0.5)
         self.assertEqual(rate_at(10_100, 10_000, 100), 0.0)
+        self.assertLess(rate_in_time(0, 0.0), 0.01)
+        self.assertEqual(rate_in_time(10_000, 0.2), 1.0)
+        self.assertLess(rate_in_time(10_000, 0.9), 0.2)
+        self.assertEqual(rate_in_time(10_000, 1.0), 0.0)
+
+    def test_a_training_within_a_time_ends_cooled(self) -> None:
+        train(self.folder / "timed", self.batches(100_000), "tiny", 100_000, 0, self.cpu, 0, seconds=3.0)
+        state = torch.load(self.folder / "timed" / "cooled.pt")
+        self.assertGreater(state["step"], 3)
 
     def test_it_learns_and_the_export_says_the_same(self) -> None:
-        with mock.patch.multiple("resident.train", WARM_UP=20, RATE=5e-3, AVERAGE=0.97):
-            train(self.folder / "run", self.batches(300), "tiny", 240, 0, self.cpu, 0)
-            net = train(self.folder / "run", self.batches(300), "tiny", 240, 60, self.cpu, 0)
+        with mock.patch.multiple("resident.train", WARM_UP=20, AVERAGE=0.97):
+            train(self.folder / "run", self.batches(300), "tiny", 240, 0, self.cpu, 0, rate=5e-3)
+            net = train(self.folder / "run", self.batches(300), "tiny", 240, 60, self.cpu, 0, rate=5e-3)
         hits = 0
         fresh = drawn(40, 99)
         images = torch.stack([torch.from_numpy(p.rgb).permute(2, 0, 1) for p in fresh]).float() / 255
@@ -165,6 +188,7 @@ class Training(unittest.TestCase):
         self.assertLess((before.one_logits.sigmoid() - after.one_logits.sigmoid()).abs().max().item(), 1e-3)
         self.assertLess((before.many_logits.sigmoid() - after.many_logits.sigmoid()).abs().max().item(), 1e-3)
         self.assertLess((before.many_boxes - after.many_boxes).abs().max().item(), 0.05)
+        self.assertLess((before.embeddings - after.embeddings).abs().max().item(), 0.01)
         self.assertTrue(all((p.grad is None) and p.requires_grad for p in again.parameters()))
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
         self.assertEqual(session.get_modelmeta().custom_metadata_map["head"], "resident")
