@@ -59,6 +59,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("model", type=Path)
     parser.add_argument("--dataset", type=Path)
+    parser.add_argument("--whole", action="store_true", help="all of the data set's worlds: it was not trained on")
     parser.add_argument("--tracks", nargs=2, type=Path, action="append", default=[], metavar=("VIDEO", "MOT"))
     parser.add_argument("--every", type=int, default=10, help="frames between two pictures of a video")
     arguments = parser.parse_args()
@@ -66,7 +67,7 @@ def main() -> None:
     if arguments.dataset:
         pictures = simulated(arguments.dataset, 0)
         videos = sorted({p.video for p in pictures})
-        held_out = set(videos[: round(len(videos) * SIMULATED_HELD_OUT)])
+        held_out = set(videos if arguments.whole else videos[: round(len(videos) * SIMULATED_HELD_OUT)])
         rows, missed = [], 0
         for number, picture in enumerate(p for p in pictures if p.video in held_out):
             for vector, identity in zip(described(model, picture.rgb, picture.boxes), picture.identities):
