@@ -136,6 +136,21 @@ fn a_network_of_fixed_size_takes_no_other() {
 }
 
 #[test]
+fn an_input_with_too_few_places_is_refused_with_the_remedy() {
+    let onnx = Path::new(env!("CARGO_MANIFEST_DIR")).join("models/resident-n/resident-n.onnx");
+    if detector(&onnx, FLOOR).is_none() {
+        return;
+    }
+    let error = detector_of_size(&onnx, FLOOR, (96, 96)).err().unwrap();
+    let text = error.to_string();
+    assert!(
+        text.contains("96x96 has 189 places") && text.contains("128x128 or more"),
+        "{text}"
+    );
+    assert!(detector_of_size(&onnx, FLOOR, (128, 128)).is_ok());
+}
+
+#[test]
 fn the_doctor_proves_a_provider_against_the_cpu() {
     let proof = assert_cmd::Command::cargo_bin("gantryd")
         .unwrap()

@@ -98,6 +98,7 @@ impl Detector {
         }
         let plan = recognise(&model.onnx, &signature, manifest.as_ref())?;
         check_input(model, &plan.input)?;
+        check_places(model, &plan, &signature)?;
 
         let runtime = Runtime::load(options.runtime_library.as_deref())?;
         let mut inputs = Inputs::new(&plan.input, &signature);
@@ -348,6 +349,34 @@ fn check_threshold(option: &'static str, value: f32) -> Result<(), DetectError> 
         Ok(())
     } else {
         Err(DetectError::Threshold { option, value })
+    }
+}
+
+/// gantryd's own networks answer with their best places, at strides 8, 16 and 32: an input too small
+/// does not have as many.
+fn check_places(
+    model: &ModelFiles,
+    plan: &ModelPlan,
+    signature: &Signature,
+) -> Result<(), DetectError> {
+    let (width, height) = (plan.input.width, plan.input.height);
+    let places: usize = [8, 16, 32]
+        .map(|stride| (width / stride) * (height / stride))
+        .iter()
+        .sum();
+    let boxes = signature
+        .outputs
+        .iter()
+        .find(|output| output.name == "boxes");
+    let answers = boxes.and_then(|boxes| boxes.dims.get(1).copied().flatten());
+    match answers.filter(|answers| plan.family == "resident" && *answers > places) {
+        None => Ok(()),
+        Some(answers) => Err(DetectError::File {
+            model: model.id.clone(),
+            reason: format!(
+                "an input of {width}x{height} has {places} places for objects, the network answers with its best {answers}; choose a larger detect.input_size (--input-size), 128x128 or more"
+            ),
+        }),
     }
 }
 
