@@ -23,6 +23,7 @@ mod preprocess;
 mod proof;
 mod recognise;
 mod reid;
+mod remedy;
 mod runtime;
 mod sample;
 mod session;

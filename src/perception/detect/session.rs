@@ -8,6 +8,7 @@ use ort::logging::LogLevel;
 use ort::session::Session;
 use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 
+use super::remedy::{gist, remedy};
 use super::runtime::Runtime;
 use super::{DetectError, DetectOptions, ModelFiles, Provider};
 
@@ -57,13 +58,13 @@ pub(super) fn open(
     match ep::CUDA::is_available() {
         Ok(true) => match open_on(Provider::Cuda) {
             Ok(session) => return Ok((session, report(Provider::Cuda, "it runs here", tried))),
-            Err(error) => tried.push((Provider::Cuda, first_line(&error.to_string()))),
+            Err(error) => tried.push((Provider::Cuda, gist(&error.to_string()).to_owned())),
         },
         Ok(false) => tried.push((
             Provider::Cuda,
             "not built into this ONNX Runtime".to_owned(),
         )),
-        Err(error) => tried.push((Provider::Cuda, first_line(&error.to_string()))),
+        Err(error) => tried.push((Provider::Cuda, gist(&error.to_string()).to_owned())),
     }
     let session = open_on(Provider::Cpu).map_err(|source| failed(model, Provider::Cpu, source))?;
     let why = format!("cuda: {}", tried[0].1);
@@ -145,7 +146,8 @@ fn failed(model: &ModelFiles, provider: Provider, source: ort::Error) -> DetectE
     let doing = match provider {
         Provider::Cpu => "making the network on cpu; is the file complete, and its operators known to this ONNX Runtime?".to_owned(),
         Provider::Auto | Provider::Cuda | Provider::TensorRt | Provider::OpenVino => format!(
-            "making the network on {provider}; this needs an ONNX Runtime built for {provider}, its libraries and driver, try detect.provider = \"auto\" or \"cpu\""
+            "making the network on {provider}; {}; or detect.provider = \"auto\" or \"cpu\" (--provider)",
+            remedy(provider, &source.to_string())
         ),
     };
     DetectError::Network {
@@ -153,11 +155,6 @@ fn failed(model: &ModelFiles, provider: Provider, source: ort::Error) -> DetectE
         doing,
         source,
     }
-}
-
-/// Messages of ONNX Runtime go on with call stacks.
-fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().trim().to_owned()
 }
 
 fn builder(
