@@ -366,6 +366,7 @@ fn what_the_camera_sent_is_kept_in_segments_that_play() {
         let folder = tempfile::tempdir().unwrap();
         let mut options = at(camera.port);
         options.raw = Some(RawRecord {
+            room: Default::default(),
             folder: folder.path().join("raw"),
             segment_secs: 1,
         });
@@ -400,6 +401,7 @@ fn a_raw_recording_that_fails_costs_no_frame() {
         let mut options = at(camera.port);
         options.lossless = true;
         options.raw = Some(RawRecord {
+            room: Default::default(),
             folder: folder.into(),
             segment_secs: 1,
         });

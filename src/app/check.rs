@@ -288,6 +288,7 @@ mod tests {
             metrics: crate::base::Metrics::new(),
             health: Box::new(|| Ok(())),
             readiness: Box::new(|| Ok(())),
+            notice: Box::new(|| None),
         };
         let router = crate::sinks::http::router(endpoint);
         let worker = listening

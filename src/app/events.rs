@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
+use super::event_file::EventFile;
 use super::summary::EventTally;
-use super::writers::{DaemonFile, IDLE_FLUSH};
+use super::writers::IDLE_FLUSH;
 use crate::base::{CameraId, DropReason, Event, FrameSeq, Metrics, Recorded};
 use crate::sinks::publish::{Keeper, LineFile, PublishError, class_name, event_line};
 
@@ -169,7 +170,7 @@ pub struct DaemonEvents {
 
 #[derive(Debug)]
 struct CameraEvents {
-    file: Option<DaemonFile>,
+    file: Option<EventFile>,
     log: Option<Arc<RecordingLog>>,
     lossless: bool,
 }
@@ -199,7 +200,7 @@ impl DaemonEvents {
     pub fn add(&mut self, camera: &CameraId, log: Option<Arc<RecordingLog>>, lossless: bool) {
         let file = self.files.as_ref().map(|(folder, max_bytes)| {
             let path = folder.join(camera.as_str()).join("events.jsonl");
-            DaemonFile::new(path, *max_bytes)
+            EventFile::new(path, *max_bytes)
         });
         let events = CameraEvents {
             file,
@@ -209,13 +210,14 @@ impl DaemonEvents {
         self.cameras.insert(camera.clone(), events);
     }
 
-    /// Writes everything that comes until the channel closes. What cannot be written is counted.
+    /// Writes everything that comes until the channel closes. What cannot be written is held, and
+    /// counted if it is too much.
     pub fn run(mut self, events: &Receiver<Event>, classes: &[String], metrics: &Metrics) {
         loop {
             match events.recv_timeout(IDLE_FLUSH) {
                 Ok(event) => self.write_with_followers(event, events, classes, metrics),
                 Err(RecvTimeoutError::Timeout) => self.flush(metrics),
-                Err(RecvTimeoutError::Disconnected) => return self.flush(metrics),
+                Err(RecvTimeoutError::Disconnected) => return self.close(metrics),
             }
         }
     }
@@ -244,9 +246,10 @@ impl DaemonEvents {
         for (camera, line) in lines {
             let files = self.cameras.get_mut(&camera);
             if let Some(file) = files.and_then(|files| files.file.as_mut()) {
-                count_lost(file.write(&line, &camera), &camera, metrics);
+                file.add(line);
             }
         }
+        self.flush_files(metrics);
     }
 
     /// The line of an event, which is handed to the sinks' spool on the way.
@@ -268,9 +271,24 @@ impl DaemonEvents {
         if let Some(keeper) = &mut self.keeper {
             keeper.commit();
         }
+        self.flush_files(metrics);
+    }
+
+    fn flush_files(&mut self, metrics: &Metrics) {
         for (camera, files) in &mut self.cameras {
             if let Some(file) = &mut files.file {
                 count_lost(file.flush(camera), camera, metrics);
+            }
+        }
+    }
+
+    fn close(&mut self, metrics: &Metrics) {
+        if let Some(keeper) = &mut self.keeper {
+            keeper.commit();
+        }
+        for (camera, files) in &mut self.cameras {
+            if let Some(file) = &mut files.file {
+                count_lost(file.close(camera), camera, metrics);
             }
         }
     }

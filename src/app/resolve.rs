@@ -2,11 +2,13 @@
 
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::cli::{DetectArgs, SourceArgs};
 use super::config::{
-    self, CameraConfig, CameraUri, Config, DetectConfig, ModelRef, RecordConfig, TrackConfig,
+    self, CameraConfig, CameraUri, Config, DetectConfig, ModelRef, OutputConfig, RecordConfig,
+    TrackConfig, WhenDiskFull,
 };
 use super::models::{self, ModelError};
 use super::pipeline::CameraPlan;
@@ -19,6 +21,7 @@ use crate::perception::track::TrackOptions;
 use crate::perception::zones::ZonesPlan;
 use crate::sinks::annotate::{Overlay, Place};
 use crate::sinks::record::{EncoderChoice, RecordOptions, RecordPace, RecordTarget};
+use crate::sinks::retention::{MinFree, RetentionOptions};
 
 /// The model where none is named: the one that comes with gantryd.
 const DEFAULT_MODEL: &str = "resident-n";
@@ -212,6 +215,7 @@ pub fn camera_from_config(camera: &CameraConfig, config: &Config) -> CameraPlan 
     let folder = config.output.folder.join(camera.id.as_str());
     capture.raw = (camera.raw && config.record.enabled).then(|| RawRecord {
         folder,
+        room: Arc::default(),
         segment_secs: u32::try_from(config.record.segment.as_secs()).unwrap_or(u32::MAX),
     });
     CameraPlan {
@@ -265,6 +269,22 @@ pub fn record_from_config(record: &RecordConfig, dir: &Path, lossless: bool) -> 
     let mut options = RecordOptions::new(target, pace);
     options.encoder = encoder(record.encoder);
     options
+}
+
+/// What is kept of recordings and results.
+#[must_use]
+pub fn retention_from_config(output: &OutputConfig) -> RetentionOptions {
+    let retention = &output.retention;
+    RetentionOptions {
+        folder: output.folder.clone(),
+        max_age: retention.max_age,
+        max_bytes: retention.max_bytes,
+        min_free: retention
+            .min_free
+            .set()
+            .map_or(MinFree::Auto, MinFree::Bytes),
+        deletes_for_space: retention.when_full == WhenDiskFull::Delete,
+    }
 }
 
 /// The recorder's word for an encoder.

@@ -13,8 +13,8 @@ use super::events::{DaemonEvents, RecordingLog};
 use super::pipeline::{EventOutlet, Outlet, Pipeline, PipelineError, PipelineOptions, WhenFull};
 use super::signals::Signals;
 use super::writers::{self, DaemonFormats, DaemonText};
-use super::{accelerator, resolve, service, sinks, web};
-use crate::base::{CameraId, Metrics, Stage, StopSource, Worker, WorkerEnd};
+use super::{accelerator, disk, resolve, service, sinks, web};
+use crate::base::{CameraId, DiskRoom, Metrics, Stage, StopSource, Worker, WorkerEnd};
 use crate::capture::CameraEnd;
 use crate::perception::detect::DetectOptions;
 use crate::sinks::annotate::{AnnotateOptions, Annotator, Privacy};
@@ -52,7 +52,15 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
         Listen::Off => None,
         Listen::At(address) => Some(Listening::bind("web.listen", address)?),
     };
-    let options = options(config)?;
+    let room = Arc::<DiskRoom>::default();
+    let mut options = options(config)?;
+    for raw in options
+        .cameras
+        .iter_mut()
+        .flat_map(|it| &mut it.capture.raw)
+    {
+        raw.room = Arc::clone(&room);
+    }
     let (files, detect) = (options.model.clone(), options.detect.clone());
     let prepared = Pipeline::prepare(options)?;
     let used = prepared.provider().used;
@@ -66,7 +74,8 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
 
     let stop = StopSource::default();
     let classes = prepared.class_names();
-    let mut started = start_sinks(config, &classes, &metrics, &stop)?;
+    let retention = disk::look_after(config, &room, &metrics, &stop)?;
+    let mut started = start_sinks(config, &classes, &metrics, &room, &stop)?;
     if let Some(page) = page {
         start_page(page, config, &classes, &metrics, &stop, &mut started)?;
     }
@@ -74,9 +83,10 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
     let prepared = prepared.with_event_outlets(started.events);
     let pipeline = prepared.start(started.outlets, Arc::clone(&metrics), stop.clone())?;
     let cameras = Cameras::new(config, &pipeline);
-    let services = start_services(listening, &cameras, &metrics, &stop)?;
+    let mut services = start_services(listening, &cameras, &metrics, &room, &stop)?;
+    services.push(retention);
 
-    let failed = watch(config, &signals, &pipeline, &cameras);
+    let failed = watch(config, &signals, &pipeline, &cameras, &room);
 
     service::stopping();
     tracing::info!("stopping");
@@ -156,6 +166,7 @@ fn start_sinks(
     config: &Config,
     classes: &Arc<[String]>,
     metrics: &Arc<Metrics>,
+    room: &Arc<DiskRoom>,
     stop: &StopSource,
 ) -> anyhow::Result<Sinks> {
     let Sinks {
@@ -176,7 +187,8 @@ fn start_sinks(
             decisions: config.output.decisions,
             max_bytes: max_bytes(config),
         };
-        let text = DaemonText::new(&config.output.folder, &ids, formats);
+        let text =
+            DaemonText::new(&config.output.folder, &ids, formats).with_room(Arc::clone(room));
         let (sender, results) = bounded(TEXT_QUEUE);
         for camera in &config.cameras {
             outlets.push(Outlet::new(sender.clone(), when_full(camera)).of(camera.id.clone()));
@@ -204,7 +216,8 @@ fn start_sinks(
                     .with_privacy(Privacy::new(&camera.privacy)),
             ),
             Arc::clone(metrics),
-        )?;
+        )?
+        .with_room(Arc::clone(room));
         let (sender, results) = bounded(PICTURE_QUEUE);
         outlets.push(
             Outlet::new(sender, when_full(camera))
@@ -304,6 +317,7 @@ fn start_services(
     listening: Option<Listening>,
     cameras: &Cameras,
     metrics: &Arc<Metrics>,
+    room: &Arc<DiskRoom>,
     stop: &StopSource,
 ) -> anyhow::Result<Vec<Worker>> {
     let expected = cameras.clone();
@@ -313,10 +327,12 @@ fn start_services(
     let mut workers = Vec::new();
     if let Some(listening) = listening {
         let (health, readiness) = (Arc::clone(&liveness), cameras.clone());
+        let room = Arc::clone(room);
         let endpoint = Endpoint {
             metrics: Arc::clone(metrics),
             health: Box::new(move || health.check()),
             readiness: Box::new(move || readiness.check_ready()),
+            notice: Box::new(move || disk::notice(&room)),
         };
         let on_panic = stop.clone();
         let router = http::router(endpoint);
@@ -347,11 +363,13 @@ fn watch(
     signals: &Signals,
     pipeline: &Pipeline,
     cameras: &Cameras,
+    room: &DiskRoom,
 ) -> Option<anyhow::Error> {
     let started = Instant::now();
     let stop = pipeline.stop_source().stop_flag();
     let mut is_ready = false;
     let mut failed = None;
+    let mut told = None;
     loop {
         match pipeline.ends().recv_timeout(TICK) {
             Ok(end) => failed = tell_end(end).or(failed),
@@ -370,6 +388,11 @@ fn watch(
             };
             tracing::info!(status, "ready");
             service::ready(&status);
+        }
+        let notice = disk::notice(room);
+        if is_ready && notice != told {
+            service::status(notice.unwrap_or("there is room on the disk again"));
+            told = notice;
         }
     }
 }

@@ -11,7 +11,7 @@ use super::events::{ClosesLog, RecordingLog};
 use super::explain;
 use super::pipeline::Published;
 use super::summary::Tally;
-use crate::base::{CameraId, DropReason, FrameMeta, Metrics, Stage, StageTimer};
+use crate::base::{CameraId, DiskRoom, DropReason, FrameMeta, Metrics, Stage, StageTimer};
 use crate::sinks::publish::{self, LineFile, PublishError};
 use crate::sinks::record::{Recorder, SegmentInfo};
 
@@ -126,6 +126,7 @@ pub struct DaemonFormats {
 #[derive(Debug)]
 pub struct DaemonText {
     cameras: BTreeMap<CameraId, CameraFiles>,
+    room: Arc<DiskRoom>,
 }
 
 #[derive(Debug)]
@@ -137,7 +138,7 @@ struct CameraFiles {
 
 /// A file that is opened when there is something to write, and again after a failure.
 #[derive(Debug)]
-pub(super) struct DaemonFile {
+struct DaemonFile {
     path: PathBuf,
     max_bytes: u64,
     file: Option<LineFile>,
@@ -165,7 +166,15 @@ impl DaemonText {
             cameras: cameras
                 .map(|camera| (camera.clone(), files(camera)))
                 .collect(),
+            room: Arc::default(),
         }
+    }
+
+    /// Writes only while `room` has some for results.
+    #[must_use]
+    pub fn with_room(mut self, room: Arc<DiskRoom>) -> Self {
+        self.room = room;
+        self
     }
 
     /// Writes everything that comes until the channel closes. What cannot be written is counted.
@@ -189,6 +198,13 @@ impl DaemonText {
         let Some(files) = self.cameras.get_mut(camera) else {
             return;
         };
+        if !self.room.is_for_results() {
+            let all = [&files.jsonl, &files.mot, &files.decisions];
+            for _ in all.into_iter().flatten() {
+                metrics.result_dropped(camera, Stage::Publish, DropReason::DiskLow);
+            }
+            return;
+        }
         if let Some(file) = &mut files.jsonl {
             count_lost(file.write(&line(item, classes), camera), camera, metrics);
         }
@@ -221,7 +237,7 @@ fn count_lost(lost: u64, camera: &CameraId, metrics: &Metrics) {
 }
 
 impl DaemonFile {
-    pub(super) fn new(path: PathBuf, max_bytes: u64) -> Self {
+    fn new(path: PathBuf, max_bytes: u64) -> Self {
         Self {
             path,
             max_bytes,
@@ -231,7 +247,7 @@ impl DaemonFile {
     }
 
     /// How many entries are lost: this one, or those before it that had only been taken.
-    pub(super) fn write(&mut self, entry: &str, camera: &CameraId) -> u64 {
+    fn write(&mut self, entry: &str, camera: &CameraId) -> u64 {
         let is_pausing = |since: Instant| since.elapsed() < REOPEN_AFTER;
         if self.failed.is_some_and(is_pausing) {
             return 1;
@@ -247,7 +263,7 @@ impl DaemonFile {
     }
 
     /// How many entries are lost.
-    pub(super) fn flush(&mut self, camera: &CameraId) -> u64 {
+    fn flush(&mut self, camera: &CameraId) -> u64 {
         match &mut self.file {
             Some(file) => {
                 let flushed = file.flush();

@@ -11,7 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use super::{CameraId, RunEnd, SinkMetrics, ZoneMetrics};
+use super::{CameraId, DiskMetrics, RunEnd, SinkMetrics, ZoneMetrics};
 
 /// A part of the frame path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -88,6 +88,8 @@ pub enum DropReason {
     EncoderSlow,
     /// The sink failed (disk full, say).
     SinkFailed,
+    /// The disk has too little room for it.
+    DiskLow,
     /// gantryd was stopping.
     Stopping,
     /// Lost without a word: a bug, always 0.
@@ -106,6 +108,7 @@ impl DropReason {
             Self::SinkSlow => "sink_slow",
             Self::EncoderSlow => "encoder_slow",
             Self::SinkFailed => "sink_failed",
+            Self::DiskLow => "disk_low",
             Self::Stopping => "stopping",
             Self::Unaccounted => "unaccounted",
         }
@@ -198,6 +201,7 @@ pub struct Metrics {
     detections_rejected: Family<CameraLabel, Counter>,
     zones: ZoneMetrics,
     sinks: SinkMetrics,
+    disk: DiskMetrics,
     stages: [StageSum; Stage::ALL.len()],
     progress: AtomicU64,
 }
@@ -275,6 +279,7 @@ impl Metrics {
         );
         let zones = ZoneMetrics::new(&mut registry);
         let sinks = SinkMetrics::new(&mut registry);
+        let disk = DiskMetrics::new(&mut registry);
         Arc::new(Self {
             registry,
             received,
@@ -289,6 +294,7 @@ impl Metrics {
             detections_rejected,
             zones,
             sinks,
+            disk,
             stages: Default::default(),
             progress: AtomicU64::new(0),
         })
@@ -310,6 +316,12 @@ impl Metrics {
     #[must_use]
     pub fn sinks(&self) -> &SinkMetrics {
         &self.sinks
+    }
+
+    /// What became of the files on the disk.
+    #[must_use]
+    pub fn disk(&self) -> &DiskMetrics {
+        &self.disk
     }
 
     /// Counts work done in a stage.

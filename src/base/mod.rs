@@ -6,6 +6,8 @@
 mod bbox;
 mod clock;
 mod decision;
+mod disk_metrics;
+mod disk_room;
 mod embedding;
 mod event;
 mod frame;
@@ -26,6 +28,8 @@ pub use decision::{
     AffinityParts, Birth, CameraMotion, Choice, Covered, DecisionLimits, FrameDecisions,
     IdentityChange, Refusal, RefusalReason, SeenBox, TrackDecision, TrackName,
 };
+pub use disk_metrics::{DeleteReason, DiskMetrics};
+pub use disk_room::{DiskRoom, RoomLevel};
 pub use embedding::Embedding;
 pub use event::{
     Direction, Event, EventKind, LineCount, ObjectTrace, PathPoint, Phase, SceneCounts, Speed,

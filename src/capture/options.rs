@@ -1,10 +1,11 @@
 //! What a camera is asked to do.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::Source;
-use crate::base::{CameraId, UtcNanos};
+use crate::base::{CameraId, DiskRoom, UtcNanos};
 
 /// Who decodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -83,12 +84,14 @@ impl Default for Backoff {
 
 /// Keeps what the camera sent (H.264 and H.265), not decoded and not re-encoded, as
 /// `<camera>_<yyyymmddThhmmssZ>_raw.mp4`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct RawRecord {
     /// Where the segments go.
     pub folder: PathBuf,
     /// Length of one segment.
     pub segment_secs: u32,
+    /// Segments are written only while it has some for recordings.
+    pub room: Arc<DiskRoom>,
 }
 
 /// What a camera is asked to do.

@@ -2,6 +2,8 @@
 //! costing a frame.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use gstreamer as gst;
@@ -54,11 +56,12 @@ pub(super) fn attach(
     .fill(&[("segment_ns", &segment_ns.to_string())])?;
     let branch = gst::parse::bin_from_description_with_name(&text, false, BRANCH)
         .map_err(|error| fault(error.to_string()))?;
-    super::description::add_entry(&branch, "raw")
+    let entry = super::description::add_entry(&branch, "raw")
         .ok_or_else(|| fault("it needs an element named raw".to_owned()))?;
     let segments = branch
         .by_name("segments")
         .ok_or_else(|| fault("it needs an element named segments".to_owned()))?;
+    pause_without_room(entry.upcast_ref(), &segments, raw);
     let (camera, record) = (options.id.clone(), raw.clone());
     segments.connect("format-location-full", false, move |_| {
         Some(segment_path(&camera, &record).to_str()?.to_value())
@@ -75,6 +78,39 @@ pub(super) fn attach(
         .sync_state_with_parent()
         .map_err(|error| fault(error.to_string()))?;
     Ok(())
+}
+
+/// Keeps pictures from the branch while there is no room for recordings. What comes after that begins
+/// with a key frame in a segment of its own.
+fn pause_without_room(entry: &gst::Pad, segments: &gst::Element, raw: &RawRecord) {
+    let (room, segments) = (Arc::clone(&raw.room), segments.downgrade());
+    let (has_begun, is_pausing) = (AtomicBool::new(false), AtomicBool::new(false));
+    // Not Drop: the binding has released the buffer then, and GStreamer complains of it.
+    let left_out = gst::PadProbeReturn::Handled;
+    entry.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+        let Some(buffer) = info.buffer() else {
+            return gst::PadProbeReturn::Ok;
+        };
+        if !room.is_for_recordings() {
+            is_pausing.store(true, Ordering::Relaxed);
+            info.data.take();
+            return left_out;
+        }
+        if is_pausing.load(Ordering::Relaxed) {
+            if buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) {
+                info.data.take();
+                return left_out;
+            }
+            is_pausing.store(false, Ordering::Relaxed);
+            if has_begun.load(Ordering::Relaxed)
+                && let Some(segments) = segments.upgrade()
+            {
+                segments.emit_by_name::<()>("split-after", &[]);
+            }
+        }
+        has_begun.store(true, Ordering::Relaxed);
+        gst::PadProbeReturn::Ok
+    });
 }
 
 /// `<camera>_<yyyymmddThhmmssZ>_raw.mp4`, numbered if there is such a file already.

@@ -4,4 +4,5 @@ pub mod annotate;
 pub mod http;
 pub mod publish;
 pub mod record;
+pub mod retention;
 pub mod web;

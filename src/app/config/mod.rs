@@ -12,6 +12,7 @@ mod nearest;
 mod perception;
 mod privacy;
 mod reader;
+mod retention;
 mod sections;
 mod sinks;
 mod words;
@@ -29,6 +30,7 @@ pub use cameras::{CameraConfig, CameraUri, Codec, Credentials, Decode, Transport
 pub use perception::{
     DetectConfig, ModelRef, MotionSource, ProofPolicy, Provider, TrackConfig, parse_input_size,
 };
+pub use retention::{RetentionConfig, WhenDiskFull};
 pub use sections::{
     Encoder, Listen, LogConfig, LogFormat, LogLevel, MetricsConfig, OutputConfig, RecordConfig,
     ServiceConfig, WebConfig,

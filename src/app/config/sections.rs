@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::reader::Section;
+use super::retention::RetentionConfig;
 use super::words::quoted;
 
 choices! {
@@ -71,6 +72,8 @@ pub struct OutputConfig {
     pub events: bool,
     /// Size at which a results file is closed and the next begun, MiB.
     pub rotate_mib: u32,
+    /// How long recordings and results are kept.
+    pub retention: RetentionConfig,
 }
 
 impl Default for OutputConfig {
@@ -82,6 +85,7 @@ impl Default for OutputConfig {
             decisions: false,
             events: true,
             rotate_mib: 256,
+            retention: RetentionConfig::default(),
         }
     }
 }
@@ -96,6 +100,7 @@ impl OutputConfig {
             decisions: section.boolean("decisions", default.decisions),
             events: section.boolean("events", default.events),
             rotate_mib: section.integer("rotate_mib", 1..=65_536, default.rotate_mib),
+            retention: RetentionConfig::read(section.child("retention")),
         };
         section.finish();
         config

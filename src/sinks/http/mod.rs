@@ -91,6 +91,9 @@ pub const GREETING: &str = "gantryd: /metrics /healthz /readyz\n";
 /// Answers a probe: Ok, or what is wrong.
 pub type Probe = Box<dyn Fn() -> Result<(), String> + Send + Sync>;
 
+/// Tells what an operator has to know although nothing is wrong with the process.
+pub type Notice = Box<dyn Fn() -> Option<&'static str> + Send + Sync>;
+
 /// What the endpoint shows.
 pub struct Endpoint {
     /// `/metrics`.
@@ -99,6 +102,8 @@ pub struct Endpoint {
     pub health: Probe,
     /// `/readyz`: does it do its work?
     pub readiness: Probe,
+    /// Follows an `ok` of both.
+    pub notice: Notice,
 }
 
 impl fmt::Debug for Endpoint {
@@ -194,11 +199,11 @@ pub fn router(endpoint: Endpoint) -> Router {
         .route("/metrics", get(metrics))
         .route(
             "/healthz",
-            get(|State(e): Shared| async move { probed(&e.health) }),
+            get(|State(e): Shared| async move { probed(&e.health, &e.notice) }),
         )
         .route(
             "/readyz",
-            get(|State(e): Shared| async move { probed(&e.readiness) }),
+            get(|State(e): Shared| async move { probed(&e.readiness, &e.notice) }),
         )
         .with_state(Arc::new(endpoint))
 }
@@ -213,9 +218,12 @@ async fn metrics(State(endpoint): Shared) -> Response {
     }
 }
 
-fn probed(probe: &Probe) -> Response {
+fn probed(probe: &Probe, notice: &Notice) -> Response {
     match probe() {
-        Ok(()) => "ok\n".into_response(),
+        Ok(()) => match notice() {
+            Some(notice) => format!("ok\n{notice}\n").into_response(),
+            None => "ok\n".into_response(),
+        },
         Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")).into_response(),
     }
 }
@@ -256,6 +264,7 @@ mod tests {
                     .then_some(())
                     .ok_or_else(|| "waiting for gate".to_owned())
             }),
+            notice: Box::new(|| Some("recording is paused")),
         }
     }
 
@@ -288,7 +297,9 @@ mod tests {
         let answer = get(address, "/readyz");
         assert!(answer.starts_with("HTTP/1.1 503") && answer.ends_with("waiting for gate\n"));
         ready.store(true, Ordering::Relaxed);
-        assert!(get(address, "/readyz").starts_with("HTTP/1.1 200"));
+        let answer = get(address, "/readyz");
+        assert!(answer.starts_with("HTTP/1.1 200"));
+        assert!(answer.ends_with("ok\nrecording is paused\n"), "{answer}");
         assert!(get(address, "/nowhere").starts_with("HTTP/1.1 404"));
 
         // A client that never finishes its request does not hold the stop.

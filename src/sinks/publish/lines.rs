@@ -103,10 +103,26 @@ impl LineFile {
         self.flushed = Instant::now();
         let (taken, result) = write_some(&mut self.file, &self.waiting);
         let lost = self.ends.iter().filter(|end| **end > taken).count() as u64;
+        if result.is_err() {
+            self.cut_back(taken);
+        }
         // What the system refused is not kept: memory is bounded, and it has been counted.
         self.waiting.clear();
         self.ends.clear();
         result.map_err(|source| failed(&self.path, lost, source))
+    }
+
+    /// Takes half an entry off the end of the file: the first `taken` waiting bytes are in it.
+    fn cut_back(&mut self, taken: usize) {
+        let whole = self.ends.iter().rev().find(|end| **end <= taken);
+        let whole = whole.copied().unwrap_or(0);
+        self.bytes -= (self.waiting.len() - whole) as u64;
+        if whole < taken
+            && let Err(error) = self.file.set_len(self.bytes)
+        {
+            // It gets an end of its own when the file is opened again.
+            tracing::debug!(path = %self.path.display(), %error, "half an entry stays");
+        }
     }
 
     /// Makes room for one more entry, which is lost too if this fails.

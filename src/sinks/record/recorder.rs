@@ -9,8 +9,8 @@ use crossbeam_channel::{Receiver, Sender, bounded};
 use tracing::{debug, error, info, warn};
 
 use crate::base::{
-    CameraId, DropReason, Frame, FrameResult, Metrics, Recorded, Stage, StageTimer, Worker,
-    WorkerEnd,
+    CameraId, DiskRoom, DropReason, Frame, FrameResult, Metrics, Recorded, Stage, StageTimer,
+    Worker, WorkerEnd,
 };
 use crate::sinks::annotate::Annotator;
 
@@ -51,6 +51,7 @@ pub struct Recorder {
     line: LineWriter,
     annotator: Option<Annotator>,
     metrics: Arc<Metrics>,
+    room: Arc<DiskRoom>,
     pub(super) encoders: VecDeque<Encoder>,
     open: Option<Open>,
     /// Files begun, for the names of a one-shot's.
@@ -86,6 +87,7 @@ impl Recorder {
             line,
             annotator,
             metrics,
+            room: Arc::default(),
             encoders,
             open: None,
             begun: 0,
@@ -96,6 +98,13 @@ impl Recorder {
             closed,
             finished: VecDeque::new(),
         })
+    }
+
+    /// Records only while `room` has some for recordings.
+    #[must_use]
+    pub fn with_room(mut self, room: Arc<DiskRoom>) -> Self {
+        self.room = room;
+        self
     }
 
     /// Name of the encoder in use: `x264`, say.
@@ -132,6 +141,7 @@ impl Recorder {
         self.collect_closed();
         let frame = result.frame.as_ref().ok_or(DropReason::Unusable)?;
         self.notice_failure()?;
+        self.notice_room()?;
         if let Some(open) = &self.open
             && self.is_full(open, frame)
         {
@@ -154,6 +164,15 @@ impl Recorder {
             Some(outage) if !outage.may_retry() => Err(DropReason::SinkFailed),
             _ => Ok(()),
         }
+    }
+
+    /// Ends the open segment when there is no more room; the next frame after that begins a new one.
+    fn notice_room(&mut self) -> Result<(), DropReason> {
+        if self.room.is_for_recordings() {
+            return Ok(());
+        }
+        self.retire();
+        Err(DropReason::DiskLow)
     }
 
     /// Must this frame begin a new file?

@@ -1,0 +1,138 @@
+//! Which files gantryd wrote and has finished, by their names.
+
+/// Length of `yyyymmddThhmmssZ`.
+const STAMP: usize = 16;
+
+/// Rotated result files: how the name begins and ends. Events are not among them.
+const RESULTS: [(&str, &str); 3] = [
+    ("results", "jsonl"),
+    ("results.mot", "txt"),
+    ("results.decisions", "jsonl"),
+];
+
+/// Can a folder of this name be a camera's? (The configuration allows no other names.)
+pub(super) fn is_camera(folder: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    !folder.is_empty() && !folder.starts_with('.') && folder.chars().all(is_plain)
+}
+
+/// What is deleted together with the file `name` in the folder of `camera`: the part of the name
+/// that a recording and its sidecar share. `None` for every file that is not to be deleted.
+pub(super) fn unit_of<'n>(camera: &str, name: &'n str) -> Option<&'n str> {
+    let (stem, extension) = name.rsplit_once('.')?;
+    // Events are kept whatever happens, and so is the sidecar of a camera called "events", which
+    // cannot be told from them.
+    if extension == "jsonl" && stem.starts_with("events_") {
+        return None;
+    }
+    for (begin, end) in RESULTS {
+        let rest = stem.strip_prefix(begin).and_then(|it| it.strip_prefix('_'));
+        if extension == end && rest.is_some_and(|it| is_stamp(it, "-")) {
+            return Some(name);
+        }
+    }
+    let recorded = camera.replace("..", "__");
+    let rest = [camera, recorded.as_str()]
+        .iter()
+        .find_map(|it| stem.strip_prefix(it)?.strip_prefix('_'))?;
+    match extension {
+        "mp4" => {
+            let is_raw = |it: &str| is_stamp(it, "-");
+            let is_ours = is_stamp(rest, "_") || rest.strip_suffix("_raw").is_some_and(is_raw);
+            is_ours.then_some(stem)
+        }
+        "jsonl" => is_stamp(rest, "_").then_some(stem),
+        _ => None,
+    }
+}
+
+/// `yyyymmddThhmmssZ`, and for one more of the same second `mark` and a number.
+fn is_stamp(text: &str, mark: &str) -> bool {
+    let Some((stamp, rest)) = text.split_at_checked(STAMP) else {
+        return false;
+    };
+    let is_in_place = |(at, c): (usize, char)| match at {
+        8 => c == 'T',
+        15 => c == 'Z',
+        _ => c.is_ascii_digit(),
+    };
+    let is_number = |it: &str| !it.is_empty() && it.chars().all(|c| c.is_ascii_digit());
+    stamp.chars().enumerate().all(is_in_place)
+        && (rest.is_empty() || rest.strip_prefix(mark).is_some_and(is_number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_gantryd_finished_is_known_by_its_name() {
+        for (name, unit) in [
+            ("gate_20231114T221320Z.mp4", "gate_20231114T221320Z"),
+            ("gate_20231114T221320Z.jsonl", "gate_20231114T221320Z"),
+            ("gate_20231114T221320Z_12.mp4", "gate_20231114T221320Z_12"),
+            ("gate_20231114T221320Z_raw.mp4", "gate_20231114T221320Z_raw"),
+            (
+                "gate_20231114T221320Z-2_raw.mp4",
+                "gate_20231114T221320Z-2_raw",
+            ),
+            (
+                "results_20231114T221320Z.jsonl",
+                "results_20231114T221320Z.jsonl",
+            ),
+            (
+                "results_20231114T221320Z-1.jsonl",
+                "results_20231114T221320Z-1.jsonl",
+            ),
+            (
+                "results.mot_20231114T221320Z.txt",
+                "results.mot_20231114T221320Z.txt",
+            ),
+            (
+                "results.decisions_20231114T221320Z.jsonl",
+                "results.decisions_20231114T221320Z.jsonl",
+            ),
+        ] {
+            assert_eq!(unit_of("gate", name), Some(unit));
+        }
+        let dotted = unit_of("a..b", "a__b_20231114T221320Z.mp4");
+        assert_eq!(dotted, Some("a__b_20231114T221320Z"));
+    }
+
+    #[test]
+    fn everything_else_is_left_alone() {
+        for name in [
+            "results.jsonl",
+            "results.mot.txt",
+            "results.decisions.jsonl",
+            "events.jsonl",
+            "events_20231114T221320Z.jsonl",
+            "yard_20231114T221320Z.mp4",
+            "gate_20231114T221320Z.mp4.part",
+            "gate_20231114T221320Z.mkv",
+            "gate_20231114T221320.mp4",
+            "gate_2023111ST221320Z.mp4",
+            "gate_20231114T221320Z_.mp4",
+            "gate_20231114T221320Z_copy.mp4",
+            "gate_20231114T221320Z_raw.jsonl",
+            "gate_ä0231114T221320Z.mp4",
+            "gate.mp4",
+            "holiday.mp4",
+            "events.redb",
+            "",
+            "..",
+        ] {
+            assert_eq!(unit_of("gate", name), None, "{name}");
+        }
+        let sidecar = unit_of("events", "events_20231114T221320Z.jsonl");
+        assert_eq!(sidecar, None, "it may as well be events");
+    }
+
+    #[test]
+    fn folders_of_cameras_have_plain_names() {
+        assert!(is_camera("gate-1.b_2"));
+        for name in ["", ".", "..", ".hidden", "lost+found", "a b", "ä"] {
+            assert!(!is_camera(name), "{name}");
+        }
+    }
+}
