@@ -212,11 +212,11 @@ fn what_cannot_be_written_is_told_and_nothing_asked_for_is_a_usage_error() {
 fn a_film_for_which_there_is_no_room_ends_with_the_reason() {
     let folder = tempfile::tempdir().unwrap();
     let film = folder.path().join("film.mp4");
-    let script = "trap '' XFSZ; ulimit -f 8; exec \"$0\" simulate square --density 0.2 --size 160x96 --seconds 12 --out \"$1\"";
+    let script = "trap '' XFSZ; ulimit -f 8; exec \"$0\" simulate square --density 0.2 --size 160x96 --seconds 8 --out \"$1\"";
     let output = Command::new("bash")
         .args(["-c", script, env!("CARGO_BIN_EXE_gantryd")])
         .arg(&film)
-        .timeout(Duration::from_secs(120))
+        .timeout(Duration::from_secs(400))
         .output()
         .unwrap();
     let error = String::from_utf8_lossy(&output.stderr);

@@ -80,6 +80,8 @@ pub enum Command {
     Replay(super::replay::ReplayArgs),
     /// Score tracks against the truth: HOTA, MOTA, IDF1 and their parts
     Eval(super::eval::EvalArgs),
+    /// Search the tracker's settings on labelled data, and tell what they gain on data held out
+    Tune(Box<super::tune::TuneArgs>),
     /// Tell why a track was matched, coasted, split or ended
     Explain(super::explain::ExplainArgs),
     /// Check a configuration and tell every fault at once

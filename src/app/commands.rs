@@ -13,6 +13,7 @@ use super::config::{Config, ConfigError, LogConfig, LogFormat, LogLevel};
 use super::pipeline::PipelineError;
 use super::{
     bench, check, doctor, eval, explain, manual, models, replay, run, simulate, telemetry, track,
+    tune,
 };
 use crate::capture::{CaptureError, SourceError};
 use crate::perception::detect::{DetectError, DetectOptions};
@@ -45,6 +46,7 @@ fn one_shot(command: &Command, log: LogArgs) -> anyhow::Result<Exit> {
         Command::Track(args) => track::run(args)?,
         Command::Replay(args) => print(&replay::run(args)?.to_string())?,
         Command::Eval(args) => print(&eval::run(args)?.to_string())?,
+        Command::Tune(args) => print(&tune::run(args)?.to_string())?,
         Command::Explain(args) => {
             let explained = explain::run(args)?;
             let text = if args.json {

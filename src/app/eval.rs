@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use crate::tools::evaluate::{Benchmark, Class, Scores, SequenceScores, evaluate};
 pub use error::EvalError;
 use files::Sequence;
+pub(super) use files::truth as read_truth;
 
 /// Score tracks against the truth
 ///
@@ -61,7 +62,7 @@ pub struct EvalArgs {
 }
 
 /// Names of the formats.
-const FORMATS: &[(&str, Benchmark)] = &[
+pub(super) const FORMATS: &[(&str, Benchmark)] = &[
     ("plain", Benchmark::Plain),
     ("mot15", Benchmark::Mot15),
     ("mot17", Benchmark::Mot17),
@@ -178,7 +179,11 @@ fn classes(
     Ok(classes)
 }
 
-fn class(format: Benchmark, text: &str) -> Result<Class, EvalError> {
+/// The class that `format` calls `text`.
+///
+/// # Errors
+/// A class that it does not score.
+pub(super) fn class(format: Benchmark, text: &str) -> Result<Class, EvalError> {
     let given = text.trim().to_ascii_lowercase();
     let class = match given.parse() {
         Ok(number) if format == Benchmark::Plain => Some(Class::Number(number)),
@@ -198,7 +203,7 @@ fn class(format: Benchmark, text: &str) -> Result<Class, EvalError> {
     })
 }
 
-fn name_of(format: Benchmark) -> &'static str {
+pub(super) fn name_of(format: Benchmark) -> &'static str {
     let found = FORMATS.iter().find(|(_, known)| *known == format);
     found.map_or("", |(name, _)| name)
 }

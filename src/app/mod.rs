@@ -30,5 +30,6 @@ pub mod sinks;
 pub mod summary;
 pub mod telemetry;
 pub mod track;
+pub mod tune;
 pub mod web;
 pub mod writers;

@@ -13,6 +13,7 @@ const LINE_EVERY: Duration = Duration::from_secs(5);
 enum Unit {
     Frames,
     Bytes,
+    Trials,
 }
 
 /// Shows how far one input is, on stderr.
@@ -38,6 +39,12 @@ impl Progress {
         Self::of(name, Unit::Bytes)
     }
 
+    /// Begins to show a search; `name` is what is searched for.
+    #[must_use]
+    pub fn of_trials(name: &str) -> Self {
+        Self::of(name, Unit::Trials)
+    }
+
     fn of(name: &str, unit: Unit) -> Self {
         let now = Instant::now();
         let bar = std::io::stderr().is_terminal().then(|| {
@@ -54,7 +61,7 @@ impl Progress {
         }
     }
 
-    /// `done` frames or bytes of `total`, where that is known.
+    /// `done` frames, bytes or trials of `total`, where that is known.
     pub fn update(&mut self, done: u64, total: Option<u64>) {
         if let Some(bar) = &self.bar {
             if let Some(total) = total.filter(|total| bar.length() != Some(*total)) {
@@ -81,6 +88,7 @@ impl Progress {
         let line = match self.unit {
             Unit::Frames => format!("{name}: {done}{of} frames, {fps:.1} fps{left}"),
             Unit::Bytes => format!("{name}: {done}{of} bytes{left}"),
+            Unit::Trials => format!("{name}: {done}{of} trials{left}"),
         };
         // A closed stderr leaves nobody to tell.
         drop(writeln!(std::io::stderr(), "{line}"));
@@ -101,6 +109,8 @@ fn style(unit: Unit, with_length: bool) -> ProgressStyle {
         (Unit::Bytes, true) => {
             "{msg} {bar:30} {binary_bytes}/{binary_total_bytes}, {binary_bytes_per_sec}, {eta} left"
         }
+        (Unit::Trials, true) => "{msg} {bar:30} {pos}/{len} trials, {eta} left",
+        (Unit::Trials, false) => "{msg} {spinner} {pos} trials, {elapsed}",
         (Unit::Bytes, false) => "{msg} {spinner} {binary_bytes}, {binary_bytes_per_sec}, {elapsed}",
     };
     ProgressStyle::with_template(template).expect("the template is a constant")

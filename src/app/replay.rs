@@ -20,7 +20,7 @@ use report::quantile;
 pub use report::{FpsSource, ReplayReport, ReplaySummary};
 
 /// Frame rate assumed where neither `--fps` nor a `seqinfo.ini` gives one.
-const DEFAULT_FPS: f64 = 30.0;
+pub(super) const DEFAULT_FPS: f64 = 30.0;
 /// A sequence is one run.
 const RUN: RunId = RunId(1);
 /// Without detections for this long nothing can be alive, so that a gap is not stepped to its end.

@@ -19,6 +19,9 @@ use crate::tools::video::{Mp4, Shape};
 /// Seconds of a film where nothing else is asked for.
 const USUAL_SECS: f64 = 60.0;
 
+/// Pictures per second where nothing else is asked for.
+const USUAL_FPS: NonZeroU32 = NonZeroU32::new(25).expect("25 is not 0");
+
 /// How often signals are looked at while serving.
 const TICK: Duration = Duration::from_millis(50);
 
@@ -44,7 +47,7 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "WxH", value_parser = parse_size)]
     pub size: Option<(u32, u32)>,
     /// Pictures per second
-    #[arg(long, value_name = "N", default_value = "25", value_parser = parse_fps)]
+    #[arg(long, value_name = "N", default_value_t = USUAL_FPS, value_parser = parse_fps)]
     pub fps: NonZeroU32,
     /// Length of the film [default: 60; RTSP until told to stop]
     #[arg(long, value_name = "S", value_parser = parse_seconds)]
@@ -94,6 +97,36 @@ pub struct Address {
     path: String,
 }
 
+impl SimulateArgs {
+    /// A film of `seconds` into `out` with its truth in `gt`, everything else as usual.
+    #[must_use]
+    pub fn of_film(scene: &str, seed: u64, seconds: f64, out: PathBuf, gt: PathBuf) -> Self {
+        Self {
+            scene: Some(scene.to_owned()),
+            seed,
+            size: None,
+            fps: USUAL_FPS,
+            seconds: Some(seconds),
+            weather: None,
+            time: None,
+            density: 1.0,
+            spread: None,
+            lens: None,
+            shake: 0.0,
+            out: Some(out),
+            gt: Some(gt),
+            rtsp: Vec::new(),
+            dataset: None,
+            images: NonZeroU64::MIN,
+        }
+    }
+}
+
+/// Names of the places.
+pub(super) fn scenes() -> PossibleValuesParser {
+    names(SceneKind::ALL, None)
+}
+
 fn names<T>(all: &'static [(&'static str, T)], more: Option<&'static str>) -> PossibleValuesParser {
     PossibleValuesParser::new(all.iter().map(|(name, _)| *name).chain(more))
 }
@@ -122,7 +155,7 @@ fn parse_fps(text: &str) -> Result<NonZeroU32, String> {
         .ok_or_else(|| "allowed is 1 to 120".to_owned())
 }
 
-fn parse_seconds(text: &str) -> Result<f64, String> {
+pub(super) fn parse_seconds(text: &str) -> Result<f64, String> {
     text.parse()
         .ok()
         .filter(|seconds| (0.04..=86_400.0).contains(seconds))
@@ -234,7 +267,10 @@ fn dataset(args: &SimulateArgs, folder: &Path, signals: &Signals) -> anyhow::Res
 }
 
 /// Writes the film and its truth; after a signal, as much as there is.
-fn film(args: &SimulateArgs, signals: &Signals) -> anyhow::Result<()> {
+///
+/// # Errors
+/// If a file cannot be written.
+pub(super) fn film(args: &SimulateArgs, signals: &Signals) -> anyhow::Result<()> {
     let options = options(args, 0);
     let fps = args.fps.get();
     let total = (args.seconds.unwrap_or(USUAL_SECS) * f64::from(fps))

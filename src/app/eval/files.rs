@@ -62,17 +62,13 @@ fn sequence(
     tracks_path: PathBuf,
     format: Benchmark,
 ) -> Result<Sequence, EvalError> {
-    let length = SeqInfo::beside(&truth_path).frames()?;
-    let row_error = |path: &Path| {
-        let path = path.to_owned();
-        move |error| EvalError::Row { path, error }
-    };
-    let truth = format
-        .read_truth(&text(&truth_path)?, length)
-        .map_err(row_error(&truth_path))?;
+    let (truth, length) = truth(&truth_path, format)?;
     let tracks = format
         .read_tracks(&text(&tracks_path)?, length)
-        .map_err(row_error(&tracks_path))?;
+        .map_err(|error| EvalError::Row {
+            path: tracks_path.clone(),
+            error,
+        })?;
     Ok(Sequence {
         frames: length.unwrap_or_else(|| truth.frames().max(tracks.frames())),
         name,
@@ -81,6 +77,18 @@ fn sequence(
         truth,
         tracks,
     })
+}
+
+/// The truth in `path`, and the number of frames where a `seqinfo.ini` tells it.
+pub fn truth(path: &Path, format: Benchmark) -> Result<(TruthRows, Option<u64>), EvalError> {
+    let length = SeqInfo::beside(path).frames()?;
+    let truth = format
+        .read_truth(&text(path)?, length)
+        .map_err(|error| EvalError::Row {
+            path: path.to_owned(),
+            error,
+        })?;
+    Ok((truth, length))
 }
 
 fn tracks_file(folder: &Path, name: &str) -> Result<PathBuf, EvalError> {
