@@ -101,10 +101,10 @@ pub struct TuneArgs {
     /// Everything random comes from it
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
-    /// Begin with the [track] of this configuration, and say which of its lines to change
+    /// Begin with the tracker of this configuration, and say which of its lines to change
     #[arg(long, short, value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Write a [track] with what was found
+    /// Write what was found as a `track` section
     #[arg(long, value_name = "FILE")]
     pub write: Option<PathBuf>,
     /// The detector.
