@@ -46,6 +46,20 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
         ],
     ),
     (
+        "src/perception/schedule",
+        &[
+            "gstreamer",
+            "ort::",
+            "crate::app",
+            "crate::capture",
+            "crate::sinks",
+            "perception::detect",
+            "perception::motion",
+            "perception::track",
+            "std::time::Instant",
+        ],
+    ),
+    (
         "src/perception/track",
         &[
             "gstreamer",

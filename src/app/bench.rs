@@ -80,6 +80,7 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
         batch: None,
         track: TrackOptions::default(),
         motion_from_image: false,
+        schedule: args.detect.every,
     };
     let model = options.model.id.clone();
     let metrics = Metrics::new();

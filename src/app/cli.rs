@@ -11,6 +11,7 @@ use super::config::{
     Decode, Encoder, LogFormat, LogLevel, ModelRef, MotionSource, ProofPolicy, Provider, Transport,
     parse_input_size,
 };
+use crate::perception::schedule::{DetectSchedule, INTERVAL};
 
 /// How the process ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -157,6 +158,10 @@ pub struct DetectArgs {
     /// Least confidence of a detection that starts a track [default: 0.65, less for models that score low]
     #[arg(long, value_name = "X", value_parser = parse_unit, allow_negative_numbers = true)]
     pub conf: Option<f64>,
+    /// Let the detector look at one of N frames (2 to 30), or at those that the picture and the tracks
+    /// ask for; tracks are carried to the others
+    #[arg(long = "detect-every", value_name = "N|adaptive", value_parser = parse_schedule, default_value = "1", hide_default_value = true)]
+    pub every: DetectSchedule,
     /// What runs the network; auto takes CUDA if the model runs on it here, else the CPU
     #[arg(long, value_parser = choice(Provider::ALL), default_value = "auto")]
     pub provider: Provider,
@@ -441,6 +446,18 @@ fn parse_size(text: &str) -> Result<(u32, u32), String> {
     text.split_once('x')
         .and_then(|(width, height)| Some((side(width)?, side(height)?)))
         .ok_or_else(|| "allowed is WIDTHxHEIGHT, each 32 to 8192, such as 416x416".to_owned())
+}
+
+/// As the configuration's `schedule` and `interval`; 1 is every frame.
+fn parse_schedule(text: &str) -> Result<DetectSchedule, String> {
+    if text == "adaptive" {
+        return Ok(DetectSchedule::Adaptive);
+    }
+    match text.parse::<NonZeroU32>() {
+        Ok(of) if of == NonZeroU32::MIN => Ok(DetectSchedule::Every),
+        Ok(of) if INTERVAL.contains(&of.get()) => Ok(DetectSchedule::Interval(of)),
+        _ => Err("allowed is 2 to 30, 1 for every frame, or adaptive".to_owned()),
+    }
 }
 
 fn parse_unit(text: &str) -> Result<f64, String> {

@@ -151,6 +151,7 @@ pub fn options(config: &Config) -> anyhow::Result<PipelineOptions> {
             .and_then(|count| NonZeroUsize::new(count as usize)),
         track: resolve::track_from_config(&config.track, config.output.decisions),
         motion_from_image: config.track.camera_motion == MotionSource::Image,
+        schedule: config.detect.schedule,
     })
 }
 

@@ -8,7 +8,8 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
 use super::pipeline::Published;
 use crate::base::{
-    Balance, ClassId, Direction, Event, EventKind, FrameResult, Metrics, Phase, Stage, TrackId,
+    Balance, CameraId, ClassId, Direction, Event, EventKind, FrameResult, Looks, Metrics, Phase,
+    Stage, TrackId,
 };
 use crate::perception::zones::ZonesPlan;
 use crate::sinks::publish::class_name;
@@ -226,6 +227,8 @@ fn side_text(counts: &Crossings, side: Direction, classes: &[String]) -> String 
 pub struct Summary<'a> {
     /// The input as the user knows it.
     pub input: &'a str,
+    /// Its camera.
+    pub camera: &'a CameraId,
     /// Model and what computed it.
     pub model: String,
     /// Identities.
@@ -270,6 +273,9 @@ impl Summary<'_> {
         row("input", self.input.to_owned());
         row("model", self.model.clone());
         row("frames", self.frames());
+        if let Some(looks) = self.looks() {
+            row("detector", looks);
+        }
         row("identities", self.identities());
         if self.rejected > 0 {
             let what = "boxes of the model that are none (not finite, no area, off the frame)";
@@ -314,6 +320,26 @@ impl Summary<'_> {
             text += &format!(", {} events not in their file", self.events_lost);
         }
         text
+    }
+
+    /// How many frames the detector looked at, and why; nothing to say where it looked at all.
+    fn looks(&self) -> Option<String> {
+        let looks = self.metrics.looks();
+        let Looks { detected, carried } = looks.of(self.camera);
+        if carried == 0 {
+            return None;
+        }
+        let mut reasons = looks.reasons(self.camera);
+        reasons.sort_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
+        let reasons: Vec<String> = reasons
+            .iter()
+            .map(|(reason, count)| format!("{count} {reason}"))
+            .collect();
+        let all = detected + carried;
+        Some(format!(
+            "looked at {detected} of {all} frames: {}",
+            reasons.join(", ")
+        ))
     }
 
     fn identities(&self) -> String {

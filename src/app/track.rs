@@ -293,6 +293,7 @@ impl Shared<'_> {
         let not_written = lost(Stage::Publish, &at_reader);
         let summary = Summary {
             input: &input.text,
+            camera: &camera_id,
             model,
             tally: &tally,
             counts: counts.as_ref(),
@@ -383,6 +384,7 @@ impl Shared<'_> {
                 ..TrackOptions::default()
             },
             motion_from_image: self.args.camera_motion == MotionSource::Image,
+            schedule: detect.every,
         }
     }
 

@@ -409,6 +409,7 @@ mod tests {
                     height: 360,
                 },
             },
+            is_detected: true,
             detections: 3,
             tracks: vec![
                 track(1, TrackState::Confirmed),

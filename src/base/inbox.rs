@@ -1,7 +1,36 @@
 //! The edge between cameras and detectors: one bounded place per camera, served in turn.
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+
+/// Which takers an item is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lane {
+    /// Those that look at it.
+    Look,
+    /// Those that hand it on unseen.
+    Pass,
+}
+
+/// Says which takers the items of an [`Inbox`] are for. It is asked while the inbox is locked, so it
+/// must be quick, and not use the inbox.
+pub trait Route<T>: Send {
+    /// Whom the first item of a slot is for. Asked once per item, and only once all items taken before
+    /// that it could depend on have got as far as it needs.
+    fn lane(&mut self, slot: usize, item: &T) -> Lane;
+    /// The item asked about last is taken from its slot.
+    fn taken(&mut self, slot: usize, item: &T, lane: Lane);
+}
+
+/// A [`Route`] that tells nothing about itself.
+struct Router<T>(Box<dyn Route<T>>);
+
+impl<T> fmt::Debug for Router<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Router")
+    }
+}
 
 /// An item taken from an [`Inbox`].
 #[derive(Debug, PartialEq, Eq)]
@@ -22,21 +51,25 @@ pub struct Inbox<T> {
     state: Mutex<State<T>>,
     filled: Condvar,
     emptied: Condvar,
-    /// Items of one slot that may be taken and not yet done.
-    outstanding: u64,
 }
 
 #[derive(Debug)]
 struct State<T> {
     slots: Vec<Slot<T>>,
-    /// The slot that is looked at first by the next take.
-    next: usize,
+    /// The slot that is looked at first by the next take of each lane.
+    next: [usize; 2],
+    /// Who says whom items are for; without it all are to be looked at.
+    router: Option<Router<T>>,
     closed: bool,
 }
 
 #[derive(Debug)]
 struct Slot<T> {
     items: VecDeque<(T, Keep)>,
+    /// Whom the first item is for, if that was asked.
+    lane: Option<Lane>,
+    /// Items that may be taken and not yet done.
+    outstanding: u64,
     taken: u64,
     done: u64,
     aborted: bool,
@@ -54,6 +87,8 @@ impl<T> Inbox<T> {
     pub fn new(slots: usize) -> Self {
         let slot = |_| Slot {
             items: VecDeque::new(),
+            lane: None,
+            outstanding: u64::MAX,
             taken: 0,
             done: 0,
             aborted: false,
@@ -61,20 +96,37 @@ impl<T> Inbox<T> {
         Self {
             state: Mutex::new(State {
                 slots: (0..slots).map(slot).collect(),
-                next: 0,
+                next: [0; 2],
+                router: None,
                 closed: false,
             }),
             filled: Condvar::new(),
             emptied: Condvar::new(),
-            outstanding: u64::MAX,
         }
     }
 
     /// Takes no further item of a slot while `limit` of its items are taken and not yet
     /// [done](Inbox::done): bounds what waits behind a slow worker or a slow reader.
     #[must_use]
-    pub fn with_outstanding(mut self, limit: usize) -> Self {
-        self.outstanding = limit as u64;
+    pub fn with_outstanding(self, limit: usize) -> Self {
+        for slot in &mut self.lock().slots {
+            slot.outstanding = limit as u64;
+        }
+        self
+    }
+
+    /// As [`Inbox::with_outstanding`] with a limit of 1, for `slot` alone: an item is taken once all
+    /// that came of the one before is known.
+    #[must_use]
+    pub fn one_at_a_time(self, slot: usize) -> Self {
+        self.lock().slots[slot].outstanding = 1;
+        self
+    }
+
+    /// With items for two kinds of takers, [`Inbox::take`] and [`Inbox::take_passed`].
+    #[must_use]
+    pub fn routed(self, route: Box<dyn Route<T>>) -> Self {
+        self.lock().router = Some(Router(route));
         self
     }
 
@@ -97,9 +149,11 @@ impl<T> Inbox<T> {
             Some((_, Keep::Replaceable)) => items.pop_back().map(|(stale, _)| stale),
             _ => None,
         };
-        items.push_back((item, Keep::Replaceable));
-        drop(state);
-        self.filled.notify_one();
+        if items.is_empty() {
+            state.slots[slot].lane = None;
+        }
+        state.slots[slot].items.push_back((item, Keep::Replaceable));
+        self.tell_takers(state);
         displaced
     }
 
@@ -122,8 +176,7 @@ impl<T> Inbox<T> {
             return Err(item);
         }
         state.slots[slot].items.push_back((item, Keep::Replaceable));
-        drop(state);
-        self.filled.notify_one();
+        self.tell_takers(state);
         Ok(())
     }
 
@@ -138,8 +191,7 @@ impl<T> Inbox<T> {
             return Err(item);
         }
         state.slots[slot].items.push_back((item, Keep::Always));
-        drop(state);
-        self.filled.notify_one();
+        self.tell_takers(state);
         Ok(())
     }
 
@@ -155,16 +207,32 @@ impl<T> Inbox<T> {
         self.lock().slots[slot].aborted = false;
     }
 
-    /// Takes up to `max` items, at most one per slot, waiting for the first. Slots are served in
-    /// turn. `None` once the inbox is closed and empty.
+    /// Takes up to `max` items that are to be looked at, at most one per slot, waiting for the first.
+    /// Slots are served in turn. `None` once the inbox is closed and empty.
     #[must_use]
     pub fn take(&self, max: usize) -> Option<Vec<Taken<T>>> {
+        self.take_of(Lane::Look, max)
+    }
+
+    /// As [`Inbox::take`], of the items that are handed on unseen.
+    #[must_use]
+    pub fn take_passed(&self, max: usize) -> Option<Vec<Taken<T>>> {
+        self.take_of(Lane::Pass, max)
+    }
+
+    fn take_of(&self, lane: Lane, max: usize) -> Option<Vec<Taken<T>>> {
         let mut state = self.lock();
         loop {
-            let taken = state.take_in_turn(max, self.outstanding);
+            let taken = state.take_in_turn(max, lane);
             if !taken.is_empty() {
+                let is_routed = state.router.is_some();
                 drop(state);
                 self.emptied.notify_all();
+                if is_routed {
+                    // What follows in these slots may be for the others, and closed and empty is to
+                    // be seen by all.
+                    self.filled.notify_all();
+                }
                 return Some(taken);
             }
             if state.closed && state.slots.iter().all(|slot| slot.items.is_empty()) {
@@ -184,23 +252,47 @@ impl<T> Inbox<T> {
         self.emptied.notify_all();
     }
 
+    /// Something can be taken; with two kinds of takers either may be whom it is for.
+    fn tell_takers(&self, state: MutexGuard<'_, State<T>>) {
+        let is_routed = state.router.is_some();
+        drop(state);
+        if is_routed {
+            self.filled.notify_all();
+        } else {
+            self.filled.notify_one();
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<T> State<T> {
-    fn take_in_turn(&mut self, max: usize, outstanding: u64) -> Vec<Taken<T>> {
+    fn take_in_turn(&mut self, max: usize, lane: Lane) -> Vec<Taken<T>> {
         let count = self.slots.len();
         let mut taken = Vec::new();
-        let first = self.next;
+        let first = self.next[lane as usize];
         for offset in 0..count {
             if taken.len() == max {
                 break;
             }
             let index = (first + offset) % count;
             let slot = &mut self.slots[index];
-            if slot.taken - slot.done >= outstanding {
+            if slot.taken - slot.done >= slot.outstanding {
+                continue;
+            }
+            let Some((item, _)) = slot.items.front() else {
+                continue;
+            };
+            if let Some(Router(route)) = &mut self.router {
+                let is_for = *slot.lane.get_or_insert_with(|| route.lane(index, item));
+                if is_for != lane {
+                    continue;
+                }
+                route.taken(index, item, lane);
+                slot.lane = None;
+            } else if lane == Lane::Pass {
                 continue;
             }
             if let Some((item, _)) = slot.items.pop_front() {
@@ -210,7 +302,7 @@ impl<T> State<T> {
                     item,
                 });
                 slot.taken += 1;
-                self.next = (index + 1) % count;
+                self.next[lane as usize] = (index + 1) % count;
             }
         }
         taken
@@ -312,5 +404,62 @@ mod tests {
         inbox.put_waiting(1, 8, 2).unwrap();
         assert_eq!(inbox.take(1).unwrap()[0].ticket, 0);
         assert_eq!(inbox.take(1).unwrap()[0].ticket, 1);
+    }
+
+    /// Even numbers are looked at, odd ones passed.
+    struct Parity;
+
+    impl Route<i32> for Parity {
+        fn lane(&mut self, _slot: usize, item: &i32) -> Lane {
+            if item % 2 == 0 {
+                Lane::Look
+            } else {
+                Lane::Pass
+            }
+        }
+
+        fn taken(&mut self, _slot: usize, item: &i32, lane: Lane) {
+            assert_eq!(item % 2 == 0, lane == Lane::Look);
+        }
+    }
+
+    #[test]
+    fn each_kind_of_taker_gets_its_items_and_both_see_the_end() {
+        let inbox = Arc::new(Inbox::new(2).routed(Box::new(Parity)));
+        for item in [1, 2, 3] {
+            inbox.put_waiting(0, item, 4).unwrap();
+        }
+        inbox.put_waiting(1, 4, 4).unwrap();
+        // 2 stands behind 1 until that is taken.
+        assert_eq!(items(inbox.take(9)), [4]);
+        assert_eq!(items(inbox.take_passed(9)), [1]);
+        let waiting = Arc::clone(&inbox);
+        let worker = Worker::spawn(
+            "waits",
+            move || {
+                assert_eq!(items(waiting.take_passed(9)), [3]);
+                assert_eq!(waiting.take_passed(9), None);
+            },
+            |_| {},
+        )
+        .unwrap();
+        assert_eq!(items(inbox.take(9)), [2]);
+        inbox.close();
+        assert_eq!(inbox.take(9), None);
+        let end = worker.join_until(Instant::now() + Duration::from_secs(10));
+        assert_eq!(end, WorkerEnd::Finished);
+    }
+
+    #[test]
+    fn a_newer_item_is_asked_about_anew() {
+        let inbox = Inbox::new(1).routed(Box::new(Parity)).one_at_a_time(0);
+        assert_eq!(inbox.put_newest(0, 1), None);
+        assert_eq!(items(inbox.take_passed(1)), [1]);
+        inbox.done(0);
+        assert_eq!(inbox.put_newest(0, 3), None);
+        // Asked about by a taker whom it is not for, and displaced.
+        assert!(inbox.lock().take_in_turn(1, Lane::Look).is_empty());
+        assert_eq!(inbox.put_newest(0, 4), Some(3));
+        assert_eq!(items(inbox.take(1)), [4]);
     }
 }

@@ -11,7 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use super::{CameraId, DiskMetrics, RunEnd, SinkMetrics, ZoneMetrics};
+use super::{CameraId, DiskMetrics, LookMetrics, RunEnd, SinkMetrics, ZoneMetrics};
 
 /// A part of the frame path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -199,6 +199,7 @@ pub struct Metrics {
     runs: Family<RunLabels, Counter>,
     events: Family<KindLabel, Counter>,
     detections_rejected: Family<CameraLabel, Counter>,
+    looks: LookMetrics,
     zones: ZoneMetrics,
     sinks: SinkMetrics,
     disk: DiskMetrics,
@@ -277,6 +278,7 @@ impl Metrics {
             "Boxes a model gave that are no boxes (NaN, infinite, no area, off the frame)",
             detections_rejected.clone(),
         );
+        let looks = LookMetrics::new(&mut registry);
         let zones = ZoneMetrics::new(&mut registry);
         let sinks = SinkMetrics::new(&mut registry);
         let disk = DiskMetrics::new(&mut registry);
@@ -292,6 +294,7 @@ impl Metrics {
             runs,
             events,
             detections_rejected,
+            looks,
             zones,
             sinks,
             disk,
@@ -304,6 +307,12 @@ impl Metrics {
     #[must_use]
     pub fn registry(&self) -> &Registry {
         &self.registry
+    }
+
+    /// Which frames the detector looked at.
+    #[must_use]
+    pub fn looks(&self) -> &LookMetrics {
+        &self.looks
     }
 
     /// What was counted at zones and lines.

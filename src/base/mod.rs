@@ -13,6 +13,7 @@ mod event;
 mod frame;
 mod ids;
 mod inbox;
+mod look_metrics;
 mod metrics;
 mod pipelines;
 mod result;
@@ -40,7 +41,8 @@ pub use frame::{
     Pixels, Plane, Planes, RunEnd, Size, UtcSource,
 };
 pub use ids::{CameraId, ClassId, FrameSeq, RunId, TrackId};
-pub use inbox::{Inbox, Taken};
+pub use inbox::{Inbox, Lane, Route, Taken};
+pub use look_metrics::{LookMetrics, LookReason, Looks};
 pub use metrics::{Balance, DropReason, Flight, Metrics, Stage, StageStats};
 pub use pipelines::{PipelineText, PipelineTextError};
 pub use result::{

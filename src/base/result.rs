@@ -25,9 +25,10 @@ pub struct Detection {
 pub enum TrackState {
     /// Seen too few times to be believed.
     Tentative,
-    /// Believed, and seen in this frame.
+    /// Believed, and seen when the detector looked last: in this frame, unless the tracks were carried
+    /// to it ([`FrameResult::is_detected`]).
     Confirmed,
-    /// Believed, not seen in this frame; its box is predicted.
+    /// Believed, not seen when the detector looked last; its box is predicted.
     Coasting,
 }
 
@@ -130,6 +131,9 @@ pub struct Recorded {
 pub struct FrameResult {
     /// Which frame.
     pub meta: FrameMeta,
+    /// Whether the detector looked at this frame; if not, tracks were carried to it by their motion
+    /// and the picture.
+    pub is_detected: bool,
     /// Number of detections given to the tracker.
     pub detections: usize,
     /// Living tracks in id order.

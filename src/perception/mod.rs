@@ -5,5 +5,6 @@
 
 pub mod detect;
 pub mod motion;
+pub mod schedule;
 pub mod track;
 pub mod zones;

@@ -119,6 +119,7 @@ impl Scene {
         FrameResult {
             tracks: self.tracks(seq, pts),
             meta,
+            is_detected: true,
             detections: self.tracks as usize,
             counts: None,
             decisions: None,

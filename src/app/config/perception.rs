@@ -2,12 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 
 use super::Auto;
 use super::reader::Section;
 use crate::base::redact_text;
 use crate::perception::detect::class_name_fault;
+use crate::perception::schedule::{DetectSchedule, INTERVAL};
 
 choices! {
     /// What runs the network.
@@ -34,6 +36,18 @@ choices! {
         Alert = "alert",
         /// Not compare.
         Off = "off",
+    }
+}
+
+choices! {
+    /// How it is decided which frames the detector looks at.
+    ScheduleKind {
+        /// It looks at every one.
+        Every = "every",
+        /// One of `interval`.
+        Interval = "interval",
+        /// Those that the picture and the tracks ask for.
+        Adaptive = "adaptive",
     }
 }
 
@@ -72,6 +86,8 @@ impl fmt::Display for ModelRef {
 pub struct DetectConfig {
     /// Which model.
     pub model: ModelRef,
+    /// Which frames it looks at.
+    pub schedule: DetectSchedule,
     /// What runs it.
     pub provider: Provider,
     /// What to do when it finds something else than the processor.
@@ -112,6 +128,7 @@ impl Default for DetectConfig {
     fn default() -> Self {
         Self {
             model: ModelRef::Id("resident-n".to_owned()),
+            schedule: DetectSchedule::Every,
             provider: Provider::Auto,
             proof: ProofPolicy::Refuse,
             device: 0,
@@ -139,6 +156,7 @@ impl DetectConfig {
         let default = Self::default();
         let config = Self {
             model: read_model(s, "model").unwrap_or(default.model),
+            schedule: read_schedule(s),
             provider: s.choice("provider", Provider::ALL, default.provider),
             proof: s.choice("proof", ProofPolicy::ALL, default.proof),
             device: s.integer("device", 0..=63, default.device),
@@ -177,6 +195,27 @@ fn read_model(section: &mut Section<'_>, key: &'static str) -> Option<ModelRef> 
     match ModelRef::parse(&section.text(key)?) {
         ModelRef::File(path) => section.readable(key, &path).map(ModelRef::File),
         id @ ModelRef::Id(_) => Some(id),
+    }
+}
+
+fn read_schedule(section: &mut Section<'_>) -> DetectSchedule {
+    let kind = section.choice("schedule", ScheduleKind::ALL, ScheduleKind::Every);
+    let interval = section.integer_if_given("interval", INTERVAL);
+    match (kind, interval.and_then(NonZeroU32::new)) {
+        (ScheduleKind::Interval, Some(of)) => DetectSchedule::Interval(of),
+        (ScheduleKind::Interval, None) => {
+            let (least, most) = (INTERVAL.start(), INTERVAL.end());
+            let text = format!("missing, schedule \"interval\" needs {least} to {most}");
+            section.fault("interval", text);
+            DetectSchedule::Every
+        }
+        (_, Some(of)) => {
+            let text = format!("{of}, goes with schedule = \"interval\" alone");
+            section.fault("interval", text);
+            DetectSchedule::Every
+        }
+        (ScheduleKind::Every, None) => DetectSchedule::Every,
+        (ScheduleKind::Adaptive, None) => DetectSchedule::Adaptive,
     }
 }
 

@@ -27,6 +27,8 @@ pub(super) struct Detected {
 #[derive(Debug)]
 pub(super) enum Outcome {
     Frame(Captured, Box<FrameDetections>),
+    /// Nobody looked at it, and nobody was to.
+    Carried(Captured),
     /// Dropped and counted already; only its place in the order is left.
     Dropped,
     RunEnded {

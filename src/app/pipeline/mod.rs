@@ -6,9 +6,11 @@
 //! asked for), the inbox closes, the detect workers finish what waits there, the tracker drains
 //! them and drops the outlets, and the sinks see their channels closed.
 
+mod carrying;
 mod detecting;
 mod event_outlet;
 mod outlet;
+mod plans;
 mod tracking;
 
 use std::num::NonZeroUsize;
@@ -17,15 +19,16 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use crate::base::{CameraId, ClassId, FromCamera, Inbox, Metrics, StopSource, Worker, WorkerEnd};
+use crate::base::{CameraId, FromCamera, Inbox, Metrics, StopSource, Worker, WorkerEnd};
 use crate::capture::{self, Camera, CameraEnd, CameraOptions, CaptureError, StatusHandle};
 use crate::perception::detect::{
-    DetectError, DetectOptions, Detector, ModelFiles, Provider, ProviderReport, class_called,
+    DetectError, DetectOptions, Detector, ModelFiles, Provider, ProviderReport,
 };
-use crate::perception::motion::MotionEstimator;
-use crate::perception::track::{TrackOptions, Tracker};
-use crate::perception::zones::{Zones, ZonesPlan};
+use crate::perception::schedule::DetectSchedule;
+use crate::perception::track::TrackOptions;
+use crate::perception::zones::ZonesPlan;
 
+use carrying::{ByGate, CarryWorker, SharedGate};
 use detecting::Detected;
 pub use event_outlet::EventOutlet;
 pub use outlet::{Outlet, Published, WhenFull};
@@ -86,6 +89,8 @@ pub struct PipelineOptions {
     pub track: TrackOptions,
     /// Whether the motion of the camera is looked for in the picture.
     pub motion_from_image: bool,
+    /// Which frames the detector looks at.
+    pub schedule: DetectSchedule,
 }
 
 impl PipelineOptions {
@@ -100,6 +105,7 @@ impl PipelineOptions {
             batch: None,
             track: TrackOptions::default(),
             motion_from_image: false,
+            schedule: DetectSchedule::default(),
         }
     }
 }
@@ -193,13 +199,15 @@ struct Readers {
 pub struct Prepared {
     cameras: Vec<CameraPlan>,
     trackings: Vec<CameraTracking>,
+    /// What decides which frames the detector looks at, by slot.
+    gates: Vec<Option<SharedGate>>,
     detectors: Vec<Detector>,
     batch: usize,
     events: Vec<EventOutlet>,
 }
 
 impl Prepared {
-    /// Names of the classes, by [`ClassId`].
+    /// Names of the classes, by [`crate::base::ClassId`].
     #[must_use]
     pub fn class_names(&self) -> Arc<[String]> {
         Arc::from(self.detectors[0].class_names())
@@ -235,12 +243,13 @@ impl Prepared {
         stop: StopSource,
     ) -> Result<Pipeline, PipelineError> {
         let outstanding = self.detectors.len() + OUTSTANDING_MARGIN;
-        let inbox = Inbox::<FromCamera>::new(self.cameras.len()).with_outstanding(outstanding);
-        let inbox = Arc::new(inbox);
+        let is_gated = self.gates.iter().any(Option::is_some);
+        let classes = self.class_names();
+        let inbox = Arc::new(inbox_of(self.gates, outstanding));
         let mut pipeline = Pipeline {
             metrics: Arc::clone(&metrics),
             stop,
-            classes: self.class_names(),
+            classes,
             cameras: Vec::new(),
             ends: bounded(0).1,
             results: None,
@@ -270,6 +279,13 @@ impl Prepared {
             };
             pipeline.spawn(format!("detect-{number}"), move || work.run())?;
         }
+        if is_gated {
+            let work = CarryWorker {
+                inbox: Arc::clone(&inbox),
+                trackers: trackers.clone(),
+            };
+            pipeline.spawn("carry".to_owned(), move || work.run())?;
+        }
         drop(trackers);
 
         match pipeline.start_cameras(self.cameras, &inbox) {
@@ -297,8 +313,14 @@ impl Pipeline {
             (None, Provider::Cpu) => 1,
             (None, _) => first.max_batch(),
         };
+        let gates: Vec<_> = options
+            .cameras
+            .iter()
+            .map(|_| SharedGate::new(options.schedule))
+            .collect();
         Ok(Prepared {
-            trackings: camera_trackings(&options, first)?,
+            trackings: plans::camera_trackings(&options, first, &gates)?,
+            gates,
             batch,
             detectors,
             cameras: options.cameras,
@@ -503,6 +525,22 @@ impl Drop for Pipeline {
     }
 }
 
+/// The inbox of cameras with these gates. Where a decision needs the tracks of the frame before, one
+/// frame of the camera is under way at a time.
+fn inbox_of(gates: Vec<Option<SharedGate>>, outstanding: usize) -> Inbox<FromCamera> {
+    let mut inbox = Inbox::new(gates.len()).with_outstanding(outstanding);
+    for (slot, gate) in gates.iter().enumerate() {
+        if gate.as_ref().is_some_and(SharedGate::needs_tracks) {
+            inbox = inbox.one_at_a_time(slot);
+        }
+    }
+    if gates.iter().any(Option::is_some) {
+        inbox.routed(Box::new(ByGate(gates)))
+    } else {
+        inbox
+    }
+}
+
 /// One session per worker: `Session::run` needs a session of its own.
 fn open_detectors(options: &PipelineOptions) -> Result<Vec<Detector>, PipelineError> {
     let first = Detector::open(&options.model, &options.detect)?;
@@ -523,56 +561,4 @@ fn auto_workers(provider: Provider, detect: &DetectOptions) -> usize {
         Provider::Cpu => (cores / detect.intra_threads.get()).max(1),
         _ => 1,
     }
-}
-
-fn camera_trackings(
-    options: &PipelineOptions,
-    detector: &Detector,
-) -> Result<Vec<CameraTracking>, PipelineError> {
-    options
-        .cameras
-        .iter()
-        .map(|plan| {
-            let classes = class_ids(detector, &options.model, &plan.classes)?;
-            let track = tracker_options(&options.track, plan.confidence);
-            let zones = if plan.zones.is_empty() {
-                None
-            } else {
-                let known = detector.class_names();
-                let class_id = |name: &str| class_called(name, known, &options.model.id);
-                Some(Zones::new(plan.zones.clone(), class_id)?)
-            };
-            let hidden = class_ids(detector, &options.model, &plan.hidden)?.unwrap_or_default();
-            let motion = options.motion_from_image.then(MotionEstimator::default);
-            Ok(CameraTracking::new(Tracker::new(track), classes, zones)
-                .hiding(hidden)
-                .with_motion(motion))
-        })
-        .collect()
-}
-
-/// A confidence of the user's is what an object needs to be tracked; weaker boxes only continue
-/// a track that is there.
-fn tracker_options(base: &TrackOptions, confidence: Option<f32>) -> TrackOptions {
-    let mut options = base.clone();
-    if let Some(confidence) = confidence {
-        options.high_score = confidence;
-        options.new_track_score = confidence;
-        options.low_score = options.low_score.min(confidence);
-        options.follow_scores = false;
-    }
-    options
-}
-
-/// The ids of the named classes; `None` if none is named, which means all.
-fn class_ids(
-    detector: &Detector,
-    model: &ModelFiles,
-    names: &[String],
-) -> Result<Option<Vec<ClassId>>, DetectError> {
-    if names.is_empty() {
-        return Ok(None);
-    }
-    let id = |name: &String| class_called(name.trim(), detector.class_names(), &model.id);
-    names.iter().map(id).collect::<Result<_, _>>().map(Some)
 }

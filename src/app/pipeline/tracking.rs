@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use crossbeam_channel::Receiver;
 
+use super::carrying::Carrier;
 use super::detecting::{Detected, Outcome};
 use super::event_outlet::EventOutlet;
 use super::outlet::{Outlet, Published};
 use crate::base::{
     BBox, CameraId, Captured, ClassId, Detection, DropReason, Event, Frame, FrameResult,
-    FromCamera, Inbox, Metrics, RunEnd, RunId, Stage, StageTimer, Timings, TrackSnapshot,
-    ZoneCount,
+    FromCamera, Inbox, LookReason, Metrics, RunEnd, RunId, Stage, StageTimer, Timings,
+    TrackSnapshot, ZoneCount,
 };
 use crate::perception::detect::FrameDetections;
 use crate::perception::motion::MotionEstimator;
@@ -25,6 +26,8 @@ pub(super) struct CameraTracking {
     tracker: Tracker,
     /// Finds the motion of the camera in the picture, if it shall.
     motion: Option<MotionEstimator>,
+    /// Carries the tracks to frames that the detector does not look at, if there are any.
+    carrier: Option<Carrier>,
     /// Classes to track; `None` tracks all.
     classes: Option<Vec<ClassId>>,
     /// Classes that no picture may show.
@@ -42,6 +45,7 @@ impl CameraTracking {
         Self {
             tracker,
             motion: None,
+            carrier: None,
             classes,
             hidden: Vec::new(),
             zones,
@@ -53,6 +57,12 @@ impl CameraTracking {
     /// With the motion of the camera taken from the picture.
     pub fn with_motion(mut self, motion: Option<MotionEstimator>) -> Self {
         self.motion = motion;
+        self
+    }
+
+    /// With frames that the detector does not look at.
+    pub fn carried_by(mut self, carrier: Option<Carrier>) -> Self {
+        self.carrier = carrier;
         self
     }
 
@@ -76,19 +86,44 @@ impl CameraTracking {
             .collect()
     }
 
-    /// One step of the tracker, told the motion of the camera if the picture tells it.
-    fn step(&mut self, frame: &Frame, detections: &[Detection]) -> Step {
-        let Some(motion) = &mut self.motion else {
-            return self.tracker.step(detections, frame.meta.pts);
-        };
-        let luma = frame.pixels.planes.plane(0);
-        let map = motion.step(luma, frame.meta.size);
-        if let Some(warp) = map.and_then(CameraWarp::new) {
-            self.tracker.move_camera(warp);
+    /// One step of the tracker, told the motion of the camera if the picture tells it. Without
+    /// detections (not: with none) the tracks are carried to the frame.
+    fn step(&mut self, frame: &Frame, detections: Option<&[Detection]>) -> Step {
+        if let Some(motion) = &mut self.motion {
+            let luma = frame.pixels.planes.plane(0);
+            let map = motion.step(luma, frame.meta.size);
+            if let Some(warp) = map.and_then(CameraWarp::new) {
+                self.tracker.move_camera(warp);
+            }
         }
-        let step = self.tracker.step(detections, frame.meta.pts);
-        motion.choose_points(step.tracks.iter().map(|track| track.bbox));
+        let step = match (detections, &mut self.carrier) {
+            (Some(detections), carrier) => {
+                if let Some(carrier) = carrier {
+                    carrier.keep(frame);
+                }
+                self.tracker.step(detections, frame.meta.pts)
+            }
+            (None, Some(carrier)) => carrier.carry(frame, &mut self.tracker),
+            (None, None) => self.tracker.carry(&[], frame.meta.pts),
+        };
+        if let Some(motion) = &mut self.motion {
+            motion.choose_points(step.tracks.iter().map(|track| track.bbox));
+        }
         step
+    }
+
+    /// Counts the frame, and tells who decides about the next one what came of it.
+    fn count_look(&self, frame: &Frame, is_detected: bool, metrics: &Metrics) {
+        let carrier = self.carrier.as_ref();
+        let reason =
+            carrier.map(|carrier| carrier.tell(frame.meta.pts, is_detected, &self.tracker));
+        let camera = &frame.meta.camera;
+        if is_detected {
+            let reason = reason.unwrap_or(LookReason::Every);
+            metrics.looks().detected(camera, reason);
+        } else {
+            metrics.looks().carried(camera);
+        }
     }
 
     /// The next outcome in order, if it is here.
@@ -136,8 +171,9 @@ impl Tracking {
             camera.early.insert(ticket, outcome);
             while let Some(outcome) = self.next_in_order(slot) {
                 match outcome {
-                    Outcome::Frame(captured, seen) => self.track(slot, captured, &seen),
-                    Outcome::Dropped => {}
+                    Outcome::Frame(captured, seen) => self.track(slot, captured, Some(&seen)),
+                    Outcome::Carried(captured) => self.track(slot, captured, None),
+                    Outcome::Dropped => self.detector_failed(slot),
                     Outcome::RunEnded {
                         camera,
                         run,
@@ -156,15 +192,24 @@ impl Tracking {
         self.cameras[slot].as_mut()?.next_in_order()
     }
 
-    fn track(&mut self, slot: usize, captured: Captured, seen: &FrameDetections) {
+    fn detector_failed(&self, slot: usize) {
+        let camera = self.cameras[slot].as_ref();
+        if let Some(carrier) = camera.and_then(|camera| camera.carrier.as_ref()) {
+            carrier.failed();
+        }
+    }
+
+    fn track(&mut self, slot: usize, captured: Captured, seen: Option<&FrameDetections>) {
         let mut timer = StageTimer::start();
         let Captured { frame, flight } = captured;
         let Some(camera) = &mut self.cameras[slot] else {
             return flight.dropped(Stage::Track, DropReason::Unaccounted);
         };
-        let detections = camera.wanted(&seen.detections);
-        let step = camera.step(&frame, &detections);
-        let private = camera.private(&seen.detections, &step.tracks);
+        let detections = seen.map(|seen| camera.wanted(&seen.detections));
+        let step = camera.step(&frame, detections.as_deref());
+        let all_seen = seen.map_or(&[][..], |seen| &seen.detections);
+        let private = camera.private(all_seen, &step.tracks);
+        camera.count_look(&frame, seen.is_some(), &self.metrics);
         let observed = camera
             .zones
             .as_mut()
@@ -180,26 +225,35 @@ impl Tracking {
                     .present(&frame.meta.camera, name, *count);
             }
         }
-        let decisions = camera.tracker.decisions().cloned().map(Arc::new);
+        let decisions = seen.and_then(|_| camera.tracker.decisions());
+        let decisions = decisions.cloned().map(Arc::new);
         let (wall, cpu) = timer.lap();
         self.metrics.stage(Stage::Track, wall, cpu);
 
         let age = frame.arrived.elapsed();
         let plain = Arc::new(FrameResult {
             meta: frame.meta.clone(),
-            detections: detections.len(),
+            is_detected: seen.is_some(),
+            detections: detections.map_or(0, |detections| detections.len()),
             tracks: step.tracks,
             ended: step.ended,
             counts,
             decisions,
             private,
-            timings: Timings {
-                preprocess: seen.preprocess.wall,
-                inference: seen.inference.wall,
-                decode: seen.decode.wall,
-                track: wall,
-                age,
-            },
+            timings: seen.map_or(
+                Timings {
+                    track: wall,
+                    age,
+                    ..Timings::default()
+                },
+                |seen| Timings {
+                    preprocess: seen.preprocess.wall,
+                    inference: seen.inference.wall,
+                    decode: seen.decode.wall,
+                    track: wall,
+                    age,
+                },
+            ),
             frame: None,
         });
         let camera = &frame.meta.camera;
@@ -247,6 +301,9 @@ impl Tracking {
         };
         if let Some(motion) = &mut tracking.motion {
             motion.reset();
+        }
+        if let Some(carrier) = &mut tracking.carrier {
+            carrier.end_run();
         }
         let ended = tracking.tracker.end_run();
         let events = tracking.zones.as_mut().map(Zones::end_run);

@@ -102,6 +102,29 @@ pub(super) fn follow(from: &Pyramid, to: &Pyramid, point: Point) -> Option<Point
     Some([point[0] + moved[0], point[1] + moved[1]])
 }
 
+/// Where a point of one picture is in the next, searched around where it is expected; `None` if it
+/// cannot be said, and where there is no texture.
+pub(super) fn follow_from(
+    from: &Pyramid,
+    to: &Pyramid,
+    point: Point,
+    expected: Point,
+) -> Option<Point> {
+    let [fine, coarse, ..] = &from.levels;
+    let window = Window::of(fine, point).filter(|window| window.texture() > TEXTURE)?;
+    let mut moved = expected;
+    let at = point.map(|part| (part + 0.5) / 2.0 - 0.5);
+    if let Some(window) = Window::of(coarse, at)
+        && let Some((found, unlike)) =
+            window.search(&to.levels[1], at, moved.map(|part| part / 2.0))
+        && unlike <= UNLIKE
+    {
+        moved = found.map(|part| part * 2.0);
+    }
+    let (found, unlike) = window.search(&to.levels[0], point, moved)?;
+    (unlike <= UNLIKE).then_some(found)
+}
+
 /// What a point's surroundings look like.
 struct Window {
     values: [f32; WINDOW],

@@ -1,4 +1,5 @@
-//! Picture → how the camera moved since the picture before, from the luma plane alone.
+//! Picture → how the camera, and what is in a box, moved since the picture before, from the luma
+//! plane alone.
 //!
 //! Belongs here: shrinking, sparse flow, the fit of a similarity. Does not belong here: what becomes of
 //! the motion, and anything that knows tracks.
@@ -8,7 +9,10 @@
 
 mod fit;
 mod flow;
+mod follow;
 mod small;
+
+pub use follow::{BoxFollower, Moved};
 
 use crate::base::{BBox, Plane, Size};
 use fit::Match;

@@ -24,7 +24,8 @@ impl Grey {
     pub fn patch(&self, [x, y]: Point, side: usize, patch: &mut [f32]) -> Option<()> {
         let half = (side / 2) as f32;
         let (x, y) = (x - half, y - half);
-        if !(x >= 0.0 && y >= 0.0) {
+        let (right, bottom) = (self.width as f32, self.height as f32);
+        if !(x >= 0.0 && y >= 0.0 && x < right && y < bottom) {
             return None;
         }
         let (left, top) = (x as usize, y as usize);

@@ -73,6 +73,29 @@ impl Track {
         self.unseen_secs += dt;
     }
 
+    /// As [`Track::predict`] on a frame that nobody looked for objects in: who was seen when somebody
+    /// looked last has not been missed, and does not grow older.
+    pub fn carry(&mut self, dt: f64) {
+        self.filter.predict(dt, self.is_seen);
+        self.bbox = self.filter.bbox().unwrap_or(self.last_bbox);
+        if !self.is_seen {
+            self.unseen_secs += dt;
+        }
+    }
+
+    /// Takes along where it was seen last, and gives the box to the filter's estimate.
+    pub fn carried(&mut self, shift: [f32; 2], stretch: f32) {
+        let seen = &self.last_bbox;
+        self.last_bbox = BBox::from_cxcywh(
+            seen.cx() + shift[0],
+            seen.cy() + shift[1],
+            seen.width() * stretch,
+            seen.height() * stretch,
+        )
+        .unwrap_or(self.last_bbox);
+        self.bbox = self.filter.bbox().unwrap_or(self.last_bbox);
+    }
+
     /// Moves it `step` px without a change of its velocity: the camera moved.
     pub fn shift(&mut self, step: [f32; 2]) {
         self.filter.shift(step);

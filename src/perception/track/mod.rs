@@ -8,6 +8,7 @@ mod affinity;
 mod appearance;
 mod assign;
 mod camera;
+mod carry;
 mod kalman;
 mod lifecycle;
 mod options;
@@ -23,6 +24,7 @@ mod tests_appearance;
 #[cfg(test)]
 mod tests_hostile;
 
+pub use carry::{Displacement, Prospect};
 pub use options::TrackOptions;
 pub use warp::CameraWarp;
 

@@ -179,6 +179,7 @@ mod tests {
                 utc_source: UtcSource::Unknown,
                 size: SIZE,
             },
+            is_detected: true,
             detections: 2,
             tracks: Vec::new(),
             ended: Vec::new(),

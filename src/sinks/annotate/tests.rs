@@ -135,6 +135,7 @@ fn result(pts: u64, tracks: Vec<TrackSnapshot>) -> FrameResult {
                 height: 360,
             },
         },
+        is_detected: true,
         detections: 0,
         tracks,
         ended: Vec::new(),

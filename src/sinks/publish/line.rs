@@ -19,6 +19,9 @@ struct FrameLine<'a> {
     utc_source: &'static str,
     width: u32,
     height: u32,
+    /// Said only where it is false: a detector that looks at every frame has nothing to say.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    detected: Option<bool>,
     detections: usize,
     tracks: Vec<TrackLine<'a>>,
     ended: Vec<EndedLine>,
@@ -71,6 +74,7 @@ pub fn frame_line(result: &FrameResult, classes: &[String]) -> String {
         utc_source: meta.utc_source.as_str(),
         width: meta.size.width,
         height: meta.size.height,
+        detected: (!result.is_detected).then_some(false),
         detections: result.detections,
         tracks: result
             .tracks
@@ -165,6 +169,7 @@ mod tests {
                     height: 360,
                 },
             },
+            is_detected: true,
             detections: 3,
             tracks: vec![TrackSnapshot {
                 id: TrackId(5),
@@ -199,6 +204,15 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_that_was_not_looked_at_says_so() {
+        let mut carried = result();
+        assert!(!frame_line(&carried, &[]).contains("detected\""));
+        carried.is_detected = false;
+        let line: serde_json::Value = serde_json::from_str(&frame_line(&carried, &[])).unwrap();
+        assert_eq!(line["detected"], false);
+    }
+
+    #[test]
     fn lines_obey_the_published_schema() {
         let schema =
             serde_json::from_str(include_str!("../../../config/result.schema.json")).unwrap();
@@ -206,6 +220,7 @@ mod tests {
         let mut unknown_class = result();
         unknown_class.tracks[0].class = ClassId(99);
         unknown_class.meta.utc = None;
+        unknown_class.is_detected = false;
         unknown_class.meta.utc_source = UtcSource::Unknown;
         let end = run_end_line(&CameraId::new("gate"), RunId(1), RunEnd::Stalled, &[]);
         for line in [

@@ -179,6 +179,7 @@ mod tests {
                     height: 360,
                 },
             },
+            is_detected: true,
             detections: 0,
             tracks: Vec::new(),
             ended: Vec::new(),

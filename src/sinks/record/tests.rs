@@ -39,6 +39,7 @@ fn grey(seq: u64) -> FrameResult {
     };
     FrameResult {
         meta,
+        is_detected: true,
         detections: 0,
         tracks: Vec::new(),
         ended: Vec::new(),

@@ -198,6 +198,7 @@ mod tests {
     fn nothing_found(frame: &Frame) -> FrameResult {
         FrameResult {
             meta: frame.meta.clone(),
+            is_detected: true,
             detections: 0,
             tracks: Vec::new(),
             ended: Vec::new(),
