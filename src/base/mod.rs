@@ -6,6 +6,7 @@
 mod bbox;
 mod clock;
 mod decision;
+mod desk;
 mod disk_metrics;
 mod disk_room;
 mod embedding;
@@ -29,6 +30,7 @@ pub use decision::{
     AffinityParts, Birth, CameraMotion, Choice, Covered, DecisionLimits, FrameDecisions,
     IdentityChange, Refusal, RefusalReason, SeenBox, TrackDecision, TrackName,
 };
+pub use desk::{ConfigChanges, ConfigDesk, ConfigRefusal, ConfigText};
 pub use disk_metrics::{DeleteReason, DiskMetrics};
 pub use disk_room::{DiskRoom, RoomLevel};
 pub use embedding::Embedding;
