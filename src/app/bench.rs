@@ -1,5 +1,22 @@
 //! `gantryd bench`: what this machine can carry, measured through the whole frame path.
 
+#[cfg(feature = "rtsp-server")]
+mod chart;
+#[cfg(feature = "rtsp-server")]
+mod film;
+#[cfg(feature = "rtsp-server")]
+mod plan;
+#[cfg(feature = "rtsp-server")]
+mod report;
+#[cfg(feature = "rtsp-server")]
+mod search;
+#[cfg(feature = "rtsp-server")]
+mod serving;
+#[cfg(feature = "rtsp-server")]
+mod threads;
+#[cfg(feature = "rtsp-server")]
+mod trial;
+
 use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::Path;
@@ -63,25 +80,17 @@ struct Measured {
 /// If the input or the model cannot be used.
 pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
     let signals = Signals::listen().context("listening for signals")?;
+    if args.plan {
+        let text = planned(args, &signals)?;
+        return write!(std::io::stdout(), "{text}").context("printing the result");
+    }
     let input = args.input.as_deref().unwrap_or(TEST_PICTURE);
-    let cameras = cameras(args, input)?;
-    let ids: Vec<CameraId> = cameras.iter().map(|plan| plan.capture.id.clone()).collect();
-    let options = PipelineOptions {
-        cameras,
-        model: resolve::model(args.detect.model.as_ref())?,
-        detect: DetectOptions {
-            reid: resolve::reid(args.detect.reid.as_ref())?,
-            ..resolve::detect_from_args(&args.detect)
-        },
-        workers: args
-            .detect
-            .workers
-            .and_then(|count| NonZeroUsize::try_from(count).ok()),
-        batch: None,
-        track: TrackOptions::default(),
-        motion_from_image: false,
-        schedule: args.detect.every,
-    };
+    let options = options(args, captures(args, input)?)?;
+    let ids: Vec<CameraId> = options
+        .cameras
+        .iter()
+        .map(|plan| plan.capture.id.clone())
+        .collect();
     let model = options.model.id.clone();
     let metrics = Metrics::new();
     let prepared = Pipeline::prepare(options)?;
@@ -98,7 +107,14 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
     );
     let stop = StopSource::default();
     let folder = std::env::temp_dir().join(format!("gantryd-bench-{}", std::process::id()));
-    let (mut outlets, sinks) = start_sinks(args, &ids, &prepared.class_names(), &metrics, &folder)?;
+    let (mut outlets, sinks) = start_sinks(
+        args,
+        &ids,
+        &prepared.class_names(),
+        &metrics,
+        &folder,
+        RecordPace::Lossless,
+    )?;
     let (sender, results) = bounded(RESULTS_QUEUE);
     outlets.push(Outlet::new(sender, WhenFull::Wait));
     let pipeline = prepared.start(outlets, Arc::clone(&metrics), stop)?;
@@ -129,24 +145,57 @@ pub fn run(args: &BenchArgs) -> anyhow::Result<()> {
     writeln!(std::io::stdout(), "{table}").context("printing the result")
 }
 
-fn cameras(args: &BenchArgs, input: &str) -> anyhow::Result<Vec<CameraPlan>> {
-    (0..args.streams.get())
-        .map(|number| {
-            let id = CameraId::new(&format!("bench-{number}"));
-            let mut capture = CameraOptions::new(id, Source::parse(input)?);
-            capture.decode = resolve::decode(args.decode);
-            capture.decode_threads = Some(1);
-            capture.repeat = true;
-            capture.give_up_unseen = true;
-            Ok(CameraPlan {
-                capture,
-                classes: args.detect.classes.clone(),
-                confidence: args.detect.conf.map(|conf| conf as f32),
-                zones: ZonesPlan::default(),
-                hidden: Vec::new(),
-            })
-        })
-        .collect()
+#[cfg(feature = "rtsp-server")]
+fn planned(args: &BenchArgs, signals: &Signals) -> anyhow::Result<String> {
+    plan::run(args, signals)
+}
+
+#[cfg(not(feature = "rtsp-server"))]
+fn planned(_args: &BenchArgs, _signals: &Signals) -> anyhow::Result<String> {
+    bail!("this gantryd was built without RTSP server; build it with --features rtsp-server")
+}
+
+/// The same file for each camera, read again and again.
+fn captures(args: &BenchArgs, input: &str) -> anyhow::Result<Vec<CameraOptions>> {
+    let capture = |number| {
+        let id = CameraId::new(&format!("bench-{number}"));
+        let mut capture = CameraOptions::new(id, Source::parse(input)?);
+        capture.decode_threads = Some(1);
+        capture.repeat = true;
+        capture.give_up_unseen = true;
+        Ok(capture)
+    };
+    (0..args.streams.get()).map(capture).collect()
+}
+
+/// The frame path that is asked for, with these cameras.
+fn options(args: &BenchArgs, captures: Vec<CameraOptions>) -> anyhow::Result<PipelineOptions> {
+    let plan = |mut capture: CameraOptions| {
+        capture.decode = resolve::decode(args.decode);
+        CameraPlan {
+            capture,
+            classes: args.detect.classes.clone(),
+            confidence: args.detect.conf.map(|conf| conf as f32),
+            zones: ZonesPlan::default(),
+            hidden: Vec::new(),
+        }
+    };
+    Ok(PipelineOptions {
+        cameras: captures.into_iter().map(plan).collect(),
+        model: resolve::model(args.detect.model.as_ref())?,
+        detect: DetectOptions {
+            reid: resolve::reid(args.detect.reid.as_ref())?,
+            ..resolve::detect_from_args(&args.detect)
+        },
+        workers: args
+            .detect
+            .workers
+            .and_then(|count| NonZeroUsize::try_from(count).ok()),
+        batch: None,
+        track: TrackOptions::default(),
+        motion_from_image: false,
+        schedule: args.detect.every,
+    })
 }
 
 /// With `--video` each camera is annotated and encoded into a folder that is removed afterwards;
@@ -157,16 +206,21 @@ fn start_sinks(
     classes: &Arc<[String]>,
     metrics: &Arc<Metrics>,
     folder: &Path,
+    pace: RecordPace,
 ) -> anyhow::Result<(Vec<Outlet>, Vec<Worker>)> {
     let mut outlets = Vec::new();
     let mut workers = Vec::new();
     if !args.video {
         return Ok((outlets, workers));
     }
+    let when_full = match pace {
+        RecordPace::Lossless => WhenFull::Wait,
+        RecordPace::Live => WhenFull::Drop,
+    };
     std::fs::create_dir_all(folder).with_context(|| format!("creating {}", folder.display()))?;
     for (number, id) in ids.iter().enumerate() {
         let target = RecordTarget::File(folder.join(format!("{id}.mp4")));
-        let mut options = RecordOptions::new(target, RecordPace::Lossless);
+        let mut options = RecordOptions::new(target, pace);
         options.encoder = resolve::encoder(args.encoder);
         let recorder = Recorder::new(
             options,
@@ -180,7 +234,7 @@ fn start_sinks(
         )?;
         let (sender, results) = bounded(PICTURE_QUEUE);
         outlets.push(
-            Outlet::new(sender, WhenFull::Wait)
+            Outlet::new(sender, when_full)
                 .of(id.clone())
                 .with_pictures(),
         );

@@ -360,6 +360,13 @@ Examples:
   gantryd bench                                     a test picture, 10 s
   gantryd bench traffic.mp4 --model yolo11n.onnx    your video, your model
   gantryd bench traffic.mp4 --streams 4 --video     four cameras with annotated recording
+  gantryd bench --plan                              how many cameras this machine carries
+  gantryd bench gate.mp4 --plan --video --codec both --json plan.json --svg plan.svg
+  gantryd bench rtsp://cam/stream --plan --fps 15   your camera, opened again and again
+
+With --plan the film is served as RTSP cameras in real time, and more and more of them go through
+the whole frame path until results come too late or not at all. A film of yours tells most; without
+one a junction is filmed.
 
 Efficiency is measured fps / (cores / CPU seconds per frame): 1.00 is a machine that does nothing else.")]
 pub struct BenchArgs {
@@ -381,6 +388,27 @@ pub struct BenchArgs {
     /// Which decoder; auto takes hardware first
     #[arg(long, value_parser = choice(Decode::ALL), default_value = "auto")]
     pub decode: Decode,
+    /// Find how many cameras this machine carries; --seconds is for each trial
+    #[arg(long, conflicts_with = "streams")]
+    pub plan: bool,
+    /// The most cameras that are tried
+    #[arg(long, value_name = "N", default_value = "64", value_parser = parse_few, requires = "plan")]
+    pub max_cameras: NonZeroU32,
+    /// How old 95 of 100 results may be, ms from the arrival of the frame
+    #[arg(long, value_name = "MS", default_value = "250", requires = "plan")]
+    pub max_age: NonZeroU32,
+    /// Pictures per second of the film that is made, or of the camera given [default: 15]
+    #[arg(long, value_name = "N", requires = "plan")]
+    pub fps: Option<NonZeroU32>,
+    /// Encode the film anew where it is in another codec [default: as it is]
+    #[arg(long, value_parser = ["h264", "h265", "both"], requires = "plan")]
+    pub codec: Option<String>,
+    /// Write everything that was measured
+    #[arg(long, value_name = "FILE", requires = "plan")]
+    pub json: Option<PathBuf>,
+    /// Draw age and missing pictures over the number of cameras
+    #[arg(long, value_name = "FILE", requires = "plan")]
+    pub svg: Option<PathBuf>,
     /// The detector.
     #[command(flatten)]
     pub detect: DetectArgs,

@@ -13,6 +13,8 @@ use clap::{ArgGroup, Args};
 
 use super::progress::Progress;
 use super::signals::Signals;
+#[cfg(feature = "rtsp-server")]
+use crate::base::Worker;
 use crate::tools::simulate::{Dataset, Daytime, Options, SceneKind, Simulation, Weather};
 use crate::tools::video::{Mp4, Shape};
 
@@ -33,6 +35,7 @@ Examples:
   gantryd simulate junction --out junction.mp4 --gt gt.txt --seconds 60
   gantryd simulate warehouse --rtsp 127.0.0.1:8554/dock
   gantryd simulate --time night --weather rain --rtsp 127.0.0.1:8554/a --rtsp 127.0.0.1:8554/b
+  gantryd simulate --play gate.mp4 --rtsp 127.0.0.1:8554/gate     a film of yours as a camera
   gantryd simulate --dataset train --images 10000     pictures and COCO labels for training
 
 The same seed gives the same pictures and the same truth. docs/simulate.md tells what is modelled.")]
@@ -81,6 +84,13 @@ pub struct SimulateArgs {
     /// Serve a camera in real time; may be given again
     #[arg(long, value_name = "HOST:PORT/PATH", value_parser = parse_address, group = "output")]
     pub rtsp: Vec<Address>,
+    /// The cameras of --rtsp show this H.264 or H.265 film, as it is encoded, again and again
+    #[arg(long, value_name = "FILE", requires = "rtsp",
+          conflicts_with_all = ["out", "gt", "dataset", "scene"])]
+    pub play: Option<PathBuf>,
+    /// Ends when standard input does: for whoever starts cameras of its own
+    #[arg(long, hide = true)]
+    pub until_eof: bool,
     /// Write pictures and labels for training into this folder
     #[arg(long, value_name = "DIR", group = "output")]
     pub dataset: Option<PathBuf>,
@@ -116,6 +126,8 @@ impl SimulateArgs {
             out: Some(out),
             gt: Some(gt),
             rtsp: Vec::new(),
+            play: None,
+            until_eof: false,
             dataset: None,
             images: NonZeroU64::MIN,
         }
@@ -345,26 +357,20 @@ impl TruthFile {
 
 #[cfg(feature = "rtsp-server")]
 fn serve(args: &SimulateArgs, signals: &Signals) -> anyhow::Result<()> {
-    use crate::tools::video::{Camera, RtspServer};
+    use std::sync::Arc;
 
-    let cameras = args.rtsp.iter().zip(0..).map(|(address, number)| {
-        let options = options(args, number);
-        Camera {
-            host: address.host.clone(),
-            port: address.port,
-            path: address.path.clone(),
-            shape: Shape {
-                size: options.size,
-                fps: args.fps.get(),
-            },
-            film: Box::new(move || {
-                let mut simulation = Simulation::new(&options);
-                Box::new(move |secs| {
-                    simulation.advance(secs);
-                    simulation.picture().rgb
-                })
-            }),
-        }
+    use crate::tools::video::{Camera, Film, RtspServer, Shows};
+
+    let played = args.play.as_deref().map(Film::read).transpose()?;
+    let played = played.map(Arc::new);
+    let cameras = args.rtsp.iter().zip(0..).map(|(address, number)| Camera {
+        host: address.host.clone(),
+        port: address.port,
+        path: address.path.clone(),
+        shows: match &played {
+            Some(film) => Shows::Film(Arc::clone(film)),
+            None => place(options(args, number), args.fps),
+        },
     });
     let server = RtspServer::start(cameras.collect())?;
     let mut out = std::io::stdout().lock();
@@ -377,10 +383,37 @@ fn serve(args: &SimulateArgs, signals: &Signals) -> anyhow::Result<()> {
         args.seconds
             .is_some_and(|secs| began.elapsed().as_secs_f64() > secs)
     };
-    while !signals.came() && !over() {
+    let is_left = args.until_eof.then(end_of_input).transpose()?;
+    let is_left = || is_left.as_ref().is_some_and(Worker::is_finished);
+    while !signals.came() && !over() && !is_left() {
         std::thread::sleep(TICK);
     }
     Ok(())
+}
+
+/// A place that is rendered while somebody looks.
+#[cfg(feature = "rtsp-server")]
+fn place(options: Options, fps: NonZeroU32) -> crate::tools::video::Shows {
+    crate::tools::video::Shows::Place {
+        shape: Shape {
+            size: options.size,
+            fps: fps.get(),
+        },
+        begin: Box::new(move || {
+            let mut simulation = Simulation::new(&options);
+            Box::new(move |secs| {
+                simulation.advance(secs);
+                simulation.picture().rgb
+            })
+        }),
+    }
+}
+
+/// A thread that ends when standard input does.
+#[cfg(feature = "rtsp-server")]
+fn end_of_input() -> anyhow::Result<Worker> {
+    let work = || drop(std::io::copy(&mut std::io::stdin(), &mut std::io::sink()));
+    Worker::spawn("stdin", work, |_| {}).context("starting a thread")
 }
 
 #[cfg(not(feature = "rtsp-server"))]

@@ -2,13 +2,21 @@
 //!
 //! Belongs here: GStreamer for the tools. Does not belong here: what the pictures show.
 
+#[cfg(feature = "rtsp-server")]
+mod codec;
+#[cfg(feature = "rtsp-server")]
+mod film;
 mod mp4;
 #[cfg(feature = "rtsp-server")]
 mod rtsp;
 
+#[cfg(feature = "rtsp-server")]
+pub use codec::Codec;
+#[cfg(feature = "rtsp-server")]
+pub use film::Film;
 pub use mp4::Mp4;
 #[cfg(feature = "rtsp-server")]
-pub use rtsp::{Camera, RtspServer};
+pub use rtsp::{Camera, RtspServer, Shows};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -42,6 +50,14 @@ pub enum VideoError {
         /// Which file.
         path: String,
         /// What GStreamer said.
+        reason: String,
+    },
+    /// A film cannot be played.
+    #[error("{path}: {reason}")]
+    Film {
+        /// Which file.
+        path: String,
+        /// Why not.
         reason: String,
     },
     /// The address cannot be served.

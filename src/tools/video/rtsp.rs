@@ -1,7 +1,7 @@
-//! Cameras over RTSP, each rendered only while somebody looks.
+//! Cameras over RTSP, each rendered or played only while somebody looks.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -12,10 +12,11 @@ use gstreamer_app as gst_app;
 use gstreamer_rtsp_server as server;
 use gstreamer_rtsp_server::prelude::*;
 
-use super::{Shape, VideoError, frames_of, with_encoder};
-use crate::base::{Worker, WorkerEnd};
+use super::{Film, Shape, VideoError, frames_of, with_encoder};
+use crate::base::{PipelineText, Worker, WorkerEnd};
 
-const TEXT: &str = include_str!("../../../pipelines/simulate-rtsp.gst");
+const RENDERED: &str = include_str!("../../../pipelines/simulate-rtsp.gst");
+const PLAYED: &str = include_str!("../../../pipelines/play-rtsp.gst");
 
 /// The threads must have ended this long after the end.
 const END_WITHIN: Duration = Duration::from_secs(5);
@@ -28,14 +29,25 @@ pub struct Camera {
     pub port: u16,
     /// What follows the port, with its leading slash.
     pub path: String,
-    /// Size and rate.
-    pub shape: Shape,
-    /// Begins to film: gives a function that lets so many seconds pass and takes the picture, RGB.
-    pub film: Box<dyn Fn() -> Film + Send + Sync>,
+    /// What it shows.
+    pub shows: Shows,
+}
+
+/// What a camera shows.
+pub enum Shows {
+    /// A place that is rendered.
+    Place {
+        /// Size and rate.
+        shape: Shape,
+        /// Begins to film: gives a function that lets so many seconds pass and takes the picture, RGB.
+        begin: Box<dyn Fn() -> TakePicture + Send + Sync>,
+    },
+    /// A film as it is encoded, again and again, with times that go on.
+    Film(Arc<Film>),
 }
 
 /// Lets so many seconds pass and takes a picture.
-pub type Film = Box<dyn FnMut(f32) -> Vec<u8> + Send>;
+pub type TakePicture = Box<dyn FnMut(f32) -> Vec<u8> + Send>;
 
 /// Threads that film at the moment.
 type Filming = Arc<Mutex<Vec<Worker>>>;
@@ -148,44 +160,90 @@ fn factory(
     filming: &Filming,
     ended: &Arc<AtomicBool>,
 ) -> Result<server::RTSPMediaFactory, VideoError> {
-    let text = with_encoder("simulate-rtsp.gst", TEXT, camera.shape, true)?;
+    let text = match &camera.shows {
+        Shows::Place { shape, .. } => with_encoder("simulate-rtsp.gst", RENDERED, *shape, true)?,
+        Shows::Film(film) => PipelineText::new("play-rtsp.gst", PLAYED)
+            .fill(&[
+                ("parser", film.codec().parser()),
+                ("payloader", film.codec().payloader()),
+            ])
+            .map_err(|error| VideoError::Setup(error.to_string()))?,
+    };
     let factory = server::RTSPMediaFactory::new();
     factory.set_launch(&format!("( {text} )"));
     factory.set_shared(true);
-    let camera = Arc::new(camera);
+    let shows = Arc::new(camera.shows);
     let (filming, ended) = (Arc::clone(filming), Arc::clone(ended));
     factory.connect_media_configure(move |_, media| {
         let bin = media.element().downcast::<gst::Bin>().ok();
         let Some(frames) = bin.as_ref().and_then(frames_of) else {
-            tracing::error!("simulate-rtsp.gst has no appsrc `frames`");
+            tracing::error!("the pipeline of a camera has no appsrc `frames`");
             return;
         };
-        frames.set_caps(Some(&camera.shape.caps()));
-        let unwatched = Arc::new(AtomicBool::new(false));
-        let flag = Arc::clone(&unwatched);
-        media.connect_unprepared(move |_| flag.store(true, Ordering::Relaxed));
-        let (camera, ended) = (Arc::clone(&camera), Arc::clone(&ended));
-        let stopped = move || unwatched.load(Ordering::Relaxed) || ended.load(Ordering::Relaxed);
-        let work = move || film(&camera, &frames, stopped);
-        let worker = Worker::spawn("sim-camera", work, |text| {
-            tracing::error!(panic = text, "simulated camera ended");
-        });
-        match worker {
-            Ok(worker) => {
-                let mut filming = filming.lock().unwrap_or_else(PoisonError::into_inner);
-                filming.retain(|worker| !worker.is_finished());
-                filming.push(worker);
+        match &*shows {
+            Shows::Place { shape, .. } => {
+                frames.set_caps(Some(&shape.caps()));
+                render(&shows, frames, media, &filming, &ended);
             }
-            Err(error) => tracing::error!(%error, "no thread for a simulated camera"),
+            Shows::Film(film) => play(film, &frames),
         }
     });
     Ok(factory)
 }
 
+/// Sends a film for ever, as fast as its times say.
+fn play(film: &Arc<Film>, frames: &gst_app::AppSrc) {
+    frames.set_caps(Some(film.caps()));
+    let (film, next) = (Arc::clone(film), AtomicU64::new(0));
+    let callbacks = gst_app::AppSrcCallbacks::builder()
+        .need_data(move |frames, _| {
+            let picture = film.picture(next.fetch_add(1, Ordering::Relaxed));
+            // An error is that nobody looks any more.
+            frames.push_buffer(picture).ok();
+        })
+        .build();
+    frames.set_callbacks(callbacks);
+}
+
+/// Begins to film, on a thread of its own, until nobody looks.
+fn render(
+    shows: &Arc<Shows>,
+    frames: gst_app::AppSrc,
+    media: &server::RTSPMedia,
+    filming: &Filming,
+    ended: &Arc<AtomicBool>,
+) {
+    let unwatched = Arc::new(AtomicBool::new(false));
+    let flag = Arc::clone(&unwatched);
+    media.connect_unprepared(move |_| flag.store(true, Ordering::Relaxed));
+    let (shows, ended) = (Arc::clone(shows), Arc::clone(ended));
+    let stopped = move || unwatched.load(Ordering::Relaxed) || ended.load(Ordering::Relaxed);
+    let work = move || {
+        if let Shows::Place { shape, begin } = &*shows {
+            film(*shape, begin(), &frames, stopped);
+        }
+    };
+    let worker = Worker::spawn("sim-camera", work, |text| {
+        tracing::error!(panic = text, "simulated camera ended");
+    });
+    match worker {
+        Ok(worker) => {
+            let mut filming = filming.lock().unwrap_or_else(PoisonError::into_inner);
+            filming.retain(|worker| !worker.is_finished());
+            filming.push(worker);
+        }
+        Err(error) => tracing::error!(%error, "no thread for a simulated camera"),
+    }
+}
+
 /// Films in real time until nobody looks; a machine that is too slow leaves pictures out.
-fn film(camera: &Camera, frames: &gst_app::AppSrc, stopped: impl Fn() -> bool) {
-    let step = 1.0 / f64::from(camera.shape.fps);
-    let mut picture = (camera.film)();
+fn film(
+    shape: Shape,
+    mut picture: TakePicture,
+    frames: &gst_app::AppSrc,
+    stopped: impl Fn() -> bool,
+) {
+    let step = 1.0 / f64::from(shape.fps);
     let began = Instant::now();
     let mut frame = 0_u64;
     while !stopped() {
@@ -193,7 +251,7 @@ fn film(camera: &Camera, frames: &gst_app::AppSrc, stopped: impl Fn() -> bool) {
         let skipped = due.saturating_sub(frame);
         frame += skipped + 1;
         let rgb = picture((step * (skipped + 1) as f64) as f32);
-        if frames.push_buffer(camera.shape.buffer(&rgb)).is_err() {
+        if frames.push_buffer(shape.buffer(&rgb)).is_err() {
             return;
         }
         let next = Duration::from_secs_f64(step * frame as f64);
