@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![cfg(feature = "rtsp-server")]
 
+#[expect(dead_code, reason = "the truth is for other tests")]
 #[path = "support/shapes.rs"]
 mod shapes;
 

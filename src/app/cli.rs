@@ -325,9 +325,15 @@ pub struct InspectArgs {
 
 /// `gantryd doctor`.
 #[derive(Debug, Clone, Args)]
-#[command(
-    after_help = "Ends with 1 if something that every input needs is missing, otherwise with 0."
-)]
+#[command(after_help = "\
+Examples:
+  gantryd doctor                                    what this machine has and lacks
+  gantryd doctor --gpu                              whether the accelerator finds what the CPU finds
+  gantryd doctor --tune --write /etc/gantryd/gantryd.toml
+                                                    the fastest network, provider and threads here
+
+Ends with 1 if something that every input needs is missing, otherwise with 0.")]
+#[command(group = clap::ArgGroup::new("timed"))]
 pub struct DoctorArgs {
     /// Look at the output folder of this configuration too
     #[arg(long, short, value_name = "FILE")]
@@ -337,19 +343,26 @@ pub struct DoctorArgs {
     pub runtime_library: Option<PathBuf>,
     /// Prove the accelerator: a simulated picture goes through it and through the CPU, and both must
     /// find the same
-    #[arg(long)]
+    #[arg(long, group = "timed")]
     pub gpu: bool,
-    /// The model to prove it with [default: gantryd's own]
-    #[arg(long, short, value_name = "ID|FILE", value_parser = parse_model, requires = "gpu")]
+    /// Time networks, providers and threads on this machine, and tell which to use
+    #[arg(long, group = "timed")]
+    pub tune: bool,
+    /// With --tune: set what was chosen in this configuration, the rest of it as it is
+    #[arg(long, value_name = "FILE", requires = "tune")]
+    pub write: Option<PathBuf>,
+    /// The model to prove it with, or to time [default: gantryd's own; --tune times its 8-bit form
+    /// too]
+    #[arg(long, short, value_name = "ID|FILE", value_parser = parse_model, requires = "timed")]
     pub model: Option<ModelRef>,
     /// What to prove
     #[arg(long, value_parser = choice(Provider::ALL), default_value = "cuda", requires = "gpu")]
     pub provider: Provider,
     /// Index of the accelerator
-    #[arg(long, value_name = "N", default_value_t = 0, requires = "gpu")]
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "timed")]
     pub device: u32,
     /// Input of a network that takes any size, multiples of 32 [default: the model's own]
-    #[arg(long, value_name = "WxH", value_parser = parse_input_size, requires = "gpu")]
+    #[arg(long, value_name = "WxH", value_parser = parse_input_size, requires = "timed")]
     pub input_size: Option<(usize, usize)>,
 }
 

@@ -88,7 +88,11 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "FILE", requires = "rtsp",
           conflicts_with_all = ["out", "gt", "dataset", "scene"])]
     pub play: Option<PathBuf>,
-    /// Ends when standard input does: for whoever starts cameras of its own
+    /// Encode the film of --play anew [default: as it is]
+    #[arg(long, value_parser = ["h264", "h265"], requires = "play")]
+    pub codec: Option<String>,
+    /// Tells first what the film is, and ends when standard input does: for whoever starts cameras of
+    /// its own
     #[arg(long, hide = true)]
     pub until_eof: bool,
     /// Write pictures and labels for training into this folder
@@ -127,6 +131,7 @@ impl SimulateArgs {
             gt: Some(gt),
             rtsp: Vec::new(),
             play: None,
+            codec: None,
             until_eof: false,
             dataset: None,
             images: NonZeroU64::MIN,
@@ -359,10 +364,13 @@ impl TruthFile {
 fn serve(args: &SimulateArgs, signals: &Signals) -> anyhow::Result<()> {
     use std::sync::Arc;
 
-    use crate::tools::video::{Camera, Film, RtspServer, Shows};
+    use crate::tools::video::{Camera, RtspServer, Shows};
 
-    let played = args.play.as_deref().map(Film::read).transpose()?;
-    let played = played.map(Arc::new);
+    let played = args
+        .play
+        .as_deref()
+        .map(|path| film_of(path, args.codec.as_deref()));
+    let played = played.transpose()?.map(Arc::new);
     let cameras = args.rtsp.iter().zip(0..).map(|(address, number)| Camera {
         host: address.host.clone(),
         port: address.port,
@@ -374,6 +382,10 @@ fn serve(args: &SimulateArgs, signals: &Signals) -> anyhow::Result<()> {
     });
     let server = RtspServer::start(cameras.collect())?;
     let mut out = std::io::stdout().lock();
+    if let Some(film) = played.filter(|_| args.until_eof) {
+        let facts = serde_json::to_string(&FilmFacts::of(&film)).context("telling the film")?;
+        writeln!(out, "{facts}").context("telling the film")?;
+    }
     for uri in &server.uris {
         writeln!(out, "{uri}").context("printing the address")?;
     }
@@ -389,6 +401,55 @@ fn serve(args: &SimulateArgs, signals: &Signals) -> anyhow::Result<()> {
         std::thread::sleep(TICK);
     }
     Ok(())
+}
+
+/// What a film is that is played.
+#[cfg(feature = "rtsp-server")]
+#[derive(Debug, Clone, Default, serde::Serialize, serde::Deserialize)]
+pub struct FilmFacts {
+    /// Width and height in pixels.
+    pub size: (u32, u32),
+    /// `H.264` or `H.265`.
+    pub codec: String,
+    /// Pictures per second.
+    pub fps: f64,
+}
+
+#[cfg(feature = "rtsp-server")]
+impl std::fmt::Display for FilmFacts {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { size, codec, fps } = self;
+        write!(out, "{}x{} {codec} at {fps:.0} fps", size.0, size.1)
+    }
+}
+
+#[cfg(feature = "rtsp-server")]
+impl FilmFacts {
+    fn of(film: &crate::tools::video::Film) -> Self {
+        Self {
+            size: film.size().unwrap_or_default(),
+            codec: film.codec().as_str().to_owned(),
+            fps: film.fps(),
+        }
+    }
+}
+
+/// A film, encoded anew where it is in another codec than asked for.
+#[cfg(feature = "rtsp-server")]
+fn film_of(path: &Path, codec: Option<&str>) -> anyhow::Result<crate::tools::video::Film> {
+    use crate::tools::video::{Codec, Film};
+
+    let film = Film::read(path)?;
+    let codec = match codec {
+        Some("h265") => Codec::H265,
+        Some(_) => Codec::H264,
+        None => film.codec(),
+    };
+    if codec == film.codec() {
+        return Ok(film);
+    }
+    let folder = tempfile::tempdir().context("making a folder for the film")?;
+    Ok(Film::read(&codec.encode_film(path, folder.path())?)?)
 }
 
 /// A place that is rendered while somebody looks.

@@ -2,34 +2,45 @@
 
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
-use anyhow::bail;
-
-use crate::app::signals::Signals;
-use crate::app::simulate::{self, SimulateArgs};
-
-/// Length of the film that is made, in seconds.
-const SECS: f64 = 4.0;
-
-/// The place that is filmed, its number, and the size of the pictures.
-const PLACE: (&str, u64, (u32, u32)) = ("junction", 14, (1920, 1080));
+use anyhow::{Context, bail};
 
 /// Pictures per second where the user names none: what cameras are usually set to for counting.
 pub const USUAL_FPS: NonZeroU32 = NonZeroU32::new(15).expect("15 is not 0");
 
-/// Films a junction into `folder`, with progress.
+/// Name of the film.
+pub const NAME: &str = "junction.mp4";
+
+/// What is filmed: place, its number, size and seconds.
+const FILM: [&str; 7] = [
+    "junction",
+    "--seed",
+    "14",
+    "--size",
+    "1920x1080",
+    "--seconds",
+    "4",
+];
+
+/// Films a junction into `folder`, with progress, in a process of its own: what filming needs is no
+/// part of what is measured.
 ///
 /// # Errors
 /// If it cannot be written, or the user stopped it.
-pub fn simulated(folder: &Path, fps: NonZeroU32, signals: &Signals) -> anyhow::Result<PathBuf> {
-    let (scene, seed, size) = PLACE;
-    let out = folder.join("junction.mp4");
-    let mut args = SimulateArgs::of_film(scene, seed, SECS, out.clone(), folder.join("gt.txt"));
-    args.size = Some(size);
-    args.fps = fps;
-    simulate::film(&args, signals)?;
-    if signals.came() {
-        bail!("stopped before anything was measured");
+pub fn simulated(folder: &Path, fps: NonZeroU32) -> anyhow::Result<PathBuf> {
+    let out = folder.join(NAME);
+    let program = std::env::current_exe().context("finding this program")?;
+    let status = Command::new(program)
+        .arg("simulate")
+        .args(FILM)
+        .args(["--fps", &fps.to_string(), "--out"])
+        .arg(&out)
+        .stdin(Stdio::null())
+        .status()
+        .context("filming a junction")?;
+    if !status.success() || !out.is_file() {
+        bail!("no film was made");
     }
     Ok(out)
 }

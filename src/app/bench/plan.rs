@@ -2,7 +2,7 @@
 
 use std::io::Write;
 use std::num::NonZeroUsize;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, bail};
 
@@ -16,7 +16,6 @@ use crate::app::cli::BenchArgs;
 use crate::app::signals::Signals;
 use crate::base::CameraId;
 use crate::capture::{CameraOptions, Source};
-use crate::tools::video::{Codec, Film};
 
 /// Share of the pictures that may be missing: less than a frame per camera at the edges of what is
 /// measured, and what a busy network loses.
@@ -70,7 +69,7 @@ pub fn run(args: &BenchArgs, signals: &Signals) -> anyhow::Result<String> {
     let folder = tempfile::tempdir().context("making a folder for films")?;
     let mut report = Report::new(args);
     for codec in codecs(args) {
-        let cameras = cameras(args, codec, folder.path(), signals)?;
+        let cameras = cameras(args, codec, folder.path())?;
         let plan = search(args, &cameras, &mut report, signals)?;
         report.plans.push(plan);
     }
@@ -86,52 +85,41 @@ pub fn run(args: &BenchArgs, signals: &Signals) -> anyhow::Result<String> {
 }
 
 /// `None` is what the film has.
-fn codecs(args: &BenchArgs) -> Vec<Option<Codec>> {
+fn codecs(args: &BenchArgs) -> Vec<Option<&str>> {
     match args.codec.as_deref() {
-        None => vec![None],
-        Some("h264") => vec![Some(Codec::H264)],
-        Some("h265") => vec![Some(Codec::H265)],
-        Some(_) => vec![Some(Codec::H264), Some(Codec::H265)],
+        Some("both") => vec![Some("h264"), Some("h265")],
+        codec => vec![codec],
     }
 }
 
-fn cameras(
-    args: &BenchArgs,
-    codec: Option<Codec>,
-    folder: &Path,
-    signals: &Signals,
-) -> anyhow::Result<Cameras> {
-    let path = match args.input.as_deref().map(Source::parse).transpose()? {
-        None => film::simulated(folder, args.fps.unwrap_or(film::USUAL_FPS), signals)?,
+fn cameras(args: &BenchArgs, codec: Option<&str>, folder: &Path) -> anyhow::Result<Cameras> {
+    let film = match args.input.as_deref().map(Source::parse).transpose()? {
+        None => {
+            let made = folder.join(film::NAME);
+            if made.is_file() {
+                made
+            } else {
+                film::simulated(folder, args.fps.unwrap_or(film::USUAL_FPS))?
+            }
+        }
         Some(Source::File(path)) => path,
-        Some(source) if source.is_live() => return one_camera(args, codec),
+        Some(source) if source.is_live() => return one_camera(args),
         Some(_) => bail!("--plan takes a video file, an rtsp:// camera or nothing"),
     };
-    let mut film = Film::read(&path)?;
-    let mut shown: PathBuf = path;
-    if let Some(codec) = codec.filter(|codec| *codec != film.codec()) {
-        shown = codec.encode_film(&shown, folder)?;
-        film = Film::read(&shown)?;
-    }
-    let (width, height) = film.size().unwrap_or_default();
-    let serving = Serving::start(&shown, args.max_cameras.get())?;
+    let serving = Serving::start(&film, codec, args.max_cameras.get())?;
     Ok(Cameras {
-        what: format!(
-            "{width}x{height} {} at {:.0} fps",
-            film.codec().as_str(),
-            film.fps()
-        ),
-        fps: film.fps(),
+        what: serving.film.to_string(),
+        fps: serving.film.fps,
         uris: Uris::Served(serving),
     })
 }
 
 /// A camera of the user, which is opened as often as cameras are planned.
-fn one_camera(args: &BenchArgs, codec: Option<Codec>) -> anyhow::Result<Cameras> {
+fn one_camera(args: &BenchArgs) -> anyhow::Result<Cameras> {
     let Some(fps) = args.fps else {
         bail!("how fast a camera sends is not known beforehand: say it with --fps");
     };
-    if codec.is_some() {
+    if args.codec.is_some() {
         bail!("--codec is for films; a camera sends what it sends");
     }
     let uri = args.input.clone().unwrap_or_default();

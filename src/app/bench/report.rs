@@ -13,6 +13,9 @@ use crate::perception::schedule::DetectSchedule;
 /// Share of the cores beyond which the CPU is what binds.
 const CPU_BINDS: f64 = 0.85;
 
+/// Share of the cores of which it is told when other programs take it.
+const OTHERS_TELL: f64 = 0.1;
+
 /// Share of the time beyond which the sessions of the network are what binds.
 const SESSIONS_BIND: f64 = 0.85;
 
@@ -98,7 +101,7 @@ impl Plan {
         let Some(trial) = self.broken().or(self.trials.last()) else {
             return "nothing was measured".to_owned();
         };
-        let used = (trial.cores + trial.serving_cores) / cores() as f64;
+        let used = (trial.cores + trial.serving_cores + trial.others_cores) / cores() as f64;
         let largest = trial.cpu_ms.iter().max_by(|a, b| a.1.total_cmp(b.1));
         let (work, ms) = largest.map_or(("nothing", 0.0), |(work, ms)| (*work, *ms));
         let share = 100.0 * ms / trial.cpu_ms_per_result().max(1e-9);
@@ -219,6 +222,15 @@ impl fmt::Display for Report {
                 writeln!(out, "It breaks at {}: {}.", broken.cameras, broken.broken)?;
             }
             writeln!(out, "What binds: {}.", plan.binds)?;
+            let others = plan.trials.iter().map(|it| it.others_cores);
+            let others = others.fold(0.0, f64::max);
+            if others > OTHERS_TELL * cores() as f64 {
+                writeln!(
+                    out,
+                    "Other programs kept up to {others:.2} cores busy meanwhile: try again on an idle \
+                     machine."
+                )?;
+            }
             if let Some(trial) = plan.carried().filter(|trial| trial.serving_cores > 0.01) {
                 writeln!(
                     out,

@@ -8,27 +8,35 @@ use std::process::{Child, ChildStdin, Command, Stdio};
 use anyhow::{Context, bail};
 use procfs::process::Process;
 
+use crate::app::simulate::FilmFacts;
+
 /// Cameras that are served until it is dropped.
 #[derive(Debug)]
 pub struct Serving {
     child: Child,
     /// Closed with us, even if we are killed: then the child ends too.
     _stdin: ChildStdin,
+    /// What the film is.
+    pub film: FilmFacts,
     /// Where each camera is.
     pub uris: Vec<String>,
 }
 
 impl Serving {
-    /// Serves `film` as so many cameras, on free ports of this machine.
+    /// Serves `film`, encoded as `codec` if one is named, as so many cameras on free ports of this
+    /// machine.
     ///
     /// # Errors
     /// If the film cannot be served.
-    pub fn start(film: &Path, cameras: u32) -> anyhow::Result<Self> {
+    pub fn start(film: &Path, codec: Option<&str>, cameras: u32) -> anyhow::Result<Self> {
         let program = std::env::current_exe().context("finding this program")?;
         let mut command = Command::new(program);
         command
             .args(["simulate", "--until-eof", "--play"])
             .arg(film);
+        if let Some(codec) = codec {
+            command.args(["--codec", codec]);
+        }
         for number in 0..cameras {
             command.args(["--rtsp", &format!("127.0.0.1:0/cam-{number}")]);
         }
@@ -43,9 +51,16 @@ impl Serving {
         let mut serving = Self {
             child,
             _stdin: stdin,
+            film: FilmFacts::default(),
             uris: Vec::new(),
         };
-        for line in BufReader::new(stdout).lines().take(cameras as usize) {
+        let mut lines = BufReader::new(stdout).lines();
+        let Some(facts) = lines.next() else {
+            bail!("the cameras did not start; what they said is above");
+        };
+        let facts = facts.context("reading what the cameras show")?;
+        serving.film = serde_json::from_str(&facts).context("reading what the cameras show")?;
+        for line in lines.take(cameras as usize) {
             serving.uris.push(line.context("reading the addresses")?);
         }
         if serving.uris.len() < cameras as usize {

@@ -50,6 +50,8 @@ pub struct Trial {
     pub cores: f64,
     /// Cores that serving the cameras kept busy, which real cameras do themselves.
     pub serving_cores: f64,
+    /// Cores that other programs kept busy.
+    pub others_cores: f64,
     /// CPU ms per result, by what was done.
     pub cpu_ms: BTreeMap<&'static str, f64>,
     /// Wall and CPU ms of the network per result: what lies between is waiting for an accelerator.
@@ -210,7 +212,7 @@ fn measure(
     let serving_cpu = || serving.map_or(0.0, Serving::cpu_secs);
     let inference = || metrics.stage_stats(Stage::Inference);
     let (began, cpu, served) = (Instant::now(), process_cpu_time(), serving_cpu());
-    let (threads, network) = (ThreadTimes::now(), inference());
+    let (threads, network, busy) = (ThreadTimes::now(), inference(), busy_secs());
     let until = began + Duration::from_secs(u64::from(args.seconds.get()));
     let mut ages = Vec::new();
     while Instant::now() < until && !signals.came() {
@@ -226,14 +228,18 @@ fn measure(
     let network_wall = now.wall.saturating_sub(network.wall).as_secs_f64();
     let network_cpu = now.cpu.saturating_sub(network.cpu).as_secs_f64();
     let spent = ThreadTimes::now().since(&threads);
+    let others_cores = (busy_secs() - busy) / wall - cores - serving_cores;
     let taken = limits.fps * ids.len() as f64 * wall;
+    // One picture of each may be under way at either end.
+    let missing = taken - ages.len() as f64 - ids.len() as f64;
     Trial {
         cameras: 0,
         fps: ages.len() as f64 / wall,
-        missing: (1.0 - ages.len() as f64 / taken).max(0.0),
+        missing: (missing / taken).max(0.0),
         age_ms: Ages::of(ages),
         cores,
         serving_cores,
+        others_cores: others_cores.max(0.0),
         cpu_ms: spent
             .iter()
             .map(|(work, secs): (&Work, &f64)| (work.as_str(), secs * 1e3 / count))
@@ -243,4 +249,16 @@ fn measure(
         resident_mib: resident_mib(),
         broken: String::new(),
     }
+}
+
+/// CPU seconds that the whole machine spent until now.
+fn busy_secs() -> f64 {
+    use procfs::CurrentSI;
+
+    let Ok(stat) = procfs::KernelStats::current() else {
+        return 0.0;
+    };
+    let cpu = stat.total;
+    let ticks = cpu.user + cpu.nice + cpu.system + cpu.irq.unwrap_or(0) + cpu.softirq.unwrap_or(0);
+    ticks as f64 / procfs::ticks_per_second() as f64
 }

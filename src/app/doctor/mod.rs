@@ -4,6 +4,7 @@ mod elements;
 mod embedded;
 mod gpu;
 mod machine;
+mod tune;
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -125,6 +126,9 @@ pub fn run(args: &DoctorArgs) -> anyhow::Result<Exit> {
     let library = library.or(config.detect.runtime_library.set());
     if args.gpu {
         return gpu::run(args, library, &mut io::stdout());
+    }
+    if args.tune {
+        return tune::run(args, library, &mut io::stdout());
     }
     let findings = examine(Parts {
         runtime: &runtime(library.as_deref()),
