@@ -177,7 +177,7 @@ fn options(args: &BenchArgs, captures: Vec<CameraOptions>) -> anyhow::Result<Pip
             classes: args.detect.classes.clone(),
             confidence: args.detect.conf.map(|conf| conf as f32),
             zones: ZonesPlan::default(),
-            hidden: Vec::new(),
+            privacy: crate::sinks::annotate::PrivacyRules::default(),
         }
     };
     Ok(PipelineOptions {

@@ -16,6 +16,7 @@ use crate::sinks::http::{GREETING, Listening};
 use crate::sinks::web::PAGE_TITLE;
 
 pub use deeper::deeper_faults;
+pub(super) use deeper::{camera_faults, class_faults};
 
 /// How long a stranger at our port may take to say who it is.
 const GREETING_WAIT: Duration = Duration::from_millis(500);

@@ -11,6 +11,7 @@ use super::cli::{
 };
 use super::config::{Config, ConfigError, LogConfig, LogFormat, LogLevel};
 use super::pipeline::PipelineError;
+use super::reload::ConfigFile;
 use super::{
     bench, check, doctor, eval, explain, manual, models, replay, run, simulate, telemetry, track,
     tune,
@@ -72,13 +73,14 @@ fn one_shot(command: &Command, log: LogArgs) -> anyhow::Result<Exit> {
 }
 
 fn daemon(args: &RunArgs, log: LogArgs) -> anyhow::Result<Exit> {
-    let config = Config::load(&args.config)?;
+    let (config, text) = Config::load_with_text(&args.config)?;
     let LogConfig { level, format } = config.log;
     telemetry::init(
         log.log_level.unwrap_or(level),
         log.log_format.unwrap_or(format),
     )?;
-    if let Err(error) = run::run(&config) {
+    let file = ConfigFile::new(&args.config);
+    if let Err(error) = run::run(&config, &text, file) {
         let cause: &dyn std::error::Error = error.as_ref();
         tracing::error!(error = cause, "gantryd cannot go on");
         return Ok(exit_of(&error));

@@ -1,7 +1,7 @@
 //! The thread that writes events of zones and lines, hands them to the sinks' spool, and what it
 //! knows of the recordings.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -91,6 +91,28 @@ impl RecordingLog {
     }
 }
 
+/// The logs of the cameras that are recorded; clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct RecordingLogs(Arc<Mutex<BTreeMap<CameraId, Arc<RecordingLog>>>>);
+
+impl RecordingLogs {
+    /// A new log for a camera, in place of one it had before.
+    #[must_use]
+    pub fn begin(&self, camera: &CameraId) -> Arc<RecordingLog> {
+        let log = Arc::<RecordingLog>::default();
+        self.lock().insert(camera.clone(), Arc::clone(&log));
+        log
+    }
+
+    fn of(&self, camera: &CameraId) -> Option<Arc<RecordingLog>> {
+        self.lock().get(camera).cloned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<CameraId, Arc<RecordingLog>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Closes a log when the thread that records ends, however it does.
 #[derive(Debug)]
 pub struct ClosesLog(pub Arc<RecordingLog>);
@@ -165,14 +187,11 @@ pub struct DaemonEvents {
     /// Where files go and how large one becomes, if files are wanted.
     files: Option<(PathBuf, u64)>,
     keeper: Option<Keeper>,
-    cameras: BTreeMap<CameraId, CameraEvents>,
-}
-
-#[derive(Debug)]
-struct CameraEvents {
-    file: Option<EventFile>,
-    log: Option<Arc<RecordingLog>>,
-    lossless: bool,
+    logs: RecordingLogs,
+    /// Cameras whose frames all get recorded.
+    lossless: BTreeSet<CameraId>,
+    /// Made with the first event.
+    cameras: BTreeMap<CameraId, EventFile>,
 }
 
 impl DaemonEvents {
@@ -196,18 +215,18 @@ impl DaemonEvents {
         self
     }
 
-    /// Adds a camera; `log` is that of its recording, if there is one.
-    pub fn add(&mut self, camera: &CameraId, log: Option<Arc<RecordingLog>>, lossless: bool) {
-        let file = self.files.as_ref().map(|(folder, max_bytes)| {
-            let path = folder.join(camera.as_str()).join("events.jsonl");
-            EventFile::new(path, *max_bytes)
-        });
-        let events = CameraEvents {
-            file,
-            log,
-            lossless,
-        };
-        self.cameras.insert(camera.clone(), events);
+    /// Will ask these logs where a frame was recorded.
+    #[must_use]
+    pub fn with_logs(mut self, logs: RecordingLogs) -> Self {
+        self.logs = logs;
+        self
+    }
+
+    /// Will wait longer for the recordings of these cameras, whose frames all get recorded.
+    #[must_use]
+    pub fn with_lossless(mut self, cameras: BTreeSet<CameraId>) -> Self {
+        self.lossless = cameras;
+        self
     }
 
     /// Writes everything that comes until the channel closes. What cannot be written is held, and
@@ -235,7 +254,7 @@ impl DaemonEvents {
         let followers = events.try_iter().take(MAX_TOGETHER);
         let mut lines = Vec::new();
         for event in std::iter::once(first).chain(followers) {
-            lines.extend(self.line(&event, classes));
+            lines.push(self.line(&event, classes));
             if began.elapsed() > TOGETHER_WITHIN {
                 break;
             }
@@ -244,8 +263,12 @@ impl DaemonEvents {
             keeper.commit();
         }
         for (camera, line) in lines {
-            let files = self.cameras.get_mut(&camera);
-            if let Some(file) = files.and_then(|files| files.file.as_mut()) {
+            if let Some((folder, max_bytes)) = &self.files {
+                let new = || {
+                    let path = folder.join(camera.as_str()).join("events.jsonl");
+                    EventFile::new(path, *max_bytes)
+                };
+                let file = self.cameras.entry(camera.clone()).or_insert_with(new);
                 file.add(line);
             }
         }
@@ -253,18 +276,18 @@ impl DaemonEvents {
     }
 
     /// The line of an event, which is handed to the sinks' spool on the way.
-    fn line(&mut self, event: &Event, classes: &[String]) -> Option<(CameraId, String)> {
+    fn line(&mut self, event: &Event, classes: &[String]) -> (CameraId, String) {
         let camera = &event.frame.camera;
-        let files = self.cameras.get(camera)?;
-        let log = files.log.as_ref();
-        let place = log.and_then(|log| log.place(event.frame.seq, patience(files.lossless)));
+        let is_lossless = self.lossless.contains(camera);
+        let log = self.logs.of(camera);
+        let place = log.and_then(|log| log.place(event.frame.seq, patience(is_lossless)));
         let line = event_line(event, classes, place.as_ref());
         if let Some(keeper) = &mut self.keeper {
             let object = event.object.as_ref();
             let class = object.map(|object| class_name(object.class, classes));
             keeper.add(event, class, &line);
         }
-        Some((camera.clone(), line))
+        (camera.clone(), line)
     }
 
     fn flush(&mut self, metrics: &Metrics) {
@@ -275,10 +298,8 @@ impl DaemonEvents {
     }
 
     fn flush_files(&mut self, metrics: &Metrics) {
-        for (camera, files) in &mut self.cameras {
-            if let Some(file) = &mut files.file {
-                count_lost(file.flush(camera), camera, metrics);
-            }
+        for (camera, file) in &mut self.cameras {
+            count_lost(file.flush(camera), camera, metrics);
         }
     }
 
@@ -286,10 +307,8 @@ impl DaemonEvents {
         if let Some(keeper) = &mut self.keeper {
             keeper.commit();
         }
-        for (camera, files) in &mut self.cameras {
-            if let Some(file) = &mut files.file {
-                count_lost(file.close(camera), camera, metrics);
-            }
+        for (camera, file) in &mut self.cameras {
+            count_lost(file.close(camera), camera, metrics);
         }
     }
 }

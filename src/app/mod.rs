@@ -18,6 +18,8 @@ pub mod models;
 pub mod mot;
 pub mod pipeline;
 pub mod progress;
+pub mod recorders;
+pub mod reload;
 pub mod replay;
 pub mod resolve;
 pub mod run;

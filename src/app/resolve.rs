@@ -223,7 +223,7 @@ pub fn camera_from_config(camera: &CameraConfig, config: &Config) -> CameraPlan 
         classes: camera.classes.clone(),
         confidence: camera.confidence.set().map(|c| c as f32),
         zones: camera.zones.clone(),
-        hidden: camera.privacy.classes.clone(),
+        privacy: camera.privacy.clone(),
     }
 }
 

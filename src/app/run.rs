@@ -1,32 +1,33 @@
 //! `gantryd run`: the daemon.
 
-use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
-use crossbeam_channel::{RecvTimeoutError, bounded};
+use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 
 use super::config::{CameraConfig, Config, Listen, MotionSource};
-use super::events::{DaemonEvents, RecordingLog};
-use super::pipeline::{EventOutlet, Outlet, Pipeline, PipelineError, PipelineOptions, WhenFull};
-use super::signals::Signals;
-use super::writers::{self, DaemonFormats, DaemonText};
+use super::events::DaemonEvents;
+use super::pipeline::{
+    EventOutlet, Newcomers, Outlet, Pipeline, PipelineError, PipelineOptions, WhenFull,
+};
+use super::recorders::Recorders;
+use super::reload::{ConfigFile, Desk, DeskParts, Watched};
+use super::signals::{Hangup, Signals};
+use super::writers::{DaemonFormats, DaemonText};
 use super::{accelerator, disk, resolve, service, sinks, web};
-use crate::base::{CameraId, DiskRoom, Metrics, Stage, StopSource, Worker, WorkerEnd};
+use crate::base::{
+    ConfigDesk, DiskRoom, Event, Metrics, RunEnd, Stage, StopSource, Worker, WorkerEnd,
+};
 use crate::capture::CameraEnd;
 use crate::perception::detect::DetectOptions;
-use crate::sinks::annotate::{AnnotateOptions, Annotator, Privacy};
 use crate::sinks::http::{self, Endpoint, Listening};
-use crate::sinks::record::Recorder;
-use crate::sinks::web::router;
+use crate::sinks::web::{Hub, router};
 
 /// Results that may wait for the text files.
 const TEXT_QUEUE: usize = 256;
-
-/// Pictures per camera that may wait for the annotator.
-const PICTURE_QUEUE: usize = 4;
 
 /// Events that may wait for their files.
 const EVENT_QUEUE: usize = 1024;
@@ -37,11 +38,13 @@ const TICK: Duration = Duration::from_millis(100);
 /// Frames on their way and nothing finished for this long is a fault.
 const LIVENESS_LIMIT: Duration = Duration::from_secs(20);
 
-/// Runs the daemon until it is told to stop or every camera has ended for good.
+/// Runs the daemon until it is told to stop or every camera has ended for good; `config` is in `file`,
+/// as `text`.
 ///
 /// # Errors
 /// What kept it from starting, or the first thing that went wrong in a thread.
-pub fn run(config: &Config) -> anyhow::Result<()> {
+pub fn run(config: &Config, text: &str, file: ConfigFile) -> anyhow::Result<()> {
+    let hangup = Hangup::listen().context("listening for signals")?;
     let signals = Signals::listen().context("listening for signals")?;
     let metrics = Metrics::new();
     let listening = match config.metrics.listen {
@@ -62,6 +65,7 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
         raw.room = Arc::clone(&room);
     }
     let (files, detect) = (options.model.clone(), options.detect.clone());
+    let model = files.id.clone();
     let prepared = Pipeline::prepare(options)?;
     let used = prepared.provider().used;
     accelerator::prove_at_start(&files, &detect, used, config.detect.proof)?;
@@ -75,18 +79,51 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
     let stop = StopSource::default();
     let classes = prepared.class_names();
     let retention = disk::look_after(config, &room, &metrics, &stop)?;
-    let mut started = start_sinks(config, &classes, &metrics, &room, &stop)?;
-    if let Some(page) = page {
-        start_page(page, config, &classes, &metrics, &stop, &mut started)?;
-    }
+    let recorders = Arc::new(Recorders::new(config, &classes, &metrics, &room, &stop));
+    let mut started = start_sinks(config, &classes, &metrics, &room, &recorders, &stop)?;
+    let hub = page.as_ref().map(|_| {
+        let hub = web::hub(config, &config.web, &classes, &metrics);
+        start_page(&hub, config, &classes, &stop, &mut started).map(|()| hub)
+    });
+    let hub = hub.transpose()?;
     let mut sinks = started.workers;
-    let prepared = prepared.with_event_outlets(started.events);
-    let pipeline = prepared.start(started.outlets, Arc::clone(&metrics), stop.clone())?;
-    let cameras = Cameras::new(config, &pipeline);
-    let mut services = start_services(listening, &cameras, &metrics, &room, &stop)?;
+    let prepared = prepared
+        .with_event_outlets(started.events)
+        .changeable(started.newcomers);
+    let mut pipeline = prepared.start(started.outlets, Arc::clone(&metrics), stop.clone())?;
+    let watched = Watched::new(&config.cameras, &metrics);
+    let changes = pipeline.take_changes();
+    let desk = changes.map(|changes| {
+        Arc::new(Desk::new(DeskParts {
+            file,
+            config: config.clone(),
+            text: text.to_owned(),
+            changes,
+            recorders: Arc::clone(&recorders),
+            watched: watched.clone(),
+            classes: Arc::clone(&classes),
+            model,
+            metrics: Arc::clone(&metrics),
+            room: Arc::clone(&room),
+        }))
+    });
+    let mut services = start_services(listening, &watched, &metrics, &room, &stop)?;
     services.push(retention);
+    let is_ready = Arc::<AtomicBool>::default();
+    if let (Some(page), Some(hub)) = (page, hub) {
+        let desk = desk.clone().map(|desk| -> Arc<dyn ConfigDesk> { desk });
+        let on_panic = stop.clone();
+        let router = router(hub, desk);
+        let answer = page.serve("web", router, stop.stop_flag(), move |_| on_panic.stop())?;
+        services.push(answer);
+    }
+    if let Some(desk) = desk {
+        let (until, is_ready) = (stop.stop_flag(), Arc::clone(&is_ready));
+        let listen = move || desk.listen(&hangup, &until, || is_ready.load(Ordering::Relaxed));
+        services.push(spawn("reload", listen, &stop)?);
+    }
 
-    let failed = watch(config, &signals, &pipeline, &cameras, &room);
+    let failed = watch(config, &signals, &pipeline, &watched, &room, &is_ready);
 
     service::stopping();
     tracing::info!("stopping");
@@ -95,6 +132,7 @@ pub fn run(config: &Config) -> anyhow::Result<()> {
     let path = pipeline.join_until(deadline);
     // The sinks are waited for even if the path failed: what was published is written.
     sinks.extend(services);
+    sinks.extend(recorders.take_workers());
     let ended: Vec<_> = sinks.into_iter().map(|sink| join(sink, deadline)).collect();
     let mut late = path?;
     for name in ended {
@@ -160,6 +198,8 @@ pub fn options(config: &Config) -> anyhow::Result<PipelineOptions> {
 struct Sinks {
     outlets: Vec<Outlet>,
     events: Vec<EventOutlet>,
+    /// The outlets of cameras that come later.
+    newcomers: Newcomers,
     workers: Vec<Worker>,
 }
 
@@ -168,88 +208,51 @@ fn start_sinks(
     classes: &Arc<[String]>,
     metrics: &Arc<Metrics>,
     room: &Arc<DiskRoom>,
+    recorders: &Recorders,
     stop: &StopSource,
 ) -> anyhow::Result<Sinks> {
     let Sinks {
         mut outlets,
         mut events,
+        mut newcomers,
         mut workers,
     } = Sinks::default();
-    let mut logs = BTreeMap::new();
     if config.output.jsonl || config.output.mot || config.output.decisions {
-        let ids: Vec<CameraId> = config
-            .cameras
-            .iter()
-            .map(|camera| camera.id.clone())
-            .collect();
         let formats = DaemonFormats {
             jsonl: config.output.jsonl,
             mot: config.output.mot,
             decisions: config.output.decisions,
             max_bytes: max_bytes(config),
         };
-        let text =
-            DaemonText::new(&config.output.folder, &ids, formats).with_room(Arc::clone(room));
+        let text = DaemonText::new(&config.output.folder, formats).with_room(Arc::clone(room));
         let (sender, results) = bounded(TEXT_QUEUE);
         for camera in &config.cameras {
             outlets.push(Outlet::new(sender.clone(), when_full(camera)).of(camera.id.clone()));
         }
-        drop(sender);
+        newcomers.results.push(Outlet::new(sender, WhenFull::Drop));
         let (classes, metrics) = (Arc::clone(classes), Arc::clone(metrics));
         let write = move || text.run(&results, &classes, &metrics);
         workers.push(spawn("publish", write, stop)?);
     }
-    let recorded = |camera: &&CameraConfig| config.record.enabled && camera.annotate;
-    for (number, camera) in config.cameras.iter().filter(recorded).enumerate() {
-        let dir = config.output.folder.join(camera.id.as_str());
-        let options = resolve::record_from_config(&config.record, &dir, camera.lossless);
-        let annotate = AnnotateOptions {
-            trail: config.record.trail,
-            ..AnnotateOptions::default()
-        };
-        let recorder = Recorder::new(
-            options,
-            camera.id.clone(),
-            writers::sidecar_line(Arc::clone(classes)),
-            Some(
-                Annotator::new(annotate, Arc::clone(classes))
-                    .with_overlay(resolve::overlay(&camera.zones))
-                    .with_privacy(Privacy::new(&camera.privacy)),
-            ),
-            Arc::clone(metrics),
-        )?
-        .with_room(Arc::clone(room));
-        let (sender, results) = bounded(PICTURE_QUEUE);
-        outlets.push(
-            Outlet::new(sender, when_full(camera))
-                .of(camera.id.clone())
-                .with_pictures(),
-        );
-        let log = Arc::<RecordingLog>::default();
-        logs.insert(camera.id.clone(), Arc::clone(&log));
-        let record = move || drop(writers::record(recorder, &results, Some(log)));
-        workers.push(spawn(&format!("annot-{number}"), record, stop)?);
+    for camera in &config.cameras {
+        outlets.extend(recorders.start(camera)?);
     }
     let sinks = sinks::start(config, classes, metrics, stop)?;
     workers.extend(sinks.workers);
     outlets.extend(sinks.outlets);
-    // Sinks end with the thread that keeps events for them: it runs though nothing is counted.
-    let has_sinks = sinks.keeper.is_some();
-    let counts = |camera: &&CameraConfig| !camera.zones.is_empty() && config.output.events;
-    if has_sinks || config.cameras.iter().any(|camera| counts(&camera)) {
+    newcomers.results.extend(sinks.newcomers);
+    // Sinks end with the thread that keeps events for them: it runs though nothing is counted yet.
+    if sinks.keeper.is_some() || config.output.events {
         let (sender, received) = bounded(EVENT_QUEUE);
-        let mut writer = DaemonEvents::new().with_keeper(sinks.keeper);
+        let lossless = config.cameras.iter().filter(|camera| camera.lossless);
+        let mut writer = DaemonEvents::new()
+            .with_keeper(sinks.keeper)
+            .with_logs(recorders.logs())
+            .with_lossless(lossless.map(|camera| camera.id.clone()).collect());
         if config.output.events {
             writer = writer.with_files(&config.output.folder, max_bytes(config));
         }
-        for camera in config.cameras.iter().filter(|it| has_sinks || counts(it)) {
-            events.push(EventOutlet::new(
-                sender.clone(),
-                when_full(camera),
-                camera.id.clone(),
-            ));
-            writer.add(&camera.id, logs.remove(&camera.id), camera.lossless);
-        }
+        add_events(&mut events, &mut newcomers, &sender, config);
         drop(sender);
         let (classes, metrics) = (Arc::clone(classes), Arc::clone(metrics));
         let write = move || writer.run(&received, &classes, &metrics);
@@ -258,45 +261,52 @@ fn start_sinks(
     Ok(Sinks {
         outlets,
         events,
+        newcomers,
         workers,
     })
 }
 
-/// The page: a thread that hears results and events, and one that answers browsers.
+/// The outlets of one reader of events: of every camera, and of those that come later.
+fn add_events(
+    events: &mut Vec<EventOutlet>,
+    newcomers: &mut Newcomers,
+    sender: &Sender<Event>,
+    config: &Config,
+) {
+    let outlet = |camera: &CameraConfig| {
+        EventOutlet::new(sender.clone(), when_full(camera), camera.id.clone())
+    };
+    events.extend(config.cameras.iter().map(outlet));
+    newcomers.events.extend(config.cameras.first().map(outlet));
+}
+
+/// The thread that hears results and events for the page.
 fn start_page(
-    listening: Listening,
+    hub: &Arc<Hub>,
     config: &Config,
     classes: &Arc<[String]>,
-    metrics: &Arc<Metrics>,
     stop: &StopSource,
     sinks: &mut Sinks,
 ) -> anyhow::Result<()> {
-    let hub = web::hub(config, &config.web, classes, metrics);
     let (sender, results) = bounded(web::RESULT_QUEUE);
     let (event_sender, events) = bounded(EVENT_QUEUE);
+    let outlet = Outlet::new(sender, WhenFull::Drop)
+        .with_pictures()
+        .as_stage(Stage::Web);
     for camera in &config.cameras {
-        let id = &camera.id;
-        sinks.outlets.push(
-            Outlet::new(sender.clone(), WhenFull::Drop)
-                .of(id.clone())
-                .with_pictures()
-                .as_stage(Stage::Web),
-        );
-        let when_full = when_full(camera);
-        sinks.events.push(EventOutlet::new(
-            event_sender.clone(),
-            when_full,
-            id.clone(),
-        ));
+        sinks.outlets.push(outlet.clone().of(camera.id.clone()));
     }
-    let (told, classes) = (Arc::clone(&hub), Arc::clone(classes));
+    sinks.newcomers.results.push(outlet);
+    add_events(
+        &mut sinks.events,
+        &mut sinks.newcomers,
+        &event_sender,
+        config,
+    );
+    drop(event_sender);
+    let (told, classes) = (Arc::clone(hub), Arc::clone(classes));
     let hear = move || web::run(&told, results, events, &classes);
     sinks.workers.push(spawn("web-hub", hear, stop)?);
-    let on_panic = stop.clone();
-    let answer = listening.serve("web", router(hub), stop.stop_flag(), move |_| {
-        on_panic.stop()
-    })?;
-    sinks.workers.push(answer);
     Ok(())
 }
 
@@ -306,7 +316,7 @@ fn max_bytes(config: &Config) -> u64 {
 }
 
 /// A file waits for slow sinks; a live camera's results are dropped there, and counted.
-fn when_full(camera: &CameraConfig) -> WhenFull {
+pub(super) fn when_full(camera: &CameraConfig) -> WhenFull {
     if camera.lossless {
         WhenFull::Wait
     } else {
@@ -316,7 +326,7 @@ fn when_full(camera: &CameraConfig) -> WhenFull {
 
 fn start_services(
     listening: Option<Listening>,
-    cameras: &Cameras,
+    cameras: &Watched,
     metrics: &Arc<Metrics>,
     room: &Arc<DiskRoom>,
     stop: &StopSource,
@@ -363,8 +373,9 @@ fn watch(
     config: &Config,
     signals: &Signals,
     pipeline: &Pipeline,
-    cameras: &Cameras,
+    cameras: &Watched,
     room: &DiskRoom,
+    told_ready: &AtomicBool,
 ) -> Option<anyhow::Error> {
     let started = Instant::now();
     let stop = pipeline.stop_source().stop_flag();
@@ -383,6 +394,7 @@ fn watch(
         let waited_enough = started.elapsed() >= config.service.startup_timeout;
         if !is_ready && (waited_enough || cameras.check_ready().is_ok()) {
             is_ready = true;
+            told_ready.store(true, Ordering::Relaxed);
             let status = match cameras.check_ready() {
                 Ok(()) => "every required camera delivers".to_owned(),
                 Err(missing) => missing,
@@ -404,6 +416,11 @@ fn tell_end(end: CameraEnd) -> Option<anyhow::Error> {
         .error
         .as_ref()
         .map(|error| error as &dyn std::error::Error);
+    if end.reason == RunEnd::Stopped && error.is_none() {
+        // It was asked to: the configuration has changed.
+        tracing::debug!(camera = %end.camera, frames = end.frames, "camera stopped");
+        return None;
+    }
     tracing::warn!(
         camera = %end.camera,
         reason = end.reason.as_str(),
@@ -414,49 +431,4 @@ fn tell_end(end: CameraEnd) -> Option<anyhow::Error> {
     let camera = end.camera;
     end.error
         .map(|source| PipelineError::Capture { camera, source }.into())
-}
-
-/// What is known about the cameras, for readiness and the watchdog.
-#[derive(Debug, Clone)]
-struct Cameras {
-    ids: Arc<[CameraId]>,
-    required: Arc<[CameraId]>,
-    metrics: Arc<Metrics>,
-}
-
-impl Cameras {
-    fn new(config: &Config, pipeline: &Pipeline) -> Self {
-        let required = config.cameras.iter().filter(|camera| camera.is_required);
-        Self {
-            ids: pipeline
-                .cameras()
-                .iter()
-                .map(|(id, _)| id.clone())
-                .collect(),
-            required: required.map(|camera| camera.id.clone()).collect(),
-            metrics: Arc::clone(pipeline.metrics()),
-        }
-    }
-
-    /// Frames that are on their way must come out; a camera that sends none is its own matter.
-    fn is_any_frame_on_its_way(&self) -> bool {
-        self.ids
-            .iter()
-            .any(|id| self.metrics.balance(id).in_flight > 0)
-    }
-
-    /// Ready when a frame of every required camera has passed the detector.
-    fn check_ready(&self) -> Result<(), String> {
-        let has_none = |id: &&CameraId| self.metrics.balance(id).processed == 0;
-        let missing: Vec<&str> = self
-            .required
-            .iter()
-            .filter(has_none)
-            .map(CameraId::as_str)
-            .collect();
-        if missing.is_empty() {
-            return Ok(());
-        }
-        Err(format!("no result yet from {}", missing.join(", ")))
-    }
 }

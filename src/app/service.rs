@@ -77,6 +77,18 @@ pub fn status(status: &str) {
     tell(&[NotifyState::Status(status)]);
 }
 
+/// Tells systemd that gantryd reads its configuration again; [`ready`] says that it is done.
+pub fn reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => tell(&[
+            NotifyState::Reloading,
+            now,
+            NotifyState::Status("reading the configuration again"),
+        ]),
+        Err(error) => warn!(%error, "systemd cannot be told of the reload"),
+    }
+}
+
 /// Tells systemd that gantryd is stopping because it was asked to.
 pub fn stopping() {
     tell(&[NotifyState::Stopping, NotifyState::Status("stopping")]);

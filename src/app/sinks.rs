@@ -11,6 +11,7 @@ use super::config::{Config, Fault, SinkConfig};
 use super::pipeline::{Outlet, Published, WhenFull};
 use super::run::spawn;
 use crate::base::{CameraId, DropReason, FrameResult, Metrics, Stage, StopSource, Worker};
+use crate::perception::zones::ZonesPlan;
 use crate::sinks::publish::{
     Delivery, EventFilter, Keeper, Offer, PlaceState, Places, QueueLimit, RESULT_QUEUE, Spool,
     States, Thinner, Transport, frame_line,
@@ -26,6 +27,8 @@ pub struct EventSinks {
     pub keeper: Option<Keeper>,
     /// Where results of frames go, for the sinks that want them.
     pub outlets: Vec<Outlet>,
+    /// Where those of cameras go that come while the daemon runs.
+    pub newcomers: Vec<Outlet>,
     /// A thread each.
     pub workers: Vec<Worker>,
 }
@@ -59,7 +62,7 @@ pub fn start(
     if config.cameras.iter().all(|camera| camera.zones.is_empty()) {
         tracing::warn!("there are sinks but no camera has zones or lines: there will be no events");
     }
-    let (mut outlets, mut workers) = (Vec::new(), Vec::new());
+    let (mut outlets, mut newcomers, mut workers) = (Vec::new(), Vec::new(), Vec::new());
     for (sink, transport) in config.sinks.iter().zip(transports) {
         let (spool, counted) = (Arc::clone(&spool), Arc::clone(metrics));
         let address = sink.url.shown();
@@ -70,6 +73,10 @@ pub fn start(
             delivery = delivery.with_results(offers);
             let (outlet_sender, results) = bounded(RESULT_QUEUE);
             let wanted = filter(sink);
+            newcomers.push(
+                Outlet::new(outlet_sender.clone(), WhenFull::Drop)
+                    .only_of(wanted.cameras.iter().cloned().collect()),
+            );
             let cameras = config.cameras.iter().map(|camera| camera.id.clone());
             for camera in cameras.filter(|camera| wanted.wants_camera(camera)) {
                 outlets.push(Outlet::new(outlet_sender.clone(), WhenFull::Drop).of(camera));
@@ -93,6 +100,7 @@ pub fn start(
     Ok(EventSinks {
         keeper: Some(keeper),
         outlets,
+        newcomers,
         workers,
     })
 }
@@ -119,7 +127,27 @@ impl Offers {
                 Published::RunEnded { camera, .. } => {
                     self.tell_states(&camera, |states| states.emptied(&camera));
                 }
+                Published::Watched { camera, scene } => {
+                    self.replace(&camera, Some(places_of(&scene.zones)));
+                }
+                Published::Gone { camera } => self.replace(&camera, None),
             }
+        }
+    }
+
+    /// Zones that are no more are told of as empty.
+    fn replace(&mut self, camera: &CameraId, places: Option<Places>) {
+        let is_kept = |name: &str| {
+            let places = places.as_ref();
+            places.is_some_and(|it| it.zones.iter().any(|kept| kept == name))
+        };
+        self.tell_states(camera, |states| {
+            let mut gone = states.emptied(camera);
+            gone.retain(|state| !is_kept(&state.place));
+            gone
+        });
+        if let Some(states) = &mut self.states {
+            states.replace(camera, places);
         }
     }
 
@@ -165,15 +193,16 @@ fn places(config: &Config, sink: &SinkConfig) -> BTreeMap<CameraId, Places> {
     let cameras = config.cameras.iter();
     cameras
         .filter(|camera| wanted.wants_camera(&camera.id))
-        .map(|camera| {
-            let (zones, lines) = (camera.zones.zones.iter(), camera.zones.lines.iter());
-            let places = Places {
-                zones: zones.map(|it| it.name.to_string()).collect(),
-                lines: lines.map(|it| it.name.to_string()).collect(),
-            };
-            (camera.id.clone(), places)
-        })
+        .map(|camera| (camera.id.clone(), places_of(&camera.zones)))
         .collect()
+}
+
+/// Names of the zones and lines of a plan.
+fn places_of(plan: &ZonesPlan) -> Places {
+    Places {
+        zones: plan.zones.iter().map(|it| it.name.to_string()).collect(),
+        lines: plan.lines.iter().map(|it| it.name.to_string()).collect(),
+    }
 }
 
 /// What is wrong with sinks, as far as their files tell.

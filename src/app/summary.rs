@@ -31,7 +31,8 @@ impl Tally {
     pub fn add(&mut self, item: &Published) {
         match item {
             Published::Frame(result) => self.add_frame(result),
-            Published::RunEnded { .. } => self.end_all(),
+            Published::RunEnded { .. } | Published::Gone { .. } => self.end_all(),
+            Published::Watched { .. } => {}
         }
     }
 

@@ -369,7 +369,7 @@ impl Shared<'_> {
                 classes: detect.classes.clone(),
                 confidence: detect.conf.map(|conf| conf as f32),
                 zones: self.zones.clone(),
-                hidden: Vec::new(),
+                privacy: crate::sinks::annotate::PrivacyRules::default(),
             }],
             model: self.model.clone(),
             detect: self.detect.clone(),

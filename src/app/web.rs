@@ -7,8 +7,9 @@ use crossbeam_channel::{Receiver, never, select};
 use super::config::{CameraConfig, Config, WebConfig};
 use super::pipeline::Published;
 use super::resolve;
-use crate::base::{Event, Metrics};
-use crate::sinks::annotate::{Place, Privacy};
+use crate::base::{CameraId, Event, Metrics};
+use crate::perception::zones::ZonesPlan;
+use crate::sinks::annotate::{Place, Privacy, PrivacyRules};
 use crate::sinks::publish::event_line;
 use crate::sinks::web::{CameraFacts, Hub, PictureOptions, Shape};
 
@@ -23,27 +24,7 @@ pub fn hub(
     classes: &Arc<[String]>,
     metrics: &Arc<Metrics>,
 ) -> Arc<Hub> {
-    let facts = |camera: &CameraConfig| {
-        let overlay = resolve::overlay(&camera.zones);
-        let named = |places: Vec<Place>| {
-            let shape = |it: Place| Shape {
-                name: it.name,
-                points: it.points,
-            };
-            places.into_iter().map(shape).collect()
-        };
-        let nameless = |points| Shape {
-            name: String::new(),
-            points,
-        };
-        CameraFacts {
-            id: camera.id.clone(),
-            zones: named(overlay.zones),
-            lines: named(overlay.lines),
-            outlines: overlay.outlines.into_iter().map(nameless).collect(),
-            privacy: Privacy::new(&camera.privacy).map(Arc::new),
-        }
-    };
+    let facts = |camera: &CameraConfig| facts(&camera.id, &camera.zones, &camera.privacy);
     let options = PictureOptions {
         max_width: web.max_width,
         fps: web.fps,
@@ -54,6 +35,29 @@ pub fn hub(
         Arc::clone(metrics),
         options,
     )
+}
+
+/// What the page knows of a camera that is watched so.
+fn facts(camera: &CameraId, zones: &ZonesPlan, privacy: &PrivacyRules) -> CameraFacts {
+    let overlay = resolve::overlay(zones);
+    let named = |places: Vec<Place>| {
+        let shape = |it: Place| Shape {
+            name: it.name,
+            points: it.points,
+        };
+        places.into_iter().map(shape).collect()
+    };
+    let nameless = |points| Shape {
+        name: String::new(),
+        points,
+    };
+    CameraFacts {
+        id: camera.clone(),
+        zones: named(overlay.zones),
+        lines: named(overlay.lines),
+        outlines: overlay.outlines.into_iter().map(nameless).collect(),
+        privacy: Privacy::new(privacy).map(Arc::new),
+    }
 }
 
 /// Tells the page everything that comes until both channels are closed.
@@ -69,6 +73,10 @@ pub fn run(
             recv(results) -> item => match item {
                 Ok(Published::Frame(result)) => hub.show(result),
                 Ok(Published::RunEnded { .. }) => {}
+                Ok(Published::Watched { camera, scene }) => {
+                    hub.watch(facts(&camera, &scene.zones, &scene.privacy));
+                }
+                Ok(Published::Gone { camera }) => hub.forget(&camera),
                 Err(_) => (has_results, results) = (false, never()),
             },
             recv(events) -> event => match event {

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::events::{ClosesLog, RecordingLog};
-use super::explain;
 use super::pipeline::Published;
 use super::summary::Tally;
+use super::{explain, resolve};
 use crate::base::{CameraId, DiskRoom, DropReason, FrameMeta, Metrics, Stage, StageTimer};
+use crate::sinks::annotate::Privacy;
 use crate::sinks::publish::{self, LineFile, PublishError};
 use crate::sinks::record::{Recorder, SegmentInfo};
 
@@ -87,7 +88,12 @@ impl OneShotText {
         let files = match (&mut self.files, item) {
             (Some(files), _) => files,
             // No frame ever came: there is nothing to report on.
-            (None, Published::RunEnded { .. }) => return Ok(()),
+            (
+                None,
+                Published::RunEnded { .. } | Published::Watched { .. } | Published::Gone { .. },
+            ) => {
+                return Ok(());
+            }
             (empty, Published::Frame(_)) => {
                 let decisions = self.decisions_path.as_deref();
                 if decisions.is_none() {
@@ -100,7 +106,9 @@ impl OneShotText {
                 })
             }
         };
-        files.jsonl.write(&line(item, classes))?;
+        if let Some(line) = line(item, classes) {
+            files.jsonl.write(&line)?;
+        }
         if let (Some(file), Some(line)) = (&mut files.decisions, decisions(item)) {
             file.write(&line)?;
         }
@@ -125,6 +133,8 @@ pub struct DaemonFormats {
 /// failure. What cannot be written is counted, once for each file it is missing from.
 #[derive(Debug)]
 pub struct DaemonText {
+    folder: PathBuf,
+    formats: DaemonFormats,
     cameras: BTreeMap<CameraId, CameraFiles>,
     room: Arc<DiskRoom>,
 }
@@ -147,25 +157,13 @@ struct DaemonFile {
 
 impl DaemonText {
     /// Will write `results.jsonl`, `results.mot.txt` and `results.decisions.jsonl`, as far as they are
-    /// wanted, into `<folder>/<camera>` for each camera.
+    /// wanted, into `<folder>/<camera>` for each camera that something comes of.
     #[must_use]
-    pub fn new(folder: &Path, cameras: &[CameraId], formats: DaemonFormats) -> Self {
-        let files = |camera: &CameraId| {
-            let folder = folder.join(camera.as_str());
-            let file = |is_wanted: bool, name: &str| {
-                is_wanted.then(|| DaemonFile::new(folder.join(name), formats.max_bytes))
-            };
-            CameraFiles {
-                jsonl: file(formats.jsonl, "results.jsonl"),
-                mot: file(formats.mot, "results.mot.txt"),
-                decisions: file(formats.decisions, "results.decisions.jsonl"),
-            }
-        };
-        let cameras = cameras.iter();
+    pub fn new(folder: &Path, formats: DaemonFormats) -> Self {
         Self {
-            cameras: cameras
-                .map(|camera| (camera.clone(), files(camera)))
-                .collect(),
+            folder: folder.to_owned(),
+            formats,
+            cameras: BTreeMap::new(),
             room: Arc::default(),
         }
     }
@@ -195,6 +193,15 @@ impl DaemonText {
 
     fn write(&mut self, item: &Published, classes: &[String], metrics: &Metrics) {
         let camera = item.camera();
+        match item {
+            Published::Frame(_) | Published::RunEnded { .. } => {}
+            Published::Watched { .. } => return,
+            Published::Gone { .. } => return self.close(camera, metrics),
+        }
+        if !self.cameras.contains_key(camera) {
+            let files = CameraFiles::new(&self.folder.join(camera.as_str()), self.formats);
+            self.cameras.insert(camera.clone(), files);
+        }
         let Some(files) = self.cameras.get_mut(camera) else {
             return;
         };
@@ -205,8 +212,10 @@ impl DaemonText {
             }
             return;
         }
-        if let Some(file) = &mut files.jsonl {
-            count_lost(file.write(&line(item, classes), camera), camera, metrics);
+        if let Some(file) = &mut files.jsonl
+            && let Some(line) = line(item, classes)
+        {
+            count_lost(file.write(&line, camera), camera, metrics);
         }
         if let Some(file) = &mut files.mot
             && let Some(rows) = rows(item)
@@ -220,12 +229,36 @@ impl DaemonText {
         }
     }
 
+    /// Lets go of the files of a camera of which nothing more comes.
+    fn close(&mut self, camera: &CameraId, metrics: &Metrics) {
+        if let Some(mut files) = self.cameras.remove(camera) {
+            files.flush(camera, metrics);
+        }
+    }
+
     fn flush(&mut self, metrics: &Metrics) {
         for (camera, files) in &mut self.cameras {
-            let all = [&mut files.jsonl, &mut files.mot, &mut files.decisions];
-            for file in all.into_iter().flatten() {
-                count_lost(file.flush(camera), camera, metrics);
-            }
+            files.flush(camera, metrics);
+        }
+    }
+}
+
+impl CameraFiles {
+    fn new(folder: &Path, formats: DaemonFormats) -> Self {
+        let file = |is_wanted: bool, name: &str| {
+            is_wanted.then(|| DaemonFile::new(folder.join(name), formats.max_bytes))
+        };
+        Self {
+            jsonl: file(formats.jsonl, "results.jsonl"),
+            mot: file(formats.mot, "results.mot.txt"),
+            decisions: file(formats.decisions, "results.decisions.jsonl"),
+        }
+    }
+
+    fn flush(&mut self, camera: &CameraId, metrics: &Metrics) {
+        let all = [&mut self.jsonl, &mut self.mot, &mut self.decisions];
+        for file in all.into_iter().flatten() {
+            count_lost(file.flush(camera), camera, metrics);
         }
     }
 }
@@ -311,19 +344,20 @@ impl DaemonFile {
 fn rows(item: &Published) -> Option<String> {
     match item {
         Published::Frame(result) => publish::mot_rows(result),
-        Published::RunEnded { .. } => None,
+        Published::RunEnded { .. } | Published::Watched { .. } | Published::Gone { .. } => None,
     }
 }
 
-fn line(item: &Published, classes: &[String]) -> String {
+fn line(item: &Published, classes: &[String]) -> Option<String> {
     match item {
-        Published::Frame(result) => publish::frame_line(result, classes),
+        Published::Frame(result) => Some(publish::frame_line(result, classes)),
         Published::RunEnded {
             camera,
             run,
             reason,
             ended,
-        } => publish::run_end_line(camera, *run, *reason, ended),
+        } => Some(publish::run_end_line(camera, *run, *reason, ended)),
+        Published::Watched { .. } | Published::Gone { .. } => None,
     }
 }
 
@@ -345,6 +379,7 @@ fn decisions(item: &Published) -> Option<String> {
         Published::RunEnded {
             camera, run, ended, ..
         } => Some(publish::decisions_run_end_line(camera, *run, ended)),
+        Published::Watched { .. } | Published::Gone { .. } => None,
     }
 }
 
@@ -358,12 +393,18 @@ pub fn record(
 ) -> Vec<SegmentInfo> {
     let log = log.map(ClosesLog);
     for item in results {
-        if let Published::Frame(result) = item {
-            // What was not taken is counted by the recorder.
-            recorder.push(&result);
-            if let Some(ClosesLog(log)) = &log {
-                log.note(result.meta.seq, recorder.last_place());
+        match item {
+            Published::Frame(result) => {
+                // What was not taken is counted by the recorder.
+                recorder.push(&result);
+                if let Some(ClosesLog(log)) = &log {
+                    log.note(result.meta.seq, recorder.last_place());
+                }
             }
+            Published::Watched { scene, .. } => {
+                recorder.redraw(resolve::overlay(&scene.zones), Privacy::new(&scene.privacy))
+            }
+            Published::RunEnded { .. } | Published::Gone { .. } => {}
         }
     }
     drop(log);
@@ -430,7 +471,7 @@ mod tests {
     fn written(folder: &Path, frames: u64, formats: DaemonFormats) -> u64 {
         let camera = CameraId::new("gate");
         let metrics = Metrics::new();
-        let text = DaemonText::new(folder, std::slice::from_ref(&camera), formats);
+        let text = DaemonText::new(folder, formats);
         let (sender, results) = crossbeam_channel::bounded(1000);
         for seq in 0..frames {
             sender.send(frame(seq)).unwrap();

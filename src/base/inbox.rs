@@ -1,6 +1,6 @@
 //! The edge between cameras and detectors: one bounded place per camera, served in turn.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -55,7 +55,9 @@ pub struct Inbox<T> {
 
 #[derive(Debug)]
 struct State<T> {
-    slots: Vec<Slot<T>>,
+    slots: BTreeMap<usize, Slot<T>>,
+    /// The number of the next slot; none is given twice.
+    next_slot: usize,
     /// The slot that is looked at first by the next take of each lane.
     next: [usize; 2],
     /// Who says whom items are for; without it all are to be looked at.
@@ -85,17 +87,10 @@ impl<T> Inbox<T> {
     /// An inbox with `slots` empty slots.
     #[must_use]
     pub fn new(slots: usize) -> Self {
-        let slot = |_| Slot {
-            items: VecDeque::new(),
-            lane: None,
-            outstanding: u64::MAX,
-            taken: 0,
-            done: 0,
-            aborted: false,
-        };
         Self {
             state: Mutex::new(State {
-                slots: (0..slots).map(slot).collect(),
+                slots: (0..slots).map(|slot| (slot, Slot::new(u64::MAX))).collect(),
+                next_slot: slots,
                 next: [0; 2],
                 router: None,
                 closed: false,
@@ -109,17 +104,48 @@ impl<T> Inbox<T> {
     /// [done](Inbox::done): bounds what waits behind a slow worker or a slow reader.
     #[must_use]
     pub fn with_outstanding(self, limit: usize) -> Self {
-        for slot in &mut self.lock().slots {
+        for slot in self.lock().slots.values_mut() {
             slot.outstanding = limit as u64;
         }
         self
+    }
+
+    /// Adds an empty slot, of which at most `outstanding` items are taken and not yet
+    /// [done](Inbox::done); gives its number, which no slot had before.
+    #[must_use]
+    pub fn add_slot(&self, outstanding: usize) -> usize {
+        let mut state = self.lock();
+        let slot = state.next_slot;
+        state.next_slot += 1;
+        state.slots.insert(slot, Slot::new(outstanding as u64));
+        slot
+    }
+
+    /// Takes a slot away whose source has ended. Gives what still waits there, which is nothing once
+    /// it is [idle](Inbox::is_idle).
+    #[must_use]
+    pub fn remove_slot(&self, slot: usize) -> Vec<T> {
+        let removed = self.lock().slots.remove(&slot);
+        self.emptied.notify_all();
+        let waiting = removed.into_iter().flat_map(|slot| slot.items);
+        waiting.map(|(item, _)| item).collect()
+    }
+
+    /// Does nothing wait in the slot, and is everything done that was taken from it?
+    #[must_use]
+    pub fn is_idle(&self, slot: usize) -> bool {
+        let state = self.lock();
+        let slot = state.slots.get(&slot);
+        slot.is_none_or(|slot| slot.items.is_empty() && slot.taken == slot.done)
     }
 
     /// As [`Inbox::with_outstanding`] with a limit of 1, for `slot` alone: an item is taken once all
     /// that came of the one before is known.
     #[must_use]
     pub fn one_at_a_time(self, slot: usize) -> Self {
-        self.lock().slots[slot].outstanding = 1;
+        if let Some(slot) = self.lock().slots.get_mut(&slot) {
+            slot.outstanding = 1;
+        }
         self
     }
 
@@ -132,27 +158,28 @@ impl<T> Inbox<T> {
 
     /// One item taken from `slot` has gone all its way.
     pub fn done(&self, slot: usize) {
-        self.lock().slots[slot].done += 1;
+        if let Some(slot) = self.lock().slots.get_mut(&slot) {
+            slot.done += 1;
+        }
         self.filled.notify_all();
     }
 
     /// Puts the newest item of a live source; never waits. Returns what is lost by that: the item
-    /// displaced, or `item` itself once the inbox is closed.
+    /// displaced, or `item` itself once the inbox is closed or the slot taken away.
     #[must_use]
     pub fn put_newest(&self, slot: usize, item: T) -> Option<T> {
         let mut state = self.lock();
-        if state.closed {
+        let Some(place) = state.open_slot(slot) else {
             return Some(item);
-        }
-        let items = &mut state.slots[slot].items;
-        let displaced = match items.back() {
-            Some((_, Keep::Replaceable)) => items.pop_back().map(|(stale, _)| stale),
+        };
+        let displaced = match place.items.back() {
+            Some((_, Keep::Replaceable)) => place.items.pop_back().map(|(stale, _)| stale),
             _ => None,
         };
-        if items.is_empty() {
-            state.slots[slot].lane = None;
+        if place.items.is_empty() {
+            place.lane = None;
         }
-        state.slots[slot].items.push_back((item, Keep::Replaceable));
+        place.items.push_back((item, Keep::Replaceable));
         self.tell_takers(state);
         displaced
     }
@@ -163,21 +190,20 @@ impl<T> Inbox<T> {
     /// The item itself, if the inbox was closed or the slot aborted meanwhile.
     pub fn put_waiting(&self, slot: usize, item: T, capacity: usize) -> Result<(), T> {
         let mut state = self.lock();
-        while !state.closed
-            && !state.slots[slot].aborted
-            && state.slots[slot].items.len() >= capacity
-        {
+        loop {
+            let Some(place) = state.open_slot(slot).filter(|place| !place.aborted) else {
+                return Err(item);
+            };
+            if place.items.len() < capacity {
+                place.items.push_back((item, Keep::Replaceable));
+                self.tell_takers(state);
+                return Ok(());
+            }
             state = self
                 .emptied
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
         }
-        if state.closed || state.slots[slot].aborted {
-            return Err(item);
-        }
-        state.slots[slot].items.push_back((item, Keep::Replaceable));
-        self.tell_takers(state);
-        Ok(())
     }
 
     /// Puts an item that is never displaced and never waits; for rare notices (a run's end), not
@@ -187,10 +213,10 @@ impl<T> Inbox<T> {
     /// The item itself, if the inbox is closed.
     pub fn put_notice(&self, slot: usize, item: T) -> Result<(), T> {
         let mut state = self.lock();
-        if state.closed {
+        let Some(place) = state.open_slot(slot) else {
             return Err(item);
-        }
-        state.slots[slot].items.push_back((item, Keep::Always));
+        };
+        place.items.push_back((item, Keep::Always));
         self.tell_takers(state);
         Ok(())
     }
@@ -198,13 +224,19 @@ impl<T> Inbox<T> {
     /// Wakes a [`Inbox::put_waiting`] of this slot with an error, now and from now on, until
     /// [`Inbox::resume`]. Called before a source is shut down, or the two wait for each other.
     pub fn abort(&self, slot: usize) {
-        self.lock().slots[slot].aborted = true;
+        self.set_aborted(slot, true);
         self.emptied.notify_all();
     }
 
     /// Allows [`Inbox::put_waiting`] again after [`Inbox::abort`].
     pub fn resume(&self, slot: usize) {
-        self.lock().slots[slot].aborted = false;
+        self.set_aborted(slot, false);
+    }
+
+    fn set_aborted(&self, slot: usize, is_aborted: bool) {
+        if let Some(slot) = self.lock().slots.get_mut(&slot) {
+            slot.aborted = is_aborted;
+        }
     }
 
     /// Takes up to `max` items that are to be looked at, at most one per slot, waiting for the first.
@@ -235,7 +267,7 @@ impl<T> Inbox<T> {
                 }
                 return Some(taken);
             }
-            if state.closed && state.slots.iter().all(|slot| slot.items.is_empty()) {
+            if state.closed && state.slots.values().all(|slot| slot.items.is_empty()) {
                 return None;
             }
             state = self
@@ -268,17 +300,40 @@ impl<T> Inbox<T> {
     }
 }
 
+impl<T> Slot<T> {
+    fn new(outstanding: u64) -> Self {
+        Self {
+            items: VecDeque::new(),
+            lane: None,
+            outstanding,
+            taken: 0,
+            done: 0,
+            aborted: false,
+        }
+    }
+}
+
 impl<T> State<T> {
+    /// The slot, if something can still be put there.
+    fn open_slot(&mut self, slot: usize) -> Option<&mut Slot<T>> {
+        if self.closed {
+            return None;
+        }
+        self.slots.get_mut(&slot)
+    }
+
     fn take_in_turn(&mut self, max: usize, lane: Lane) -> Vec<Taken<T>> {
-        let count = self.slots.len();
-        let mut taken = Vec::new();
         let first = self.next[lane as usize];
-        for offset in 0..count {
+        let (before, from) = (self.slots.range(..first), self.slots.range(first..));
+        let in_turn: Vec<usize> = from.chain(before).map(|(slot, _)| *slot).collect();
+        let mut taken = Vec::new();
+        for index in in_turn {
             if taken.len() == max {
                 break;
             }
-            let index = (first + offset) % count;
-            let slot = &mut self.slots[index];
+            let Some(slot) = self.slots.get_mut(&index) else {
+                continue;
+            };
             if slot.taken - slot.done >= slot.outstanding {
                 continue;
             }
@@ -302,7 +357,7 @@ impl<T> State<T> {
                     item,
                 });
                 slot.taken += 1;
-                self.next[lane as usize] = (index + 1) % count;
+                self.next[lane as usize] = index + 1;
             }
         }
         taken
@@ -395,6 +450,26 @@ mod tests {
         inbox.done(0);
         assert_eq!(items(inbox.take(9)), [3]);
         assert_eq!(inbox.take(9), None);
+    }
+
+    #[test]
+    fn a_slot_comes_and_goes_while_the_others_go_on() {
+        let inbox = Inbox::new(1).with_outstanding(2);
+        let added = inbox.add_slot(1);
+        assert_eq!(added, 1);
+        assert_eq!(inbox.put_newest(added, 10), None);
+        assert_eq!(inbox.put_newest(0, 1), None);
+        assert!(!inbox.is_idle(added));
+        assert_eq!(items(inbox.take(9)), [1, 10]);
+        assert!(!inbox.is_idle(added), "taken and not done");
+        inbox.done(added);
+        assert!(inbox.is_idle(added));
+        assert!(inbox.remove_slot(added).is_empty());
+        assert_eq!(inbox.put_newest(added, 11), Some(11));
+        assert_eq!(inbox.put_notice(added, 12), Err(12));
+        assert_eq!(inbox.add_slot(1), 2, "no number is given twice");
+        assert_eq!(inbox.put_newest(0, 2), None);
+        assert_eq!(items(inbox.take(9)), [2]);
     }
 
     #[test]

@@ -11,7 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use super::{CameraId, DiskMetrics, LookMetrics, RunEnd, SinkMetrics, ZoneMetrics};
+use super::{CameraId, ConfigMetrics, DiskMetrics, LookMetrics, RunEnd, SinkMetrics, ZoneMetrics};
 
 /// A part of the frame path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -203,6 +203,7 @@ pub struct Metrics {
     zones: ZoneMetrics,
     sinks: SinkMetrics,
     disk: DiskMetrics,
+    config: ConfigMetrics,
     stages: [StageSum; Stage::ALL.len()],
     progress: AtomicU64,
 }
@@ -282,6 +283,7 @@ impl Metrics {
         let zones = ZoneMetrics::new(&mut registry);
         let sinks = SinkMetrics::new(&mut registry);
         let disk = DiskMetrics::new(&mut registry);
+        let config = ConfigMetrics::new(&mut registry);
         Arc::new(Self {
             registry,
             received,
@@ -298,6 +300,7 @@ impl Metrics {
             zones,
             sinks,
             disk,
+            config,
             stages: Default::default(),
             progress: AtomicU64::new(0),
         })
@@ -331,6 +334,12 @@ impl Metrics {
     #[must_use]
     pub fn disk(&self) -> &DiskMetrics {
         &self.disk
+    }
+
+    /// What became of changes of the configuration.
+    #[must_use]
+    pub fn config(&self) -> &ConfigMetrics {
+        &self.config
     }
 
     /// Counts work done in a stage.

@@ -5,6 +5,7 @@
 
 mod bbox;
 mod clock;
+mod config_metrics;
 mod decision;
 mod desk;
 mod disk_metrics;
@@ -26,6 +27,7 @@ mod zone_metrics;
 
 pub use bbox::BBox;
 pub use clock::{Pts, StageTimer, UtcNanos, thread_cpu_time, utc_now};
+pub use config_metrics::{ChangeOutcome, ConfigMetrics};
 pub use decision::{
     AffinityParts, Birth, CameraMotion, Choice, Covered, DecisionLimits, FrameDecisions,
     IdentityChange, Refusal, RefusalReason, SeenBox, TrackDecision, TrackName,

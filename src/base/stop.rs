@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded, never, select};
 
 /// Never sent: the channel only ever disconnects.
 #[derive(Debug, Clone, Copy)]
@@ -38,15 +38,31 @@ impl StopSource {
     /// A flag that becomes true at [`StopSource::stop`].
     #[must_use]
     pub fn stop_flag(&self) -> Stop {
-        Stop(self.receiver.clone())
+        Stop {
+            own: self.receiver.clone(),
+            other: never(),
+        }
     }
 }
 
 /// Becomes true once and stays true.
 #[derive(Debug, Clone)]
-pub struct Stop(Receiver<Never>);
+pub struct Stop {
+    own: Receiver<Never>,
+    other: Receiver<Never>,
+}
 
 impl Stop {
+    /// A flag that becomes true when this one does or `source` asks for a stop; it replaces what an
+    /// earlier call added.
+    #[must_use]
+    pub fn or(&self, source: &StopSource) -> Self {
+        Self {
+            own: self.own.clone(),
+            other: source.receiver.clone(),
+        }
+    }
+
     /// Has a stop been asked for?
     #[must_use]
     pub fn is_stopped(&self) -> bool {
@@ -56,16 +72,17 @@ impl Stop {
     /// Waits at most `timeout` for the stop; true if it came.
     #[must_use]
     pub fn wait(&self, timeout: Duration) -> bool {
-        matches!(
-            self.0.recv_timeout(timeout),
-            Err(RecvTimeoutError::Disconnected)
-        )
+        select! {
+            recv(self.own) -> _ => true,
+            recv(self.other) -> _ => true,
+            default(timeout) => false,
+        }
     }
 
-    /// A channel that disconnects at the stop, for `crossbeam_channel::select!`.
+    /// The channels of which one disconnects at the stop, for `crossbeam_channel::select!`.
     #[must_use]
-    pub fn channel(&self) -> &Receiver<Never> {
-        &self.0
+    pub fn channels(&self) -> [&Receiver<Never>; 2] {
+        [&self.own, &self.other]
     }
 }
 
@@ -81,5 +98,17 @@ mod tests {
         source.clone().stop();
         source.stop();
         assert!(a.is_stopped() && b.wait(Duration::from_secs(5)) && a.is_stopped());
+    }
+
+    #[test]
+    fn a_flag_of_two_sources_hears_either() {
+        let (all, one) = (StopSource::default(), StopSource::default());
+        let both = all.stop_flag().or(&one);
+        assert!(!both.is_stopped());
+        one.stop();
+        assert!(both.wait(Duration::from_secs(5)) && !all.stop_flag().is_stopped());
+        let other = all.stop_flag().or(&StopSource::default());
+        all.stop();
+        assert!(other.is_stopped());
     }
 }

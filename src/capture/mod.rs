@@ -29,11 +29,14 @@ mod session;
 mod source;
 mod status;
 mod supervisor;
+mod trial;
 
 pub use check::check;
 pub use codecs::decoders;
 pub use error::{CaptureError, SourceError};
 pub use options::{Backoff, CameraOptions, Codec, Decode, RawRecord};
+pub use sequence::Numbering;
 pub use source::{HttpSource, RtspSource, Source, TestSource, Transport};
 pub use status::{CameraEnd, CameraState, CameraStatus, StatusHandle};
 pub use supervisor::{Camera, start};
+pub use trial::{Trial, TrialError};

@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::Sender;
 use gstreamer as gst;
 use tracing::{debug, warn};
 
 use super::frames::{Decoded, UnusableSample};
-use super::sequence::{Arrived, Place, Sequence};
+use super::sequence::{Arrived, Numbering, Place, Sequence};
 use super::{CameraOptions, CameraState, StatusHandle};
 use crate::base::{
     CameraId, Captured, DropReason, Frame, FrameMeta, FromCamera, Inbox, Metrics, Pts, RunEnd,
@@ -55,6 +56,10 @@ pub(super) struct Outlet {
 struct State {
     sequence: Sequence,
     open: bool,
+    /// A run has begun and its end was not reported.
+    in_run: bool,
+    /// Set while the camera is on trial: its frames go nowhere.
+    trial: Option<OnTrial>,
     lossless: bool,
     utc: UtcRule,
     /// Stream time of the first frame of this connection.
@@ -64,6 +69,13 @@ struct State {
     last_time: Duration,
     unusable: u64,
     left_out: u64,
+}
+
+/// A camera of which one frame is wanted, to know that it delivers.
+#[derive(Debug)]
+struct OnTrial {
+    /// Told of the first frame; `None` when it was.
+    seen: Option<Sender<()>>,
 }
 
 impl Outlet {
@@ -86,6 +98,8 @@ impl Outlet {
             state: Mutex::new(State {
                 sequence: Sequence::default(),
                 open: false,
+                in_run: false,
+                trial: None,
                 lossless: options.lossless,
                 utc: UtcRule::Live,
                 first_time_ns: None,
@@ -97,6 +111,41 @@ impl Outlet {
         }
     }
 
+    /// Begins on trial: `seen` is told of the first frame, and none goes anywhere before
+    /// [`Outlet::admit`].
+    pub fn on_trial(self, seen: Sender<()>) -> Self {
+        self.lock().trial = Some(OnTrial { seen: Some(seen) });
+        self
+    }
+
+    /// Is the first frame of a trial still waited for?
+    pub fn is_unproven(&self) -> bool {
+        let state = self.lock();
+        state.trial.as_ref().is_some_and(|it| it.seen.is_some())
+    }
+
+    /// The trial is over: frames go their way from now on, numbered after `before`.
+    pub fn admit(&self, before: Numbering) {
+        let mut state = self.lock();
+        state.trial = None;
+        state.sequence = before.0;
+        state.in_run = state.open;
+        if state.open {
+            let run = state.sequence.begin_run();
+            self.status.update(|status| status.run = Some(run));
+        }
+    }
+
+    /// What is known about the camera.
+    pub fn status(&self) -> &StatusHandle {
+        &self.status
+    }
+
+    /// How far runs and frames are numbered.
+    pub fn numbering(&self) -> Numbering {
+        Numbering(self.lock().sequence.clone())
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -106,6 +155,7 @@ impl Outlet {
         self.inbox.resume(self.slot);
         let mut state = self.lock();
         state.open = true;
+        state.in_run = true;
         state.lossless = lossless;
         state.utc = utc;
         state.first_time_ns = None;
@@ -127,7 +177,13 @@ impl Outlet {
 
     /// Reports the end of the current run; no frame of it may follow.
     pub fn end_run(&self, reason: RunEnd) {
-        let run = self.lock().sequence.run();
+        let mut state = self.lock();
+        let was_in_run = std::mem::take(&mut state.in_run);
+        if state.trial.is_some() || !was_in_run {
+            return;
+        }
+        let run = state.sequence.run();
+        drop(state);
         self.report_end(run, reason);
     }
 
@@ -188,6 +244,10 @@ impl Outlet {
         let mut state = self.lock();
         if !state.open {
             return Delivery::Closed;
+        }
+        if state.trial.is_some() {
+            state.prove(&decoded, &self.status);
+            return Delivery::Done;
         }
         let place = state.sequence.place(arrived);
         state.last_frame = Some(decoded.arrived);
@@ -268,7 +328,7 @@ impl Outlet {
     /// A picture of a live stream was not decoded, for the decoder is behind.
     pub fn count_left_out(&self) {
         let mut state = self.lock();
-        if !state.open {
+        if !state.open || state.trial.is_some() {
             return;
         }
         state.left_out += 1;
@@ -287,6 +347,9 @@ impl Outlet {
         if !state.open {
             return Delivery::Closed;
         }
+        if state.trial.is_some() {
+            return Delivery::Done;
+        }
         state.unusable += 1;
         if state.unusable == 1 {
             warn!(camera = %self.camera, %error, "a decoded picture is unusable; further ones are only counted");
@@ -300,6 +363,20 @@ impl Outlet {
 }
 
 impl State {
+    /// A frame of a camera on trial: it delivers.
+    fn prove(&mut self, decoded: &Decoded, status: &StatusHandle) {
+        self.last_frame = Some(decoded.arrived);
+        status.update(|status| {
+            status.state = CameraState::Running;
+            status.size = Some(decoded.size);
+            status.fps = decoded.fps;
+        });
+        if let Some(seen) = self.trial.as_mut().and_then(|it| it.seen.take()) {
+            // The channel has a place for it, and nobody may be waiting any more.
+            seen.try_send(()).ok();
+        }
+    }
+
     fn capture_time(&mut self, decoded: &Decoded, place: Place) -> (Option<UtcNanos>, UtcSource) {
         let Pts(pts) = place.pts;
         match self.utc {

@@ -44,8 +44,12 @@ pub(super) struct Place {
     pub ended: Option<(RunId, RunEnd)>,
 }
 
+/// How far a camera's runs and frames are numbered: one that is opened anew goes on from there.
+#[derive(Debug, Clone, Default)]
+pub struct Numbering(pub(super) Sequence);
+
 /// Numbers frames and runs of one camera over its whole life.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Sequence {
     run: u32,
     next_seq: u64,

@@ -192,6 +192,7 @@ impl Session<'_> {
 
     fn watch(&mut self, events: &Receiver<SessionEvent>, pipeline: &gst::Pipeline) -> Ended {
         let mut idle_ticks = 0;
+        let [told, told_too] = self.stop.channels();
         loop {
             let wait = match self.overdue() {
                 Ok(left) => left.min(TICK),
@@ -213,7 +214,8 @@ impl Session<'_> {
                     },
                     Err(_) => {}
                 },
-                recv(self.stop.channel()) -> _ => return self.ended(RunEnd::Stopped, None),
+                recv(told) -> _ => return self.ended(RunEnd::Stopped, None),
+                recv(told_too) -> _ => return self.ended(RunEnd::Stopped, None),
                 default(wait) => if self.recorded.load(Ordering::Acquire) {
                     idle_ticks = if is_read(pipeline) { 0 } else { idle_ticks + 1 };
                     if idle_ticks == IDLE_TICKS {
@@ -232,6 +234,7 @@ impl Session<'_> {
         pipeline: &gst::Pipeline,
     ) -> Ended {
         let mut drain = Drain::new();
+        let [told, told_too] = self.stop.channels();
         loop {
             select! {
                 recv(events) -> event => match event {
@@ -243,7 +246,8 @@ impl Session<'_> {
                         return ended;
                     },
                 },
-                recv(self.stop.channel()) -> _ => return self.ended(RunEnd::Stopped, None),
+                recv(told) -> _ => return self.ended(RunEnd::Stopped, None),
+                recv(told_too) -> _ => return self.ended(RunEnd::Stopped, None),
                 default(drain::TICK) => if drain.is_dry(pipeline, self.outlet) {
                     break;
                 }

@@ -10,7 +10,9 @@ use super::check::{check, check_installation};
 use super::outlet::Outlet;
 use super::reach::{Door, SeenDoor};
 use super::session;
-use super::{Backoff, CameraEnd, CameraOptions, CameraState, CaptureError, Decode, StatusHandle};
+use super::{
+    Backoff, CameraEnd, CameraOptions, CameraState, CaptureError, Decode, Numbering, StatusHandle,
+};
 use crate::base::{FromCamera, Inbox, Metrics, RunEnd, Stop, Worker};
 
 /// How often a host that refused the connection is knocked at while waiting.
@@ -26,6 +28,15 @@ pub struct Camera {
     /// Gets one message when the camera has ended for good; the last frames may still wait in
     /// the inbox then.
     pub ended: Receiver<CameraEnd>,
+    pub(super) outlet: Arc<Outlet>,
+}
+
+impl Camera {
+    /// How far its runs and frames are numbered; final once its thread has ended.
+    #[must_use]
+    pub fn numbering(&self) -> Numbering {
+        self.outlet.numbering()
+    }
 }
 
 /// Starts a camera: its frames and the ends of its runs go to `slot` of `inbox`.
@@ -42,28 +53,42 @@ pub fn start(
     stop: Stop,
     on_panic: impl FnOnce(&str) + Send + 'static,
 ) -> Result<Camera, CaptureError> {
+    let status = StatusHandle::default();
+    let outlet = Outlet::new(&options, inbox, slot, metrics, status);
+    start_with(format!("cap-{slot}"), options, outlet, stop, on_panic)
+}
+
+/// Starts the thread `name` of a camera whose frames go to `outlet`.
+pub(super) fn start_with(
+    name: String,
+    options: CameraOptions,
+    outlet: Outlet,
+    stop: Stop,
+    on_panic: impl FnOnce(&str) + Send + 'static,
+) -> Result<Camera, CaptureError> {
     if options.patient {
         check_installation(&options)?;
     } else {
         check(&options)?;
     }
-    let status = StatusHandle::default();
+    let status = outlet.status().clone();
     status.update(|status| status.source = options.source.to_string());
     let (sender, ended) = bounded(1);
+    let outlet = Arc::new(outlet);
     let supervisor = Supervisor {
-        outlet: Arc::new(Outlet::new(&options, inbox, slot, metrics, status.clone())),
+        outlet: Arc::clone(&outlet),
         door: Door::of(&options.source),
         options,
         status: status.clone(),
         stop,
     };
-    let name = format!("cap-{slot}");
     let worker = Worker::spawn(name.clone(), move || supervisor.live(&sender), on_panic)
         .map_err(|source| CaptureError::Thread { name, source })?;
     Ok(Camera {
         worker,
         status,
         ended,
+        outlet,
     })
 }
 
@@ -100,8 +125,10 @@ impl Supervisor {
             }
             let is_over =
                 run.enough || run.reason == RunEnd::Stopped || run.reason == RunEnd::EndOfFile;
-            let is_hopeless =
-                self.options.give_up_unseen && run.error.is_some() && self.outlet.frames() == 0;
+            let is_hopeless = self.outlet.is_unproven()
+                || (self.options.give_up_unseen
+                    && run.error.is_some()
+                    && self.outlet.frames() == 0);
             if is_over || is_hopeless || self.options.backoff.is_none() {
                 break run;
             }

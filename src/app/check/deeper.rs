@@ -33,7 +33,12 @@ fn fault(key: impl Into<String>, error: impl Into<anyhow::Error>) -> Fault {
     }
 }
 
-fn camera_faults(config: &Config, camera: &CameraConfig, path: &str) -> Vec<Fault> {
+/// What is wrong with one camera before a stream is opened; `path` is its key.
+pub(in crate::app) fn camera_faults(
+    config: &Config,
+    camera: &CameraConfig,
+    path: &str,
+) -> Vec<Fault> {
     let mut faults = Vec::new();
     let options = resolve::camera_from_config(camera, config).capture;
     let text = |name: &str, text: String| Fault {
@@ -148,7 +153,7 @@ fn key_of(error: &DetectError, config: &Config) -> &'static str {
 }
 
 /// Classes that a camera took over from `[detect]` are told once, there.
-fn class_faults(config: &Config, model: &str, known: &[String]) -> Vec<Fault> {
+pub(in crate::app) fn class_faults(config: &Config, model: &str, known: &[String]) -> Vec<Fault> {
     let shared = &config.detect.classes;
     let named = |key: String, classes: &[String]| {
         let unknown = classes

@@ -183,11 +183,20 @@ impl Config {
     /// # Errors
     /// [`ConfigError`] with every fault at once.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
+        Self::load_with_text(file).map(|(config, _)| config)
+    }
+
+    /// As [`Config::load`], with the text that it is in.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every fault at once.
+    pub fn load_with_text(file: &Path) -> Result<(Self, String), ConfigError> {
         let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Read {
             file: file.to_owned(),
             source,
         })?;
-        Self::from_text(&text, file)
+        let config = Self::from_text(&text, file)?;
+        Ok((config, text))
     }
 
     /// The configuration in `text`; `file` names it in errors and gives the folder for its paths.

@@ -1,11 +1,11 @@
 //! Frames that the detector does not look at: who says which they are, and the `carry` thread, which
 //! hands them past it to the tracker.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crossbeam_channel::Sender;
-
 use super::detecting::{Detected, Outcome};
+use super::trackers::Trackers;
 use crate::base::{Frame, FromCamera, Inbox, Lane, LookReason, Pts, Route, Taken};
 use crate::perception::motion::BoxFollower;
 use crate::perception::schedule::{DetectSchedule, Expected, Gate};
@@ -81,21 +81,43 @@ fn expected_of(track: Prospect) -> Expected {
     }
 }
 
+/// The gates of the cameras that have one, by slot; clones share them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Gates(Arc<Mutex<BTreeMap<usize, SharedGate>>>);
+
+impl Gates {
+    pub fn add(&self, slot: usize, gate: SharedGate) {
+        self.lock().insert(slot, gate);
+    }
+
+    pub fn remove(&self, slot: usize) {
+        self.lock().remove(&slot);
+    }
+
+    fn get(&self, slot: usize) -> Option<SharedGate> {
+        self.lock().get(&slot).cloned()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<usize, SharedGate>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Sends frames to the detector or past it, by the gates of their cameras.
 #[derive(Debug)]
-pub(super) struct ByGate(pub Vec<Option<SharedGate>>);
+pub(super) struct ByGate(pub Gates);
 
 impl Route<FromCamera> for ByGate {
     fn lane(&mut self, slot: usize, item: &FromCamera) -> Lane {
         match (item, self.0.get(slot)) {
-            (FromCamera::Frame(captured), Some(Some(gate))) => gate.look(&captured.frame),
-            (FromCamera::RunEnded { .. }, Some(Some(_))) => Lane::Pass,
+            (FromCamera::Frame(captured), Some(gate)) => gate.look(&captured.frame),
+            (FromCamera::RunEnded { .. }, Some(_)) => Lane::Pass,
             _ => Lane::Look,
         }
     }
 
     fn taken(&mut self, slot: usize, item: &FromCamera, lane: Lane) {
-        if let Some(Some(gate)) = self.0.get(slot) {
+        if let Some(gate) = self.0.get(slot) {
             match item {
                 FromCamera::Frame(_) => gate.take(lane),
                 FromCamera::RunEnded { .. } => gate.forget(),
@@ -108,14 +130,13 @@ impl Route<FromCamera> for ByGate {
 #[derive(Debug)]
 pub(super) struct CarryWorker {
     pub inbox: Arc<Inbox<FromCamera>>,
-    /// The tracker of each slot. Its channel has room for everything the inbox gives out.
-    pub trackers: Vec<Sender<Detected>>,
+    pub trackers: Trackers,
 }
 
 impl CarryWorker {
     /// Works until the inbox is closed and empty, or the tracker is gone.
     pub fn run(self) {
-        while let Some(taken) = self.inbox.take_passed(self.trackers.len()) {
+        while let Some(taken) = self.inbox.take_passed(usize::MAX) {
             for Taken { slot, ticket, item } in taken {
                 let outcome = match item {
                     FromCamera::Frame(captured) => Outcome::Carried(captured),
@@ -134,7 +155,7 @@ impl CarryWorker {
                     ticket,
                     outcome,
                 };
-                if self.trackers[slot].send(detected).is_err() {
+                if self.trackers.send(detected).is_err() {
                     return;
                 }
             }

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::Sender;
-
+use super::trackers::Trackers;
 use crate::base::{
     CameraId, Captured, DropReason, FromCamera, Inbox, Metrics, RunEnd, RunId, Stage, Taken,
 };
@@ -38,13 +37,21 @@ pub(super) enum Outcome {
     },
 }
 
+impl Outcome {
+    /// Nobody is there any more to make anything of it: a frame is counted as dropped.
+    pub fn abandon(self) {
+        if let Self::Frame(captured, _) | Self::Carried(captured) = self {
+            captured.flight.dropped(Stage::Track, DropReason::Stopping);
+        }
+    }
+}
+
 /// One session of the model and its thread's work.
 #[derive(Debug)]
 pub(super) struct DetectWorker {
     pub detector: Detector,
     pub inbox: Arc<Inbox<FromCamera>>,
-    /// The tracker of each slot. Its channel has room for everything the inbox gives out.
-    pub trackers: Vec<Sender<Detected>>,
+    pub trackers: Trackers,
     /// Pictures per call of the network.
     pub batch: usize,
     /// When a failure was logged last.
@@ -57,7 +64,7 @@ impl DetectWorker {
     pub fn run(mut self) {
         while let Some(taken) = self.inbox.take(self.batch) {
             for detected in self.look_at(taken) {
-                if self.trackers[detected.slot].send(detected).is_err() {
+                if self.trackers.send(detected).is_err() {
                     return;
                 }
             }

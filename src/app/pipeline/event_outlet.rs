@@ -30,6 +30,16 @@ impl EventOutlet {
         }
     }
 
+    /// The outlet of the same reader for a live camera that is new.
+    pub(super) fn for_new(&self, camera: &CameraId) -> Self {
+        Self::new(self.sender.clone(), WhenFull::Drop, camera.clone())
+    }
+
+    /// Is it for this camera?
+    pub(super) fn is_of(&self, camera: &CameraId) -> bool {
+        self.camera == *camera
+    }
+
     /// Hands `event` to the reader if it is about its camera; a lost event is counted.
     pub(super) fn send(&self, event: &Event, metrics: &Metrics) {
         if event.frame.camera != self.camera {

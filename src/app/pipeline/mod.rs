@@ -7,36 +7,55 @@
 //! them and drops the outlets, and the sinks see their channels closed.
 
 mod carrying;
+mod changes;
+mod conductor;
 mod detecting;
 mod event_outlet;
 mod outlet;
 mod plans;
+mod roster;
+mod succession;
+mod trackers;
 mod tracking;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, bounded, never};
 
 use crate::base::{CameraId, FromCamera, Inbox, Metrics, StopSource, Worker, WorkerEnd};
-use crate::capture::{self, Camera, CameraEnd, CameraOptions, CaptureError, StatusHandle};
+use crate::capture::{self, CameraEnd, CameraOptions, CaptureError, StatusHandle, TrialError};
 use crate::perception::detect::{
     DetectError, DetectOptions, Detector, ModelFiles, Provider, ProviderReport,
 };
 use crate::perception::schedule::DetectSchedule;
 use crate::perception::track::TrackOptions;
 use crate::perception::zones::ZonesPlan;
+use crate::sinks::annotate::PrivacyRules;
 
-use carrying::{ByGate, CarryWorker, SharedGate};
-use detecting::Detected;
+use carrying::{ByGate, CarryWorker, Gates, SharedGate};
+pub use changes::{Candidate, Changes, Underway};
 pub use event_outlet::EventOutlet;
-pub use outlet::{Outlet, Published, WhenFull};
+pub use outlet::{Outlet, Published, Scene, WhenFull};
+use plans::Maker;
+use roster::{Roster, Running};
+pub use succession::RecorderChange;
+use succession::{Change, Succession};
+use trackers::Trackers;
 use tracking::{CameraTracking, Tracking};
 
 /// Frames of one camera, beyond one per detect worker, that may be between inbox and outlets: what
 /// keeps the workers busy while one result is being handed over.
 const OUTSTANDING_MARGIN: usize = 4;
+
+/// Cameras that may come while the daemon runs before the way to the tracker has too little room for
+/// all that the inbox gives out of them.
+const SPARE_CAMERAS: usize = 32;
+
+/// Changes that may wait for the tracker.
+const CHANGES_QUEUE: usize = 16;
 
 /// Results that may wait for the reader of [`Pipeline::results`].
 const RESULTS_QUEUE: usize = 256;
@@ -52,8 +71,8 @@ pub struct CameraPlan {
     pub confidence: Option<f32>,
     /// What is counted in its picture.
     pub zones: ZonesPlan,
-    /// Names of classes that no picture may show.
-    pub hidden: Vec<String>,
+    /// What no picture may show.
+    pub privacy: PrivacyRules,
 }
 
 impl CameraPlan {
@@ -65,7 +84,16 @@ impl CameraPlan {
             classes: Vec::new(),
             confidence: None,
             zones: ZonesPlan::default(),
-            hidden: Vec::new(),
+            privacy: PrivacyRules::default(),
+        }
+    }
+
+    /// What readers of its results are told of it.
+    #[must_use]
+    pub fn scene(&self) -> Scene {
+        Scene {
+            zones: self.zones.clone(),
+            privacy: self.privacy.clone(),
         }
     }
 }
@@ -125,6 +153,20 @@ pub enum PipelineError {
         #[source]
         source: CaptureError,
     },
+    /// A camera that was to be added or opened anew gives no frame.
+    #[error("camera {camera} at {source_name}")]
+    Trial {
+        /// The camera.
+        camera: CameraId,
+        /// Where it was looked for, without credentials.
+        source_name: String,
+        /// Why.
+        #[source]
+        source: Box<TrialError>,
+    },
+    /// It is too late for a change.
+    #[error("gantryd is stopping")]
+    Stopping,
     /// The operating system refused a thread.
     #[error("starting thread {name}")]
     Thread {
@@ -155,6 +197,8 @@ pub struct Pipeline {
     ends: Receiver<CameraEnd>,
     results: Option<Receiver<Published>>,
     workers: Vec<Worker>,
+    roster: Roster,
+    changes: Option<Changes>,
     failure: Failure,
 }
 
@@ -192,18 +236,31 @@ impl Failure {
 struct Readers {
     results: Vec<Outlet>,
     events: Vec<EventOutlet>,
+    /// Those of every camera that comes later; `None` if none may.
+    newcomers: Option<Newcomers>,
+}
+
+/// Readers of every live camera that comes while the daemon runs.
+#[derive(Debug, Default)]
+pub struct Newcomers {
+    /// Of results, each for some other camera.
+    pub results: Vec<Outlet>,
+    /// Of events, each for some other camera.
+    pub events: Vec<EventOutlet>,
 }
 
 /// A frame path whose model is loaded and tried, but of which nothing runs yet.
 #[derive(Debug)]
 pub struct Prepared {
     cameras: Vec<CameraPlan>,
+    maker: Maker,
     trackings: Vec<CameraTracking>,
     /// What decides which frames the detector looks at, by slot.
     gates: Vec<Option<SharedGate>>,
     detectors: Vec<Detector>,
     batch: usize,
     events: Vec<EventOutlet>,
+    newcomers: Option<Newcomers>,
 }
 
 impl Prepared {
@@ -232,6 +289,14 @@ impl Prepared {
         self
     }
 
+    /// Made so that live cameras can come, go and be watched otherwise, through
+    /// [`Pipeline::take_changes`].
+    #[must_use]
+    pub fn changeable(mut self, newcomers: Newcomers) -> Self {
+        self.newcomers = Some(newcomers);
+        self
+    }
+
     /// Starts every thread. `stop` asks all of them for an orderly end.
     ///
     /// # Errors
@@ -245,7 +310,10 @@ impl Prepared {
         let outstanding = self.detectors.len() + OUTSTANDING_MARGIN;
         let is_gated = self.gates.iter().any(Option::is_some);
         let classes = self.class_names();
-        let inbox = Arc::new(inbox_of(self.gates, outstanding));
+        let (inbox, gates) = inbox_of(self.gates, outstanding);
+        let inbox = Arc::new(inbox);
+        let is_changeable = self.newcomers.is_some();
+        let (change_sender, changes) = bounded(CHANGES_QUEUE);
         let mut pipeline = Pipeline {
             metrics: Arc::clone(&metrics),
             stop,
@@ -254,20 +322,27 @@ impl Prepared {
             ends: bounded(0).1,
             results: None,
             workers: Vec::new(),
+            roster: Roster::default(),
+            changes: None,
             failure: Failure::default(),
         };
 
-        let is_lossless: Vec<bool> = self
-            .cameras
-            .iter()
-            .map(|plan| plan.capture.lossless)
-            .collect();
+        let lossless = self.cameras.iter().enumerate();
+        let lossless = lossless.filter(|(_, plan)| plan.capture.lossless);
+        let file_slots: BTreeSet<usize> = lossless.map(|(slot, _)| slot).collect();
         let readers = Readers {
             results: outlets,
             events: self.events,
+            newcomers: self.newcomers,
         };
-        let trackers =
-            pipeline.start_trackers(self.trackings, readers, &is_lossless, outstanding, &inbox)?;
+        let changes = if is_changeable { changes } else { never() };
+        let made = Made {
+            trackings: self.trackings,
+            readers,
+            outstanding,
+            file_slots: Arc::new(file_slots),
+        };
+        let trackers = pipeline.start_trackers(made, changes, &inbox)?;
         for (number, detector) in self.detectors.into_iter().enumerate() {
             let work = detecting::DetectWorker {
                 detector,
@@ -288,13 +363,33 @@ impl Prepared {
         }
         drop(trackers);
 
+        let opened = self.cameras.len();
+        let (joins, joining) = bounded(CHANGES_QUEUE);
         match pipeline.start_cameras(self.cameras, &inbox) {
-            Ok(ended) => pipeline.start_conductor(ended, inbox)?,
+            Ok(ended) => {
+                let joining = if is_changeable { joining } else { never() };
+                pipeline.start_conductor(ended, joining, Arc::clone(&inbox))?;
+            }
             Err(error) => {
                 pipeline.stop.stop();
                 inbox.close();
                 return Err(error);
             }
+        }
+        if is_changeable {
+            pipeline.changes = Some(Changes::new(changes::Parts {
+                inbox,
+                gates,
+                maker: self.maker,
+                outstanding,
+                roster: pipeline.roster.clone(),
+                tracker: change_sender,
+                conductor: joins,
+                metrics,
+                stop: pipeline.stop.clone(),
+                failure: pipeline.failure.clone(),
+                opened,
+            }));
         }
         Ok(pipeline)
     }
@@ -313,18 +408,20 @@ impl Pipeline {
             (None, Provider::Cpu) => 1,
             (None, _) => first.max_batch(),
         };
-        let gates: Vec<_> = options
-            .cameras
-            .iter()
-            .map(|_| SharedGate::new(options.schedule))
-            .collect();
+        let maker = Maker::new(&options, first);
+        let gates: Vec<_> = options.cameras.iter().map(|_| maker.gate()).collect();
+        let plans = options.cameras.iter().zip(&gates);
         Ok(Prepared {
-            trackings: plans::camera_trackings(&options, first, &gates)?,
+            trackings: plans
+                .map(|(plan, gate)| maker.tracking(plan, gate.clone()))
+                .collect::<Result<_, _>>()?,
+            maker,
             gates,
             batch,
             detectors,
             cameras: options.cameras,
             events: Vec::new(),
+            newcomers: None,
         })
     }
 
@@ -343,63 +440,57 @@ impl Pipeline {
     }
 
     /// One `track` thread for the live cameras, whose readers never hold it up, and one for the
-    /// lossless ones, which wait for theirs. Gives the channel of each camera's thread.
+    /// lossless ones, which wait for theirs.
     fn start_trackers(
         &mut self,
-        trackings: Vec<CameraTracking>,
-        readers: Readers,
-        is_lossless: &[bool],
-        outstanding: usize,
+        made: Made,
+        changes: Receiver<Change>,
         inbox: &Arc<Inbox<FromCamera>>,
-    ) -> Result<Vec<Sender<Detected>>, PipelineError> {
-        let capacity = is_lossless.len() * outstanding;
-        let kinds = [(false, "track"), (true, "track-file")];
-        let mut outlets: Vec<Option<Outlet>> = readers.results.into_iter().map(Some).collect();
-        let mut events = Some(readers.events);
-        let mut trackings: Vec<Option<CameraTracking>> = trackings.into_iter().map(Some).collect();
-        let mut senders = vec![None; is_lossless.len()];
-        for (kind, name) in kinds {
-            let slots = || {
-                is_lossless
-                    .iter()
-                    .enumerate()
-                    .filter(move |(_, is)| **is == kind)
-            };
-            if slots().next().is_none() {
-                continue;
-            }
-            let (sender, detected) = bounded(capacity);
-            let mut cameras: Vec<Option<CameraTracking>> =
-                is_lossless.iter().map(|_| None).collect();
-            for (slot, _) in slots() {
-                cameras[slot] = trackings[slot].take();
-                senders[slot] = Some(sender.clone());
-            }
-            let is_last = kind || is_lossless.iter().all(|is| !is);
-            let tracking = Tracking {
-                cameras,
-                outlets: outlets
-                    .iter_mut()
-                    .filter_map(|outlet| {
-                        if is_last {
-                            outlet.take()
-                        } else {
-                            outlet.clone()
-                        }
-                    })
-                    .collect(),
-                events: if is_last {
-                    events.take().unwrap_or_default()
-                } else {
-                    events.clone().unwrap_or_default()
-                },
-                inbox: Arc::clone(inbox),
-                classes: Arc::clone(&self.classes),
-                metrics: Arc::clone(&self.metrics),
-            };
-            self.spawn(name.to_owned(), move || tracking.run(&detected))?;
+    ) -> Result<Trackers, PipelineError> {
+        let Made {
+            trackings,
+            readers,
+            outstanding,
+            file_slots,
+        } = made;
+        let is_changeable = readers.newcomers.is_some();
+        let cameras = trackings.into_iter().enumerate();
+        let (file, live): (BTreeMap<_, _>, BTreeMap<_, _>) =
+            cameras.partition(|(slot, _)| file_slots.contains(slot));
+        let newcomers = readers.newcomers.unwrap_or_default();
+        let tracking = |cameras, succession| Tracking {
+            cameras,
+            outlets: readers.results.clone(),
+            events: readers.events.clone(),
+            succession,
+            inbox: Arc::clone(inbox),
+            classes: Arc::clone(&self.classes),
+            metrics: Arc::clone(&self.metrics),
+        };
+        let mut threads = Vec::new();
+        let mut trackers = Trackers {
+            live: None,
+            file: None,
+            file_slots,
+        };
+        if !live.is_empty() || is_changeable {
+            let spare = if is_changeable { SPARE_CAMERAS } else { 0 };
+            let (sender, detected) = bounded((live.len() + spare) * outstanding);
+            trackers.live = Some(sender);
+            let succession = Succession::of(newcomers);
+            threads.push(("track", tracking(live, succession), detected, changes));
         }
-        Ok(senders.into_iter().flatten().collect())
+        if !file.is_empty() {
+            let (sender, detected) = bounded(file.len() * outstanding);
+            trackers.file = Some(sender);
+            let tracking = tracking(file, Succession::default());
+            threads.push(("track-file", tracking, detected, never()));
+        }
+        drop((readers.results, readers.events));
+        for (name, tracking, detected, changes) in threads {
+            self.spawn(name.to_owned(), move || tracking.run(&detected, changes))?;
+        }
+        Ok(trackers)
     }
 
     fn start_cameras(
@@ -410,21 +501,29 @@ impl Pipeline {
         let mut ended = Vec::new();
         for (slot, plan) in plans.into_iter().enumerate() {
             let id = plan.capture.id.clone();
-            let camera: Camera = capture::start(
+            let source = plan.capture.source.clone();
+            let own = StopSource::default();
+            let camera = capture::start(
                 plan.capture,
                 Arc::clone(inbox),
                 slot,
                 Arc::clone(&self.metrics),
-                self.stop.stop_flag(),
+                self.stop.stop_flag().or(&own),
                 self.failure.on_panic(&format!("cap-{slot}"), &self.stop),
             )
             .map_err(|source| PipelineError::Capture {
                 camera: id.clone(),
                 source,
             })?;
-            self.cameras.push((id, camera.status));
-            self.workers.push(camera.worker);
-            ended.push(camera.ended);
+            self.cameras.push((id.clone(), camera.status.clone()));
+            ended.push(camera.ended.clone());
+            let running = Running {
+                slot,
+                camera,
+                stop: own,
+                source,
+            };
+            self.roster.add(id, running);
         }
         Ok(ended)
     }
@@ -433,17 +532,13 @@ impl Pipeline {
     fn start_conductor(
         &mut self,
         ended: Vec<Receiver<CameraEnd>>,
+        joining: Receiver<Receiver<CameraEnd>>,
         inbox: Arc<Inbox<FromCamera>>,
     ) -> Result<(), PipelineError> {
-        let (sender, ends) = bounded(ended.len());
+        let (sender, ends) = bounded(ended.len() + SPARE_CAMERAS);
         self.ends = ends;
         self.spawn("conductor".to_owned(), move || {
-            for camera in ended {
-                if let Ok(end) = camera.recv() {
-                    // The channel holds one place per camera, and the pipeline may be gone.
-                    drop(sender.try_send(end));
-                }
-            }
+            conductor::conduct(ended, &joining, &sender);
             inbox.close();
         })
     }
@@ -481,7 +576,7 @@ impl Pipeline {
         &self.metrics
     }
 
-    /// The cameras and what is known about them.
+    /// The cameras it was started with and what is known about them.
     #[must_use]
     pub fn cameras(&self) -> &[(CameraId, StatusHandle)] {
         &self.cameras
@@ -491,6 +586,12 @@ impl Pipeline {
     #[must_use]
     pub fn ends(&self) -> &Receiver<CameraEnd> {
         &self.ends
+    }
+
+    /// What changes its cameras, once, if it was made [changeable](Prepared::changeable).
+    #[must_use]
+    pub fn take_changes(&mut self) -> Option<Changes> {
+        self.changes.take()
     }
 
     /// Asks for an orderly stop, from any thread.
@@ -505,7 +606,8 @@ impl Pipeline {
     /// The first thing that went wrong in any thread.
     pub fn join_until(mut self, deadline: Instant) -> Result<Vec<String>, PipelineError> {
         let mut late = Vec::new();
-        for worker in std::mem::take(&mut self.workers) {
+        let workers = std::mem::take(&mut self.workers);
+        for worker in self.roster.take_workers().into_iter().chain(workers) {
             let name = worker.name().to_owned();
             if worker.join_until(deadline) == WorkerEnd::StillRunning {
                 tracing::error!(thread = name, "did not end in time");
@@ -525,20 +627,32 @@ impl Drop for Pipeline {
     }
 }
 
+/// What the tracker threads are made of.
+struct Made {
+    trackings: Vec<CameraTracking>,
+    readers: Readers,
+    outstanding: usize,
+    file_slots: Arc<BTreeSet<usize>>,
+}
+
 /// The inbox of cameras with these gates. Where a decision needs the tracks of the frame before, one
 /// frame of the camera is under way at a time.
-fn inbox_of(gates: Vec<Option<SharedGate>>, outstanding: usize) -> Inbox<FromCamera> {
+fn inbox_of(gates: Vec<Option<SharedGate>>, outstanding: usize) -> (Inbox<FromCamera>, Gates) {
     let mut inbox = Inbox::new(gates.len()).with_outstanding(outstanding);
-    for (slot, gate) in gates.iter().enumerate() {
-        if gate.as_ref().is_some_and(SharedGate::needs_tracks) {
-            inbox = inbox.one_at_a_time(slot);
+    let by_slot = Gates::default();
+    let is_gated = gates.iter().any(Option::is_some);
+    for (slot, gate) in gates.into_iter().enumerate() {
+        if let Some(gate) = gate {
+            if gate.needs_tracks() {
+                inbox = inbox.one_at_a_time(slot);
+            }
+            by_slot.add(slot, gate);
         }
     }
-    if gates.iter().any(Option::is_some) {
-        inbox.routed(Box::new(ByGate(gates)))
-    } else {
-        inbox
+    if is_gated {
+        inbox = inbox.routed(Box::new(ByGate(by_slot.clone())));
     }
+    (inbox, by_slot)
 }
 
 /// One session per worker: `Session::run` needs a session of its own.

@@ -7,12 +7,23 @@ use std::time::Duration;
 use crossbeam_channel::{SendError, Sender, TrySendError};
 
 use crate::base::{CameraId, DropReason, EndedTrack, FrameResult, Metrics, RunEnd, RunId, Stage};
+use crate::perception::zones::ZonesPlan;
+use crate::sinks::annotate::PrivacyRules;
 
-/// Ends of runs that are kept for a reader whose channel is full.
+/// Ends of runs and other notices that are kept for a reader whose channel is full.
 const MAX_KEPT: usize = 64;
 
-/// How long a reader may take for each kept end of a run when everything is over.
+/// How long a reader may take for each kept notice when everything is over.
 const LAST_WAIT: Duration = Duration::from_secs(1);
+
+/// What is looked for in the pictures of a camera, and what no picture may show.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Scene {
+    /// Zones and lines, in the order of the counts.
+    pub zones: ZonesPlan,
+    /// What is hidden.
+    pub privacy: PrivacyRules,
+}
 
 /// What readers get, in order per camera.
 #[derive(Debug, Clone)]
@@ -30,6 +41,18 @@ pub enum Published {
         /// Confirmed tracks that ended with it, in id order.
         ended: Vec<EndedTrack>,
     },
+    /// From here on the camera, which may be new, is watched so.
+    Watched {
+        /// The camera.
+        camera: CameraId,
+        /// What is looked for.
+        scene: Arc<Scene>,
+    },
+    /// The camera is no longer watched; nothing more comes of it unless it is watched again.
+    Gone {
+        /// The camera.
+        camera: CameraId,
+    },
 }
 
 impl Published {
@@ -38,7 +61,9 @@ impl Published {
     pub fn camera(&self) -> &CameraId {
         match self {
             Self::Frame(result) => &result.meta.camera,
-            Self::RunEnded { camera, .. } => camera,
+            Self::RunEnded { camera, .. }
+            | Self::Watched { camera, .. }
+            | Self::Gone { camera } => camera,
         }
     }
 }
@@ -58,9 +83,11 @@ pub struct Outlet {
     sender: Sender<Published>,
     when_full: WhenFull,
     camera: Option<CameraId>,
+    /// The only cameras that this reader wants; empty wants all.
+    among: Arc<[CameraId]>,
     with_frame: bool,
     stage: Stage,
-    /// Ends of runs that wait for a place in the channel.
+    /// Ends of runs and other notices that wait for a place in the channel.
     kept: VecDeque<Published>,
 }
 
@@ -72,6 +99,7 @@ impl Outlet {
             sender,
             when_full,
             camera: None,
+            among: Arc::from([]),
             with_frame: false,
             stage: Stage::Publish,
             kept: VecDeque::new(),
@@ -83,6 +111,34 @@ impl Outlet {
     pub fn of(mut self, camera: CameraId) -> Self {
         self.camera = Some(camera);
         self
+    }
+
+    /// Made only of these cameras where they come while the daemon runs; of all if there are none.
+    #[must_use]
+    pub fn only_of(mut self, cameras: Arc<[CameraId]>) -> Self {
+        self.among = cameras;
+        self
+    }
+
+    /// The outlet of the same reader for a camera that is new, if it wants that.
+    pub(super) fn for_new(&self, camera: &CameraId) -> Option<Self> {
+        let is_wanted = self.among.is_empty() || self.among.contains(camera);
+        is_wanted.then(|| self.clone().of(camera.clone()))
+    }
+
+    /// Where what it loses is counted.
+    pub(super) fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// Is it for this camera alone?
+    pub(super) fn is_of(&self, camera: &CameraId) -> bool {
+        self.camera.as_ref() == Some(camera)
+    }
+
+    /// Does it feed the recorder of this camera?
+    pub(super) fn is_recorder_of(&self, camera: &CameraId) -> bool {
+        self.is_of(camera) && self.stage == Stage::Annotate
     }
 
     /// With the picture in every result, for annotating and recording. The channel's capacity
@@ -116,7 +172,7 @@ impl Outlet {
 
     /// Hands `item` to the reader if it is about a camera of its; a lost result is counted.
     ///
-    /// The end of a run is rare and not lost to a full channel: with [`WhenFull::Drop`] it is kept
+    /// The end of a run (as every notice) is rare and not lost to a full channel: with [`WhenFull::Drop`] it is kept
     /// and handed over before the next item, so that a slow reader holds up nobody.
     pub(super) fn send(&mut self, item: &Published, metrics: &Metrics) {
         if !self.wants(item.camera()) {
@@ -136,10 +192,11 @@ impl Outlet {
         };
         match tried {
             Ok(()) => {}
-            Err(TrySendError::Full(end @ Published::RunEnded { .. }))
-                if self.kept.len() < MAX_KEPT =>
-            {
-                self.kept.push_back(end);
+            Err(TrySendError::Full(lost @ Published::Frame(_))) => {
+                self.count(&lost, DropReason::SinkSlow, metrics);
+            }
+            Err(TrySendError::Full(notice)) if self.kept.len() < MAX_KEPT => {
+                self.kept.push_back(notice);
             }
             Err(TrySendError::Full(lost)) => self.count(&lost, DropReason::SinkSlow, metrics),
             Err(TrySendError::Disconnected(lost)) => {
@@ -158,6 +215,12 @@ impl Outlet {
                 }
             }
         }
+    }
+
+    /// Hands over what was kept as far as there is room; true once nothing is left.
+    pub(super) fn is_drained(&mut self, metrics: &Metrics) -> bool {
+        self.send_kept(metrics);
+        self.kept.is_empty()
     }
 
     /// Hands over what was kept, waiting a moment for the reader, at the end of everything.

@@ -1,39 +1,87 @@
 //! What each camera's tracking is made of, from its plan.
 
+use std::sync::Arc;
+
 use super::carrying::{Carrier, SharedGate};
-use super::tracking::CameraTracking;
-use super::{PipelineError, PipelineOptions};
+use super::tracking::{CameraTracking, Watching};
+use super::{CameraPlan, PipelineError, PipelineOptions};
 use crate::base::ClassId;
-use crate::perception::detect::{DetectError, Detector, ModelFiles, class_called};
+use crate::perception::detect::{DetectError, Detector, class_called};
 use crate::perception::motion::MotionEstimator;
+use crate::perception::schedule::DetectSchedule;
 use crate::perception::track::{TrackOptions, Tracker};
 use crate::perception::zones::Zones;
 
-pub(super) fn camera_trackings(
-    options: &PipelineOptions,
-    detector: &Detector,
-    gates: &[Option<SharedGate>],
-) -> Result<Vec<CameraTracking>, PipelineError> {
-    let cameras = options.cameras.iter().zip(gates);
-    cameras
-        .map(|(plan, gate)| {
-            let classes = class_ids(detector, &options.model, &plan.classes)?;
-            let track = tracker_options(&options.track, plan.confidence);
-            let zones = if plan.zones.is_empty() {
-                None
-            } else {
-                let known = detector.class_names();
-                let class_id = |name: &str| class_called(name, known, &options.model.id);
-                Some(Zones::new(plan.zones.clone(), class_id)?)
-            };
-            let hidden = class_ids(detector, &options.model, &plan.hidden)?.unwrap_or_default();
-            let motion = options.motion_from_image.then(MotionEstimator::default);
-            Ok(CameraTracking::new(Tracker::new(track), classes, zones)
-                .hiding(hidden)
-                .with_motion(motion)
-                .carried_by(gate.clone().map(Carrier::new)))
-        })
-        .collect()
+/// Makes it: what the cameras of a pipeline share.
+#[derive(Debug, Clone)]
+pub(super) struct Maker {
+    classes: Arc<[String]>,
+    model: String,
+    track: TrackOptions,
+    motion_from_image: bool,
+    schedule: DetectSchedule,
+}
+
+impl Maker {
+    pub fn new(options: &PipelineOptions, detector: &Detector) -> Self {
+        Self {
+            classes: Arc::from(detector.class_names()),
+            model: options.model.id.clone(),
+            track: options.track.clone(),
+            motion_from_image: options.motion_from_image,
+            schedule: options.schedule,
+        }
+    }
+
+    /// What decides which frames of a camera the detector looks at; none where it looks at all.
+    pub fn gate(&self) -> Option<SharedGate> {
+        SharedGate::new(self.schedule)
+    }
+
+    /// The tracking of a camera of which nothing was seen yet.
+    ///
+    /// # Errors
+    /// If the model has no such class.
+    pub fn tracking(
+        &self,
+        plan: &CameraPlan,
+        gate: Option<SharedGate>,
+    ) -> Result<CameraTracking, PipelineError> {
+        let motion = self.motion_from_image.then(MotionEstimator::default);
+        let (watching, options) = self.watching(plan)?;
+        let camera = plan.capture.id.clone();
+        Ok(CameraTracking::new(camera, Tracker::new(options), watching)
+            .with_motion(motion)
+            .carried_by(gate.map(Carrier::new)))
+    }
+
+    /// What counts as an object at a camera, and how it is followed.
+    ///
+    /// # Errors
+    /// If the model has no such class.
+    pub fn watching(&self, plan: &CameraPlan) -> Result<(Watching, TrackOptions), PipelineError> {
+        let zones = if plan.zones.is_empty() {
+            None
+        } else {
+            let class_id = |name: &str| class_called(name, &self.classes, &self.model);
+            Some(Zones::new(plan.zones.clone(), class_id)?)
+        };
+        let watching = Watching {
+            classes: self.class_ids(&plan.classes)?,
+            hidden: self.class_ids(&plan.privacy.classes)?.unwrap_or_default(),
+            zones,
+        };
+        Ok((watching, tracker_options(&self.track, plan.confidence)))
+    }
+
+    /// The ids of the named classes; `None` if none is named, which means all.
+    fn class_ids(&self, names: &[String]) -> Result<Option<Vec<ClassId>>, DetectError> {
+        if names.is_empty() {
+            return Ok(None);
+        }
+        let id = |name: &String| class_called(name.trim(), &self.classes, &self.model);
+        names.iter().map(id).collect::<Result<_, _>>().map(Some)
+    }
 }
 
 /// A confidence of the user's is what an object needs to be tracked; weaker boxes only continue
@@ -47,17 +95,4 @@ fn tracker_options(base: &TrackOptions, confidence: Option<f32>) -> TrackOptions
         options.follow_scores = false;
     }
     options
-}
-
-/// The ids of the named classes; `None` if none is named, which means all.
-fn class_ids(
-    detector: &Detector,
-    model: &ModelFiles,
-    names: &[String],
-) -> Result<Option<Vec<ClassId>>, DetectError> {
-    if names.is_empty() {
-        return Ok(None);
-    }
-    let id = |name: &String| class_called(name.trim(), detector.class_names(), &model.id);
-    names.iter().map(id).collect::<Result<_, _>>().map(Some)
 }

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, never, select};
 
 use super::carrying::Carrier;
 use super::detecting::{Detected, Outcome};
 use super::event_outlet::EventOutlet;
 use super::outlet::{Outlet, Published};
+use super::succession::{Change, Succession};
 use crate::base::{
     BBox, CameraId, Captured, ClassId, Detection, DropReason, Event, Frame, FrameResult,
     FromCamera, Inbox, LookReason, Metrics, RunEnd, RunId, Stage, StageTimer, Timings,
@@ -20,20 +21,29 @@ use crate::perception::track::{CameraWarp, Step, Tracker};
 use crate::perception::zones::Zones;
 use crate::sinks::publish::class_name;
 
+/// What counts as an object at a camera.
+#[derive(Debug)]
+pub(super) struct Watching {
+    /// Classes to track; `None` tracks all.
+    pub classes: Option<Vec<ClassId>>,
+    /// Classes that no picture may show.
+    pub hidden: Vec<ClassId>,
+    /// What is counted in its picture, if anything is.
+    pub zones: Option<Zones>,
+}
+
 /// One camera's tracker, and the order of what the detect workers bring.
 #[derive(Debug)]
 pub(super) struct CameraTracking {
-    tracker: Tracker,
+    pub(super) camera: CameraId,
+    pub(super) tracker: Tracker,
     /// Finds the motion of the camera in the picture, if it shall.
     motion: Option<MotionEstimator>,
     /// Carries the tracks to frames that the detector does not look at, if there are any.
     carrier: Option<Carrier>,
-    /// Classes to track; `None` tracks all.
-    classes: Option<Vec<ClassId>>,
-    /// Classes that no picture may show.
-    hidden: Vec<ClassId>,
-    /// What is counted in its picture, if anything is.
-    zones: Option<Zones>,
+    pub(super) watching: Watching,
+    /// Number of the last event of zones that are no more.
+    pub(super) events_before: u64,
     next_ticket: u64,
     /// What came before its turn; bounded by the inbox, which gives out no more than it is told
     /// done.
@@ -41,14 +51,14 @@ pub(super) struct CameraTracking {
 }
 
 impl CameraTracking {
-    pub fn new(tracker: Tracker, classes: Option<Vec<ClassId>>, zones: Option<Zones>) -> Self {
+    pub fn new(camera: CameraId, tracker: Tracker, watching: Watching) -> Self {
         Self {
+            camera,
             tracker,
             motion: None,
             carrier: None,
-            classes,
-            hidden: Vec::new(),
-            zones,
+            watching,
+            events_before: 0,
             next_ticket: 0,
             early: BTreeMap::new(),
         }
@@ -66,22 +76,16 @@ impl CameraTracking {
         self
     }
 
-    /// With these classes hidden in every picture.
-    pub fn hiding(mut self, classes: Vec<ClassId>) -> Self {
-        self.hidden = classes;
-        self
-    }
-
     /// Boxes of everything hidden: what the detector saw, before any filter and however weak, and
     /// what the tracker holds.
     fn private(&self, seen: &[Detection], tracks: &[TrackSnapshot]) -> Vec<BBox> {
-        if self.hidden.is_empty() {
+        if self.watching.hidden.is_empty() {
             return Vec::new();
         }
         let seen = seen.iter().map(|it| (it.class, it.bbox));
         let tracked = tracks.iter().map(|it| (it.class, it.bbox));
         seen.chain(tracked)
-            .filter(|(class, _)| self.hidden.contains(class))
+            .filter(|(class, _)| self.watching.hidden.contains(class))
             .map(|(_, bbox)| bbox)
             .collect()
     }
@@ -126,6 +130,11 @@ impl CameraTracking {
         }
     }
 
+    /// Nothing of it is waited for any more.
+    pub fn abandon(self) {
+        self.early.into_values().for_each(Outcome::abandon);
+    }
+
     /// The next outcome in order, if it is here.
     fn next_in_order(&mut self) -> Option<Outcome> {
         let outcome = self.early.remove(&self.next_ticket)?;
@@ -135,7 +144,8 @@ impl CameraTracking {
 
     fn wanted(&self, detections: &[Detection]) -> Vec<Detection> {
         let wanted = |detection: &&Detection| {
-            self.classes
+            self.watching
+                .classes
                 .as_ref()
                 .is_none_or(|classes| classes.contains(&detection.class))
         };
@@ -146,10 +156,12 @@ impl CameraTracking {
 /// Everything a `track` thread owns.
 #[derive(Debug)]
 pub(super) struct Tracking {
-    /// By slot; `None` for the cameras of another thread.
-    pub cameras: Vec<Option<CameraTracking>>,
+    /// By slot; only the cameras of this thread.
+    pub cameras: BTreeMap<usize, CameraTracking>,
     pub outlets: Vec<Outlet>,
     pub events: Vec<EventOutlet>,
+    /// What cameras that come while the daemon runs are made of, and what is left of those that went.
+    pub succession: Succession,
     pub inbox: Arc<Inbox<FromCamera>>,
     /// Names of the classes, by [`ClassId`].
     pub classes: Arc<[String]>,
@@ -157,43 +169,63 @@ pub(super) struct Tracking {
 }
 
 impl Tracking {
-    /// Works until every detect worker is gone.
-    pub fn run(mut self, detected: &Receiver<Detected>) {
-        for Detected {
-            slot,
-            ticket,
-            outcome,
-        } in detected
-        {
-            let Some(camera) = &mut self.cameras[slot] else {
-                continue;
-            };
-            camera.early.insert(ticket, outcome);
-            while let Some(outcome) = self.next_in_order(slot) {
-                match outcome {
-                    Outcome::Frame(captured, seen) => self.track(slot, captured, Some(&seen)),
-                    Outcome::Carried(captured) => self.track(slot, captured, None),
-                    Outcome::Dropped => self.detector_failed(slot),
-                    Outcome::RunEnded {
-                        camera,
-                        run,
-                        reason,
-                    } => self.end_run(slot, camera, run, reason),
-                }
-                self.inbox.done(slot);
+    /// Works until every detect worker is gone; does what `changes` says meanwhile.
+    pub fn run(mut self, detected: &Receiver<Detected>, mut changes: Receiver<Change>) {
+        loop {
+            select! {
+                recv(detected) -> item => match item {
+                    Ok(item) => self.take(item, &changes),
+                    Err(_) => break,
+                },
+                recv(changes) -> change => match change {
+                    Ok(change) => self.change(change),
+                    Err(_) => changes = never(),
+                },
             }
+            self.succession.drain(&self.metrics);
         }
         for outlet in self.outlets {
             outlet.finish(&self.metrics);
         }
     }
 
+    fn take(&mut self, detected: Detected, changes: &Receiver<Change>) {
+        let Detected {
+            slot,
+            ticket,
+            outcome,
+        } = detected;
+        if !self.cameras.contains_key(&slot) {
+            // That it is installed was said before its first frame was let in.
+            for change in changes.try_iter() {
+                self.change(change);
+            }
+        }
+        let Some(camera) = self.cameras.get_mut(&slot) else {
+            return outcome.abandon();
+        };
+        camera.early.insert(ticket, outcome);
+        while let Some(outcome) = self.next_in_order(slot) {
+            match outcome {
+                Outcome::Frame(captured, seen) => self.track(slot, captured, Some(&seen)),
+                Outcome::Carried(captured) => self.track(slot, captured, None),
+                Outcome::Dropped => self.detector_failed(slot),
+                Outcome::RunEnded {
+                    camera,
+                    run,
+                    reason,
+                } => self.end_run(slot, camera, run, reason),
+            }
+            self.inbox.done(slot);
+        }
+    }
+
     fn next_in_order(&mut self, slot: usize) -> Option<Outcome> {
-        self.cameras[slot].as_mut()?.next_in_order()
+        self.cameras.get_mut(&slot)?.next_in_order()
     }
 
     fn detector_failed(&self, slot: usize) {
-        let camera = self.cameras[slot].as_ref();
+        let camera = self.cameras.get(&slot);
         if let Some(carrier) = camera.and_then(|camera| camera.carrier.as_ref()) {
             carrier.failed();
         }
@@ -202,8 +234,8 @@ impl Tracking {
     fn track(&mut self, slot: usize, captured: Captured, seen: Option<&FrameDetections>) {
         let mut timer = StageTimer::start();
         let Captured { frame, flight } = captured;
-        let Some(camera) = &mut self.cameras[slot] else {
-            return flight.dropped(Stage::Track, DropReason::Unaccounted);
+        let Some(camera) = self.cameras.get_mut(&slot) else {
+            return flight.dropped(Stage::Track, DropReason::Stopping);
         };
         let detections = seen.map(|seen| camera.wanted(&seen.detections));
         let step = camera.step(&frame, detections.as_deref());
@@ -211,6 +243,7 @@ impl Tracking {
         let private = camera.private(all_seen, &step.tracks);
         camera.count_look(&frame, seen.is_some(), &self.metrics);
         let observed = camera
+            .watching
             .zones
             .as_mut()
             .map(|zones| zones.observe(&frame.meta, &step.tracks, &step.ended));
@@ -218,7 +251,7 @@ impl Tracking {
             Some(observed) => (observed.events, Some(observed.counts)),
             None => (Vec::new(), None),
         };
-        if let (Some(zones), Some(counts)) = (&camera.zones, &counts) {
+        if let (Some(zones), Some(counts)) = (&camera.watching.zones, &counts) {
             for (name, count) in zones.names().zip(&counts.zones) {
                 self.metrics
                     .zones()
@@ -283,7 +316,7 @@ impl Tracking {
         flight.processed();
     }
 
-    fn send_events(&self, events: &[Event]) {
+    pub(super) fn send_events(&self, events: &[Event]) {
         for event in events {
             let class = event.object.as_ref();
             let class = class.map_or("", |object| class_name(object.class, &self.classes));
@@ -296,7 +329,7 @@ impl Tracking {
     }
 
     fn end_run(&mut self, slot: usize, camera: CameraId, run: RunId, reason: RunEnd) {
-        let Some(tracking) = &mut self.cameras[slot] else {
+        let Some(tracking) = self.cameras.get_mut(&slot) else {
             return;
         };
         if let Some(motion) = &mut tracking.motion {
@@ -306,8 +339,8 @@ impl Tracking {
             carrier.end_run();
         }
         let ended = tracking.tracker.end_run();
-        let events = tracking.zones.as_mut().map(Zones::end_run);
-        for name in tracking.zones.iter().flat_map(Zones::names) {
+        let events = tracking.watching.zones.as_mut().map(Zones::end_run);
+        for name in tracking.watching.zones.iter().flat_map(Zones::names) {
             self.metrics
                 .zones()
                 .present(&camera, name, ZoneCount::default());

@@ -183,7 +183,7 @@ impl<'a> Detector<'a> {
         loop {
             let frame = match pipeline.results().recv_timeout(TICK) {
                 Ok(Published::Frame(frame)) => frame,
-                Ok(Published::RunEnded { .. }) => continue,
+                Ok(_notice) => continue,
                 Err(RecvTimeoutError::Timeout) if self.signals.came() => {
                     return Err(TuneError::StoppedAtOnce.into());
                 }

@@ -183,6 +183,29 @@ impl Tracker {
         step.ended.sort_unstable_by_key(|track| track.id);
     }
 
+    /// Goes on with other options; what lives goes on living, and whether decisions are recorded stays
+    /// as it is.
+    pub fn adjust(&mut self, options: TrackOptions) {
+        if !options.follow_scores {
+            self.score_factor = 1.0;
+        }
+        self.options = TrackOptions {
+            record_decisions: self.options.record_decisions,
+            ..options
+        };
+    }
+
+    /// The id given last, 0 before the first.
+    #[must_use]
+    pub fn last_id(&self) -> u64 {
+        self.last_id
+    }
+
+    /// Gives ids above `last_id` from now on, of a tracker that followed this camera before.
+    pub fn number_after(&mut self, last_id: u64) {
+        self.last_id = self.last_id.max(last_id);
+    }
+
     /// Tells how the picture moves to the frame of the next step; that step takes it instead of
     /// finding the camera's motion by a vote of the tracks.
     pub fn move_camera(&mut self, warp: CameraWarp) {

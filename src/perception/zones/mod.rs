@@ -15,6 +15,7 @@ mod settled;
 mod shape;
 mod still;
 mod stitch;
+mod succession;
 mod visit;
 
 #[cfg(test)]
@@ -184,6 +185,17 @@ impl Zones {
             last_frame: None,
             plan,
         })
+    }
+
+    /// Number of the last event, 0 before the first.
+    #[must_use]
+    pub fn last_number(&self) -> u64 {
+        self.last_number
+    }
+
+    /// Numbers events above `number` from now on, of zones that watched this camera before.
+    pub fn number_after(&mut self, number: u64) {
+        self.last_number = self.last_number.max(number);
     }
 
     /// Names of the zones, in the order of the counts.

@@ -65,6 +65,20 @@ impl States {
         }
     }
 
+    /// The places of a camera are others from now on, or it is gone for good.
+    pub fn replace(&mut self, camera: &CameraId, places: Option<Places>) {
+        let is_known = |name: &String| {
+            let places = places.as_ref();
+            places.is_some_and(|it| it.zones.contains(name) || it.lines.contains(name))
+        };
+        self.told
+            .retain(|(of, name), _| of != camera || is_known(name));
+        match places {
+            Some(places) => self.places.insert(camera.clone(), places),
+            None => self.places.remove(camera),
+        };
+    }
+
     /// What is to be told after a frame; [`States::told`] says that it was.
     #[must_use]
     pub fn due(&self, result: &FrameResult) -> Vec<PlaceState> {
@@ -241,6 +255,26 @@ mod tests {
         );
         states.told(&camera, empty);
         assert!(states.emptied(&camera).is_empty(), "told once");
+    }
+
+    #[test]
+    fn places_that_are_replaced_are_told_of_in_their_new_order() {
+        let camera = CameraId::new("gate");
+        let places = |zone: &str| Places {
+            zones: vec![zone.to_owned()],
+            lines: Vec::new(),
+        };
+        let mut states = States::new(BTreeMap::new());
+        assert!(states.due(&result(1, 0, 3)).is_empty(), "not known yet");
+        states.replace(&camera, Some(places("yard")));
+        for state in states.due(&result(1, 0, 3)) {
+            states.told(&camera, state);
+        }
+        states.replace(&camera, Some(places("dock")));
+        assert!(states.emptied(&camera).is_empty(), "the yard is forgotten");
+        assert_eq!(states.due(&result(1, 100, 3))[0].place, "dock");
+        states.replace(&camera, None);
+        assert!(states.due(&result(1, 200, 3)).is_empty());
     }
 
     #[test]

@@ -12,7 +12,7 @@ use crate::base::{
     CameraId, DiskRoom, DropReason, Frame, FrameResult, Metrics, Recorded, Stage, StageTimer,
     Worker, WorkerEnd,
 };
-use crate::sinks::annotate::Annotator;
+use crate::sinks::annotate::{Annotator, Overlay, Privacy};
 
 use super::copy::Shape;
 use super::encoder::{self, Encoder};
@@ -105,6 +105,13 @@ impl Recorder {
     pub fn with_room(mut self, room: Arc<DiskRoom>) -> Self {
         self.room = room;
         self
+    }
+
+    /// Draws and hides otherwise from the next picture on.
+    pub fn redraw(&mut self, overlay: Overlay, privacy: Option<Privacy>) {
+        if let Some(annotator) = self.annotator.take() {
+            self.annotator = Some(annotator.with_overlay(overlay).with_privacy(privacy));
+        }
     }
 
     /// Name of the encoder in use: `x264`, say.

@@ -1,7 +1,7 @@
 //! What the page knows: per camera the newest view, the last events, and counts per minute.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Instant;
 
 use tokio::sync::watch;
@@ -49,7 +49,8 @@ pub(super) struct View {
     pub result: Arc<FrameResult>,
     /// When it came.
     pub came: Instant,
-    privacy: Option<Arc<Privacy>>,
+    /// What was known of its camera then.
+    pub facts: Arc<CameraFacts>,
     jpeg: OnceLock<Option<Arc<[u8]>>>,
 }
 
@@ -58,7 +59,7 @@ impl View {
     pub fn jpeg(&self, options: PictureOptions) -> Option<Arc<[u8]>> {
         let encode = || {
             let frame = self.result.frame.as_ref()?;
-            match picture::encode(frame, &self.result, self.privacy.as_deref(), options) {
+            match picture::encode(frame, &self.result, self.facts.privacy.as_deref(), options) {
                 Ok(bytes) => Some(Arc::from(bytes)),
                 Err(error) => {
                     tracing::warn!(camera = %frame.meta.camera, error, "no picture for the page");
@@ -86,7 +87,7 @@ struct Past {
 
 #[derive(Debug)]
 struct Camera {
-    facts: CameraFacts,
+    facts: RwLock<Arc<CameraFacts>>,
     newest: watch::Sender<Option<Arc<View>>>,
     /// Number of the newest event.
     event: watch::Sender<u64>,
@@ -96,7 +97,7 @@ struct Camera {
 /// Shared by the thread that hears results and the one that answers browsers.
 #[derive(Debug)]
 pub struct Hub {
-    cameras: BTreeMap<CameraId, Camera>,
+    cameras: RwLock<BTreeMap<CameraId, Arc<Camera>>>,
     pub(super) classes: Arc<[String]>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) options: PictureOptions,
@@ -112,17 +113,9 @@ impl Hub {
         metrics: Arc<Metrics>,
         options: PictureOptions,
     ) -> Arc<Self> {
-        let with_state = |facts: CameraFacts| {
-            let camera = Camera {
-                newest: watch::Sender::new(None),
-                event: watch::Sender::new(0),
-                past: Mutex::default(),
-                facts,
-            };
-            (camera.facts.id.clone(), camera)
-        };
+        let with_state = |facts: CameraFacts| (facts.id.clone(), Camera::new(facts));
         Arc::new(Self {
-            cameras: cameras.into_iter().map(with_state).collect(),
+            cameras: RwLock::new(cameras.into_iter().map(with_state).collect()),
             classes,
             metrics,
             options,
@@ -130,9 +123,24 @@ impl Hub {
         })
     }
 
+    /// From now on a camera, which may be new, is known so; what has come of it stays.
+    pub fn watch(&self, facts: CameraFacts) {
+        let mut cameras = self.cameras.write().unwrap_or_else(PoisonError::into_inner);
+        match cameras.get(&facts.id) {
+            Some(camera) => camera.set_facts(facts),
+            None => drop(cameras.insert(facts.id.clone(), Camera::new(facts))),
+        }
+    }
+
+    /// A camera is no longer watched; who looks at it is told so by the end of its views.
+    pub fn forget(&self, camera: &CameraId) {
+        let mut cameras = self.cameras.write().unwrap_or_else(PoisonError::into_inner);
+        cameras.remove(camera);
+    }
+
     /// Takes the result of a frame; the one before is forgotten.
     pub fn show(&self, result: Arc<FrameResult>) {
-        let Some(camera) = self.cameras.get(&result.meta.camera) else {
+        let Some(camera) = self.camera(&result.meta.camera) else {
             return;
         };
         let mut past = camera.past();
@@ -144,7 +152,7 @@ impl Hub {
         let view = View {
             result,
             came: Instant::now(),
-            privacy: camera.facts.privacy.clone(),
+            facts: camera.facts(),
             jpeg: OnceLock::new(),
         };
         camera.newest.send_replace(Some(Arc::new(view)));
@@ -152,7 +160,7 @@ impl Hub {
 
     /// Takes an event and its published line.
     pub fn note(&self, event: &Event, line: String) {
-        let Some(camera) = self.cameras.get(&event.frame.camera) else {
+        let Some(camera) = self.camera(&event.frame.camera) else {
             return;
         };
         let mut past = camera.past();
@@ -182,8 +190,8 @@ impl Hub {
     }
 
     /// Every camera, in the order of their names.
-    pub(super) fn facts(&self) -> impl Iterator<Item = &CameraFacts> {
-        self.cameras.values().map(|camera| &camera.facts)
+    pub(super) fn facts(&self) -> Vec<Arc<CameraFacts>> {
+        self.all().iter().map(|camera| camera.facts()).collect()
     }
 
     /// A reader of the newest view of a camera that exists.
@@ -198,7 +206,8 @@ impl Hub {
 
     /// Number and line of the newest `limit` events with a number above `after`, oldest first.
     pub(super) fn events(&self, id: &str, after: u64, limit: usize) -> Option<Vec<Numbered>> {
-        let past = self.find(id)?.past();
+        let camera = self.find(id)?;
+        let past = camera.past();
         let newer = past.events.iter().filter(|(number, _)| *number > after);
         let mut newest: Vec<_> = newer.rev().take(limit).cloned().collect();
         newest.reverse();
@@ -207,7 +216,8 @@ impl Hub {
 
     /// Counts by minute since the epoch, oldest first, of the `last` minutes that have any or of all.
     pub(super) fn minutes(&self, id: &str, last: Option<u64>) -> Option<BTreeMap<u64, Minute>> {
-        let past = self.find(id)?.past();
+        let camera = self.find(id)?;
+        let past = camera.past();
         let newest = past
             .minutes
             .last_key_value()
@@ -222,7 +232,8 @@ impl Hub {
 
     /// Frames per second of late, and how many seconds ago the newest came.
     pub(super) fn rate(&self, id: &str) -> Option<(f64, Option<f64>)> {
-        let past = self.find(id)?.past();
+        let camera = self.find(id)?;
+        let past = camera.past();
         let span = match (past.arrivals.front(), past.arrivals.back()) {
             (Some(first), Some(last)) => last.duration_since(*first).as_secs_f64(),
             _ => 0.0,
@@ -238,16 +249,45 @@ impl Hub {
 
     /// Browsers that look at some camera now.
     pub(super) fn viewers(&self) -> usize {
-        let watched = self.cameras.values();
+        let all = self.all();
+        let watched = all.iter();
         watched.map(|camera| camera.newest.receiver_count()).sum()
     }
 
-    fn find(&self, id: &str) -> Option<&Camera> {
-        self.cameras.get(&CameraId::new(id))
+    fn find(&self, id: &str) -> Option<Arc<Camera>> {
+        self.camera(&CameraId::new(id))
+    }
+
+    fn camera(&self, id: &CameraId) -> Option<Arc<Camera>> {
+        let cameras = self.cameras.read().unwrap_or_else(PoisonError::into_inner);
+        cameras.get(id).cloned()
+    }
+
+    fn all(&self) -> Vec<Arc<Camera>> {
+        let cameras = self.cameras.read().unwrap_or_else(PoisonError::into_inner);
+        cameras.values().cloned().collect()
     }
 }
 
 impl Camera {
+    fn new(facts: CameraFacts) -> Arc<Self> {
+        Arc::new(Self {
+            newest: watch::Sender::new(None),
+            event: watch::Sender::new(0),
+            past: Mutex::default(),
+            facts: RwLock::new(Arc::new(facts)),
+        })
+    }
+
+    fn facts(&self) -> Arc<CameraFacts> {
+        let facts = self.facts.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&facts)
+    }
+
+    fn set_facts(&self, facts: CameraFacts) {
+        *self.facts.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(facts);
+    }
+
     fn past(&self) -> MutexGuard<'_, Past> {
         self.past.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Path, Query, State};
@@ -11,14 +10,16 @@ use axum::http::{StatusCode, header};
 use axum::middleware::from_fn;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use axum::{Extension, Router};
 use futures_util::stream::unfold;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
 use super::guard::guard;
-use super::hub::{CameraFacts, Hub, Numbered, View};
+use super::hub::{Hub, Numbered, View};
 use super::words;
+use crate::base::ConfigDesk;
 
 const PAGE: &str = include_str!("assets/index.html");
 const SCRIPT: &str = include_str!("assets/page.js");
@@ -45,8 +46,9 @@ const BOUNDARY: &str = "gantryd-picture";
 
 type Shared = State<Arc<Hub>>;
 
-/// Everything that the page's address answers.
-pub fn router(hub: Arc<Hub>) -> Router {
+/// Everything that the page's address answers. `desk` is where the configuration is changed, if it can
+/// be.
+pub fn router(hub: Arc<Hub>, desk: Option<Arc<dyn ConfigDesk>>) -> Router {
     let asset = |kind: &'static str, text: &'static str| {
         get(move || async move { ([(header::CONTENT_TYPE, kind)], text) })
     };
@@ -62,6 +64,7 @@ pub fn router(hub: Arc<Hub>) -> Router {
         .route("/api/v1/cameras/{id}/snapshot.jpg", get(snapshot))
         .route("/api/v1/cameras/{id}/live.mjpeg", get(mjpeg))
         .route("/api/v1/cameras/{id}/live", get(live))
+        .layer(Extension(desk))
         .layer(from_fn(guard))
         .with_state(hub)
 }
@@ -82,7 +85,8 @@ async fn system(State(hub): Shared) -> Response {
 }
 
 async fn cameras(State(hub): Shared) -> Response {
-    let cameras: Vec<_> = hub.facts().map(|it| words::camera(it, &hub)).collect();
+    let facts = hub.facts();
+    let cameras: Vec<_> = facts.iter().map(|it| words::camera(it, &hub)).collect();
     json(&cameras)
 }
 
@@ -153,15 +157,13 @@ async fn mjpeg(State(hub): Shared, Path(id): Path<String>) -> Response {
 }
 
 async fn live(State(hub): Shared, Path(id): Path<String>, upgrade: WebSocketUpgrade) -> Response {
-    let found = hub.facts().find(|facts| facts.id.as_str() == id).cloned();
-    let (Some(facts), Some(views), Some(events)) = (found, hub.views(&id), hub.event_numbers(&id))
-    else {
+    let (Some(views), Some(events)) = (hub.views(&id), hub.event_numbers(&id)) else {
         return no_camera(&hub, &id);
     };
     upgrade
         .max_message_size(LONGEST_MESSAGE)
         .max_frame_size(LONGEST_MESSAGE)
-        .on_upgrade(move |socket| watch_live(socket, Viewer::new(hub, views), facts, events))
+        .on_upgrade(move |socket| watch_live(socket, Viewer::new(hub, views), id, events))
 }
 
 /// Sends frames and events until the browser goes. A frame is a binary message: length of its JSON
@@ -169,7 +171,7 @@ async fn live(State(hub): Shared, Path(id): Path<String>, upgrade: WebSocketUpgr
 async fn watch_live(
     mut socket: WebSocket,
     mut viewer: Viewer,
-    facts: CameraFacts,
+    id: String,
     mut events: watch::Receiver<u64>,
 ) {
     let mut told = *events.borrow_and_update();
@@ -185,7 +187,7 @@ async fn watch_live(
                     return;
                 }
                 events.borrow_and_update();
-                let lines = viewer.hub.events(facts.id.as_str(), told, usize::MAX);
+                let lines = viewer.hub.events(&id, told, usize::MAX);
                 let lines = lines.unwrap_or_default();
                 let Some((newest, _)) = lines.last() else { continue };
                 told = *newest;
@@ -195,7 +197,7 @@ async fn watch_live(
                 Some((view, jpeg)) => {
                     let age_s = view.came.elapsed().as_secs_f64();
                     let words =
-                        words::frame(&view.result, age_s, &facts, &viewer.hub.classes);
+                        words::frame(&view.result, age_s, &view.facts, &viewer.hub.classes);
                     let Ok(text) = serde_json::to_vec(&words) else { return };
                     let length = u32::try_from(text.len()).unwrap_or(u32::MAX);
                     let mut bytes = length.to_be_bytes().to_vec();
@@ -278,7 +280,8 @@ fn json(words: &impl Serialize) -> Response {
 }
 
 fn no_camera(hub: &Hub, id: &str) -> Response {
-    let known: Vec<_> = hub.facts().map(|facts| facts.id.as_str()).collect();
+    let facts = hub.facts();
+    let known: Vec<_> = facts.iter().map(|facts| facts.id.as_str()).collect();
     let known = known.join(", ");
     let text = format!("no camera \"{id}\"; there are: {known}\n");
     (StatusCode::NOT_FOUND, text).into_response()

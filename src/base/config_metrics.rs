@@ -1,0 +1,74 @@
+//! What became of changes of the configuration while the daemon runs, for exposition.
+
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::registry::Registry;
+
+use super::CameraId;
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct OutcomeLabel {
+    outcome: &'static str,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct CameraLabel {
+    camera: String,
+}
+
+/// What became of a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeOutcome {
+    /// It was made.
+    Applied,
+    /// No camera differs; nothing changed in the daemon.
+    Unchanged,
+    /// It was not made, and everything went on as it was.
+    Refused,
+}
+
+/// Counters of changes, and who is watched. A camera that went stays with 0: their number is bounded
+/// by the ids an operator ever used.
+#[derive(Debug, Default)]
+pub struct ConfigMetrics {
+    changes: Family<OutcomeLabel, Counter>,
+    watched: Family<CameraLabel, Gauge>,
+}
+
+impl ConfigMetrics {
+    /// Fresh counters, all 0, in `registry`.
+    pub(super) fn new(registry: &mut Registry) -> Self {
+        let metrics = Self::default();
+        registry.register(
+            "config_changes",
+            "Changes of the configuration while running, by what became of them",
+            metrics.changes.clone(),
+        );
+        registry.register(
+            "camera_watched",
+            "1 for a camera that is watched, 0 for one that no longer is",
+            metrics.watched.clone(),
+        );
+        metrics
+    }
+
+    /// Counts a change.
+    pub fn change(&self, outcome: ChangeOutcome) {
+        let outcome = match outcome {
+            ChangeOutcome::Applied => "applied",
+            ChangeOutcome::Unchanged => "unchanged",
+            ChangeOutcome::Refused => "refused",
+        };
+        self.changes.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+
+    /// Says whether a camera is watched.
+    pub fn watched(&self, camera: &CameraId, is_watched: bool) {
+        let label = CameraLabel {
+            camera: camera.to_string(),
+        };
+        self.watched.get_or_create(&label).set(is_watched.into());
+    }
+}
