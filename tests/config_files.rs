@@ -381,10 +381,9 @@ fn each_bad_value_is_told_with_what_is_allowed() {
             "cameras[0].masks[0].polygon_norm: 2 points, a polygon needs at least 3",
         ),
         (
-            camera("[web]\nlisten = \"0.0.0.0:8780\""),
-            "web.listen: \"0.0.0.0:8780\" can be reached from outside, nobody is asked for a \
-             password there; listen on 127.0.0.1 and reach it through an SSH tunnel or a proxy that \
-             asks for one (docs/web.md)",
+            camera("[web]\nlisten = \"0.0.0.0:8780\"\nplain_http = true"),
+            "web.listen: \"0.0.0.0:8780\" can be reached from outside and there are no accounts; make \
+             one with gantryd web user NAME, or listen on 127.0.0.1 (docs/web.md)",
         ),
         (camera("[web]\nfps = 0"), "web.fps: 0, allowed is 0.2 to 60"),
         (

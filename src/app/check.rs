@@ -3,15 +3,16 @@
 mod deeper;
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use comfy_table::{Table, presets};
 
 use super::cli::Exit;
 use super::config::{CameraConfig, Config, ConfigError, Fault, Listen};
-use super::sinks;
+use super::{sinks, web};
 use crate::sinks::http::{GREETING, Listening};
 use crate::sinks::web::PAGE_TITLE;
 
@@ -73,14 +74,21 @@ pub fn surroundings(config: &Config) -> Vec<Fault> {
     if let Err(text) = writable(&config.output.folder) {
         note("output.folder".to_owned(), text);
     }
+    if let Err(error) = web::certificate(&config.web) {
+        note("web.tls_cert_file".to_owned(), error.to_string());
+    }
     let ports = [
-        ("metrics.listen", config.metrics.listen),
-        ("web.listen", config.web.listen),
+        ("metrics.listen", config.metrics.listen, false),
+        (
+            "web.listen",
+            config.web.listen,
+            config.web.certificate.is_some(),
+        ),
     ];
-    for (key, listen) in ports {
+    for (key, listen, is_tls) in ports {
         if let Listen::At(address) = listen
             && let Err(error) = Listening::bind(key, address)
-            && !(error.is_in_use() && is_gantryd(address))
+            && !(error.is_in_use() && is_gantryd(address, is_tls))
         {
             note(key.to_owned(), error.to_string());
         }
@@ -121,16 +129,32 @@ fn writable(folder: &Path) -> Result<(), String> {
 
 /// Is it another gantryd that holds the port? An operator checks a new configuration while the old
 /// one is running.
-fn is_gantryd(address: SocketAddr) -> bool {
-    let greeting = || -> io::Result<String> {
-        let mut stream = TcpStream::connect_timeout(&address, GREETING_WAIT)?;
-        stream.set_read_timeout(Some(GREETING_WAIT))?;
-        stream.write_all(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")?;
-        let mut answer = String::new();
-        stream.take(4096).read_to_string(&mut answer)?;
-        Ok(answer)
+fn is_gantryd(address: SocketAddr, is_tls: bool) -> bool {
+    let tls = ureq::tls::TlsConfig::builder()
+        .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        // Only a greeting is asked for, and nothing is told.
+        .disable_verification(true)
+        .build();
+    let agent = ureq::Agent::config_builder()
+        .tls_config(tls)
+        .proxy(None)
+        .max_redirects(0)
+        .http_status_as_error(false)
+        .timeout_global(Some(GREETING_WAIT))
+        .build()
+        .new_agent();
+    let scheme = if is_tls { "https" } else { "http" };
+    let Ok(answer) = agent.get(format!("{scheme}://{address}/")).call() else {
+        return false;
     };
-    greeting().is_ok_and(|answer| answer.ends_with(GREETING) || answer.contains(PAGE_TITLE))
+    let mut text = Vec::new();
+    let read = answer
+        .into_body()
+        .into_reader()
+        .take(4096)
+        .read_to_end(&mut text);
+    let text = String::from_utf8_lossy(&text);
+    read.is_ok() && (text == GREETING || text.contains(PAGE_TITLE))
 }
 
 /// What a configuration means, in a few lines.
@@ -295,7 +319,7 @@ mod tests {
         let worker = listening
             .serve("http", router, stop.stop_flag(), |_| {})
             .unwrap();
-        assert!(is_gantryd(address));
+        assert!(is_gantryd(address, false));
         stop.stop();
         let deadline = std::time::Instant::now() + Duration::from_secs(10);
         assert_eq!(

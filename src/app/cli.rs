@@ -95,6 +95,8 @@ pub enum Command {
     Simulate(Box<super::simulate::SimulateArgs>),
     /// Measure the CPU time of each stage, frames per second and efficiency
     Bench(BenchArgs),
+    /// Accounts, tokens and a certificate for the page
+    Web(super::web_accounts::WebArgs),
     /// Print completions for a shell
     Completions(CompletionsArgs),
     /// Print the manual page, or write the pages of all commands

@@ -14,10 +14,11 @@ use super::pipeline::PipelineError;
 use super::reload::ConfigFile;
 use super::{
     bench, check, doctor, eval, explain, manual, models, replay, run, simulate, telemetry, track,
-    tune,
+    tune, web_accounts,
 };
 use crate::capture::{CaptureError, SourceError};
 use crate::perception::detect::{DetectError, DetectOptions};
+use crate::sinks::http::CertificateError;
 use crate::sinks::record::RecordError;
 
 /// Does what the command line asks for. What fails is told on stderr.
@@ -66,6 +67,7 @@ fn one_shot(command: &Command, log: LogArgs) -> anyhow::Result<Exit> {
             manual::completions(args.shell, &mut text);
             print(&String::from_utf8_lossy(&text))?;
         }
+        Command::Web(args) => web_accounts::run(&args.command)?,
         Command::Man(args) => man(args)?,
         Command::Run(_) | Command::Check(_) => unreachable!("handled before"),
     }
@@ -181,6 +183,7 @@ fn exit_of(error: &anyhow::Error) -> Exit {
             || cause.is::<models::ModelError>()
             || cause.is::<DetectError>()
             || cause.is::<RecordError>()
+            || cause.is::<CertificateError>()
             || matches!(cause.downcast_ref(), Some(PipelineError::Detect(_)));
         if is_refused || is_set_up_wrong {
             exit = Exit::Config;

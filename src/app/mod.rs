@@ -34,4 +34,5 @@ pub mod telemetry;
 pub mod track;
 pub mod tune;
 pub mod web;
+pub mod web_accounts;
 pub mod writers;

@@ -24,7 +24,7 @@ use crate::base::{
 use crate::capture::CameraEnd;
 use crate::perception::detect::DetectOptions;
 use crate::sinks::http::{self, Endpoint, Listening};
-use crate::sinks::web::{Hub, router};
+use crate::sinks::web::{Access, Hub, router};
 
 /// Results that may wait for the text files.
 const TEXT_QUEUE: usize = 256;
@@ -53,7 +53,11 @@ pub fn run(config: &Config, text: &str, file: ConfigFile) -> anyhow::Result<()> 
     };
     let page = match config.web.listen {
         Listen::Off => None,
-        Listen::At(address) => Some(Listening::bind("web.listen", address)?),
+        Listen::At(address) => {
+            let certificate = web::certificate(&config.web)?;
+            let listening = Listening::bind("web.listen", address)?;
+            Some(listening.with_tls(certificate))
+        }
     };
     let room = Arc::<DiskRoom>::default();
     let mut options = options(config)?;
@@ -113,7 +117,8 @@ pub fn run(config: &Config, text: &str, file: ConfigFile) -> anyhow::Result<()> 
     if let (Some(page), Some(hub)) = (page, hub) {
         let desk = desk.clone().map(|desk| -> Arc<dyn ConfigDesk> { desk });
         let on_panic = stop.clone();
-        let router = router(hub, desk);
+        let access = Access::new(config.web.access()).context("beginning sessions of the page")?;
+        let router = router(hub, access, desk);
         let answer = page.serve("web", router, stop.stop_flag(), move |_| on_panic.stop())?;
         services.push(answer);
     }

@@ -10,11 +10,23 @@ use super::resolve;
 use crate::base::{CameraId, Event, Metrics};
 use crate::perception::zones::ZonesPlan;
 use crate::sinks::annotate::{Place, Privacy, PrivacyRules};
+use crate::sinks::http::{Certificate, CertificateError};
 use crate::sinks::publish::event_line;
 use crate::sinks::web::{CameraFacts, Hub, PictureOptions, Shape};
 
 /// Results that may wait for the page; only the newest of a camera is ever shown.
 pub const RESULT_QUEUE: usize = 8;
+
+/// What the page shows to be believed, if it speaks TLS.
+///
+/// # Errors
+/// [`CertificateError`] names the file and the remedy.
+pub fn certificate(web: &WebConfig) -> Result<Option<Arc<Certificate>>, CertificateError> {
+    let files = web.certificate.as_ref();
+    files
+        .map(|files| Certificate::load(&files.cert, &files.key))
+        .transpose()
+}
 
 /// The page of a configuration, not yet told anything.
 #[must_use]

@@ -1,5 +1,11 @@
 //! A real browser, driven as W3C WebDriver says: Chromium behind its own driver.
 
+#![allow(dead_code, reason = "each test program uses its part")]
+#![allow(
+    clippy::allow_attributes,
+    reason = "expect() would fire where all is used"
+)]
+
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -62,6 +68,36 @@ impl Browser {
     /// What the body of a function gives in the page.
     pub fn value(&self, script: &str) -> Value {
         self.tell("execute/sync", &json!({"script": script, "args": []}))
+    }
+
+    /// Presses at the first place in the window, CSS pixels, moves through the others, and lets go.
+    /// `kind` is mouse, touch or pen.
+    pub fn drag(&self, kind: &str, places: &[[f64; 2]]) {
+        let go = |[x, y]: &[f64; 2]| {
+            json!({"type": "pointerMove", "duration": 50, "origin": "viewport",
+                   "x": x.round() as i64, "y": y.round() as i64})
+        };
+        let mut steps = vec![go(&places[0]), json!({"type": "pointerDown", "button": 0})];
+        steps.extend(places[1..].iter().map(go));
+        steps.push(json!({"type": "pointerUp", "button": 0}));
+        let pointer = json!({"type": "pointer", "id": kind,
+                             "parameters": {"pointerType": kind}, "actions": steps});
+        self.tell("actions", &json!({"actions": [pointer]}));
+    }
+
+    /// Presses these keys one after the other; names of special ones are code points of WebDriver.
+    pub fn press(&self, keys: &[&str]) {
+        let steps: Vec<Value> = keys
+            .iter()
+            .flat_map(|key| ["keyDown", "keyUp"].map(|kind| json!({"type": kind, "value": key})))
+            .collect();
+        let keyboard = json!({"type": "key", "id": "keyboard", "actions": steps});
+        self.tell("actions", &json!({"actions": [keyboard]}));
+    }
+
+    /// Makes the window so large, CSS pixels.
+    pub fn resize(&self, width: u32, height: u32) {
+        self.tell("window/rect", &json!({"width": width, "height": height}));
     }
 
     fn tell(&self, what: &str, words: &Value) -> Value {

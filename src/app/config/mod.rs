@@ -15,6 +15,7 @@ mod reader;
 mod retention;
 mod sections;
 mod sinks;
+mod web;
 mod words;
 mod zones;
 
@@ -33,9 +34,10 @@ pub use perception::{
 pub use retention::{RetentionConfig, WhenDiskFull};
 pub use sections::{
     Encoder, Listen, LogConfig, LogFormat, LogLevel, MetricsConfig, OutputConfig, RecordConfig,
-    ServiceConfig, WebConfig,
+    ServiceConfig,
 };
 pub use sinks::{MqttVersion, SinkConfig, SinkKind, SinkUrl};
+pub use web::{CertificateFiles, WebConfig};
 
 /// A value that gantryd chooses unless the operator did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -218,9 +220,14 @@ impl Config {
             ("calibration".to_owned(), toml::Table::new().into()),
         ]);
         let one_camera = one(camera);
+        let web = toml::Table::from_iter([
+            ("users".to_owned(), one(toml::Table::new())),
+            ("tokens".to_owned(), one(toml::Table::new())),
+        ]);
         let table = toml::Table::from_iter([
             ("cameras".to_owned(), one_camera),
             ("sinks".to_owned(), one(toml::Table::new())),
+            ("web".to_owned(), web.into()),
         ]);
         let reader = Reader::default();
         // The faults (a camera without id and uri) do not matter here.

@@ -1,4 +1,4 @@
-//! `[output]`, `[record]`, `[metrics]`, `[web]`, `[log]` and `[service]`.
+//! `[output]`, `[record]`, `[metrics]`, `[log]` and `[service]`.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -191,7 +191,8 @@ impl MetricsConfig {
     }
 }
 
-fn read_listen(section: &mut Section<'_>, default: Listen) -> Listen {
+/// `listen`: an address or off.
+pub(super) fn read_listen(section: &mut Section<'_>, default: Listen) -> Listen {
     match section.text("listen") {
         None => default,
         Some(text) if text == "off" => Listen::Off,
@@ -200,52 +201,6 @@ fn read_listen(section: &mut Section<'_>, default: Listen) -> Listen {
             section.fault("listen", format!("{}, allowed is {allowed}", quoted(&text)));
             default
         }),
-    }
-}
-
-/// `[web]`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct WebConfig {
-    /// Address of the page: of this machine alone, nobody is asked for a password.
-    pub listen: Listen,
-    /// Widest picture that is shown, px.
-    pub max_width: u32,
-    /// Most pictures per second and viewer.
-    pub fps: f64,
-}
-
-impl Default for WebConfig {
-    fn default() -> Self {
-        Self {
-            listen: Listen::Off,
-            max_width: 960,
-            fps: 12.0,
-        }
-    }
-}
-
-impl WebConfig {
-    pub(super) fn read(mut section: Section<'_>) -> Self {
-        let default = Self::default();
-        let mut listen = read_listen(&mut section, default.listen);
-        if let Listen::At(address) = listen
-            && !address.ip().is_loopback()
-        {
-            let remedy = "nobody is asked for a password there; listen on 127.0.0.1 and reach it \
-                          through an SSH tunnel or a proxy that asks for one (docs/web.md)";
-            section.fault(
-                "listen",
-                format!("\"{address}\" can be reached from outside, {remedy}"),
-            );
-            listen = Listen::Off;
-        }
-        let config = Self {
-            listen,
-            max_width: section.integer("max_width_px", 160..=3840, default.max_width),
-            fps: section.number("fps", 0.2..=60.0, default.fps),
-        };
-        section.finish();
-        config
     }
 }
 

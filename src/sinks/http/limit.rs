@@ -1,23 +1,68 @@
 //! A bound on open connections, and on how long one may be silent.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use axum::serve::Listener;
+use axum::extract::connect_info::Connected;
+use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep};
+use tokio_rustls::TlsAcceptor;
+
+use super::wire::Wire;
+
+/// Who is at the other end of a connection.
+#[derive(Debug, Clone)]
+pub struct Peer {
+    address: SocketAddr,
+    /// Requests of the connection that are being worked on.
+    at_work: Arc<AtomicUsize>,
+}
+
+impl Peer {
+    /// Its address.
+    #[must_use]
+    pub fn ip(&self) -> IpAddr {
+        self.address.ip().to_canonical()
+    }
+
+    /// While this lives, the connection waits for us and not for its peer: its time does not run.
+    #[must_use]
+    pub fn at_work(&self) -> AtWork {
+        self.at_work.fetch_add(1, Ordering::Relaxed);
+        AtWork(Arc::clone(&self.at_work))
+    }
+}
+
+impl Connected<IncomingStream<'_, Limited>> for Peer {
+    fn connect_info(stream: IncomingStream<'_, Limited>) -> Self {
+        stream.io().peer().clone()
+    }
+}
+
+/// See [`Peer::at_work`].
+#[derive(Debug)]
+pub struct AtWork(Arc<AtomicUsize>);
+
+impl Drop for AtWork {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 /// Accepts connections while fewer than the limit are open; the others wait in the kernel's queue.
 pub(super) struct Limited {
     listener: TcpListener,
     places: Arc<Semaphore>,
     patience: Duration,
+    tls: Option<TlsAcceptor>,
 }
 
 impl Limited {
@@ -28,25 +73,35 @@ impl Limited {
             listener,
             places: Arc::new(Semaphore::new(connections)),
             patience,
+            tls: None,
         }
+    }
+
+    /// Speaks TLS with each of them.
+    pub(super) fn with_tls(mut self, tls: Option<TlsAcceptor>) -> Self {
+        self.tls = tls;
+        self
     }
 }
 
 impl Listener for Limited {
-    type Io = Connection;
+    type Io = Wire;
     type Addr = SocketAddr;
 
-    async fn accept(&mut self) -> (Connection, SocketAddr) {
+    async fn accept(&mut self) -> (Wire, SocketAddr) {
         // The semaphore is never closed; without a place the connection is merely not counted.
         let place = Arc::clone(&self.places).acquire_owned().await.ok();
-        let (stream, peer) = Listener::accept(&mut self.listener).await;
+        let (stream, address) = Listener::accept(&mut self.listener).await;
+        let at_work = Arc::default();
         let connection = Connection {
             stream,
             patience: self.patience,
             deadline: Box::pin(tokio::time::sleep(self.patience)),
+            at_work: Arc::clone(&at_work),
             _place: place,
         };
-        (connection, peer)
+        let peer = Peer { address, at_work };
+        (Wire::new(connection, self.tls.as_ref(), peer), address)
     }
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
@@ -61,6 +116,7 @@ pub(super) struct Connection {
     /// Runs since the connection was made or an answer last got on; what the peer sends does not
     /// move it, so that one byte at a time holds no place either.
     deadline: Pin<Box<Sleep>>,
+    at_work: Arc<AtomicUsize>,
     _place: Option<OwnedSemaphorePermit>,
 }
 
@@ -71,8 +127,12 @@ impl Connection {
         outcome: Poll<io::Result<T>>,
         context: &mut Context<'_>,
     ) -> Poll<io::Result<T>> {
-        if outcome.is_pending() && self.deadline.as_mut().poll(context).is_ready() {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+        while outcome.is_pending() && self.deadline.as_mut().poll(context).is_ready() {
+            if self.at_work.load(Ordering::Relaxed) == 0 {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            let next = Instant::now() + self.patience;
+            self.deadline.as_mut().reset(next);
         }
         outcome
     }

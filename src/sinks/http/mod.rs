@@ -2,6 +2,8 @@
 //! runtime.
 
 mod limit;
+mod tls;
+mod wire;
 
 use std::fmt;
 use std::io;
@@ -18,15 +20,20 @@ use tracing::{error, info};
 
 use crate::base::{Metrics, Stop, Worker};
 use limit::Limited;
+use tokio_rustls::TlsAcceptor;
+
+pub use limit::{AtWork, Peer};
+pub use tls::{Certificate, CertificateError};
 
 /// Media type of the exposition: OpenMetrics, which Prometheus asks for first.
 const EXPOSITION_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// Open connections beyond this wait to be accepted.
-const CONNECTIONS: usize = 256;
+const CONNECTIONS: usize = 512;
 
-/// Threads for work that would hold up the answers: encoding pictures, and waiting for the stop.
-const BLOCKING_THREADS: usize = 3;
+/// Threads for work that would hold up the answers: encoding pictures, a password that is compared, a
+/// change of the configuration, a look at the certificate, and waiting for the stop.
+const BLOCKING_THREADS: usize = 6;
 
 /// A peer has this long for a whole request, and for taking a piece of the answer; then its place is
 /// given to another.
@@ -117,6 +124,7 @@ impl fmt::Debug for Endpoint {
 pub struct Listening {
     listener: TcpListener,
     address: SocketAddr,
+    tls: Option<Arc<Certificate>>,
 }
 
 impl Listening {
@@ -133,7 +141,18 @@ impl Listening {
         let listener = TcpListener::bind(address).map_err(with_address)?;
         listener.set_nonblocking(true).map_err(with_address)?;
         let address = listener.local_addr().map_err(with_address)?;
-        Ok(Self { listener, address })
+        Ok(Self {
+            listener,
+            address,
+            tls: None,
+        })
+    }
+
+    /// Answers with this certificate, and nobody without TLS.
+    #[must_use]
+    pub fn with_tls(mut self, certificate: Option<Arc<Certificate>>) -> Self {
+        self.tls = certificate;
+        self
     }
 
     /// The address, with the real port if 0 was asked for.
@@ -179,8 +198,17 @@ impl Listening {
             while !stop.wait(WAKE) {}
             drop(sender);
         });
-        let server = axum::serve(Limited::new(listener, CONNECTIONS, PATIENCE), router)
-            .with_graceful_shutdown(closed(stopped.clone()));
+        let tls = match &self.tls {
+            None => None,
+            Some(certificate) => {
+                let config = certificate.server_config().map_err(io::Error::other)?;
+                tokio::spawn(look_after(Arc::clone(certificate)));
+                Some(TlsAcceptor::from(config))
+            }
+        };
+        let listener = Limited::new(listener, CONNECTIONS, PATIENCE).with_tls(tls);
+        let service = router.into_make_service_with_connect_info::<Peer>();
+        let server = axum::serve(listener, service).with_graceful_shutdown(closed(stopped.clone()));
         tokio::select! {
             result = server.into_future() => result,
             () = async { closed(stopped).await; tokio::time::sleep(GRACE).await } => Ok(()),
@@ -190,6 +218,18 @@ impl Listening {
 
 async fn closed(mut stopped: tokio::sync::watch::Receiver<()>) {
     while stopped.changed().await.is_ok() {}
+}
+
+/// Takes a certificate that was renewed, as long as the runtime lives.
+async fn look_after(certificate: Arc<Certificate>) {
+    loop {
+        tokio::time::sleep(tls::LOOK_EVERY).await;
+        let certificate = Arc::clone(&certificate);
+        let looked = tokio::task::spawn_blocking(move || certificate.look_again());
+        if looked.await.is_err() {
+            return;
+        }
+    }
 }
 
 /// Metrics and health.

@@ -1,14 +1,21 @@
 //! The page for people: what the cameras see now, with boxes, zones, counts and events, over HTTP.
 //!
-//! Belongs here: the newest view of each camera, its picture as JPEG, the page and its API. Does not
-//! belong here: anything that changes how cameras are watched.
+//! Belongs here: the newest view of each camera, its picture as JPEG, the page and its API, and who may
+//! use them. Does not belong here: how a change is made; that is asked for at a [`crate::base::ConfigDesk`].
 
+mod access;
+mod edit;
+mod editing;
 mod guard;
 mod hub;
 mod picture;
 mod routes;
 mod words;
 
+pub use access::{
+    Access, AccessRules, AccessToken, Account, Digest, PASSWORD_BYTES, PasswordHash, Role,
+    random_secret,
+};
 pub use hub::{CameraFacts, Hub, Shape};
 pub use picture::PictureOptions;
 pub use routes::{PAGE_TITLE, router};

@@ -5,18 +5,20 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
-use axum::extract::{Path, Query, State};
+use axum::extract::{DefaultBodyLimit, FromRef, Path, Query, State};
 use axum::http::{StatusCode, header};
-use axum::middleware::from_fn;
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post, put};
 use axum::{Extension, Router};
 use futures_util::stream::unfold;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::guard::guard;
+use super::access::{self, Access, Caller, gate};
+use super::editing::{self, Changing};
+use super::guard::{LONGEST_BODY, guard};
 use super::hub::{Hub, Numbered, View};
 use super::words;
 use crate::base::ConfigDesk;
@@ -24,6 +26,8 @@ use crate::base::ConfigDesk;
 const PAGE: &str = include_str!("assets/index.html");
 const SCRIPT: &str = include_str!("assets/page.js");
 const STYLE: &str = include_str!("assets/page.css");
+const EDITOR: &str = include_str!("assets/editor.js");
+const LOGIN_SCRIPT: &str = include_str!("assets/login.js");
 const OPENAPI: &str = include_str!("assets/openapi.json");
 
 /// What is in the page of every gantryd: enough to know it by.
@@ -46,27 +50,77 @@ const BOUNDARY: &str = "gantryd-picture";
 
 type Shared = State<Arc<Hub>>;
 
-/// Everything that the page's address answers. `desk` is where the configuration is changed, if it can
-/// be.
-pub fn router(hub: Arc<Hub>, desk: Option<Arc<dyn ConfigDesk>>) -> Router {
+/// What answers share.
+#[derive(Debug, Clone)]
+pub(super) struct Served {
+    hub: Arc<Hub>,
+    access: Arc<Access>,
+    changing: Option<Changing>,
+}
+
+impl FromRef<Served> for Arc<Hub> {
+    fn from_ref(served: &Served) -> Self {
+        Self::clone(&served.hub)
+    }
+}
+
+impl FromRef<Served> for Arc<Access> {
+    fn from_ref(served: &Served) -> Self {
+        Self::clone(&served.access)
+    }
+}
+
+impl FromRef<Served> for Option<Changing> {
+    fn from_ref(served: &Served) -> Self {
+        served.changing.clone()
+    }
+}
+
+/// Everything that the page's address answers. Without a `desk` nothing can be changed there.
+pub fn router(hub: Arc<Hub>, access: Arc<Access>, desk: Option<Arc<dyn ConfigDesk>>) -> Router {
     let asset = |kind: &'static str, text: &'static str| {
         get(move || async move { ([(header::CONTENT_TYPE, kind)], text) })
     };
     Router::new()
         .route("/", asset("text/html; charset=utf-8", PAGE))
         .route("/page.js", asset("text/javascript; charset=utf-8", SCRIPT))
+        .route(
+            "/editor.js",
+            asset("text/javascript; charset=utf-8", EDITOR),
+        )
         .route("/page.css", asset("text/css; charset=utf-8", STYLE))
+        .route(
+            "/login.js",
+            asset("text/javascript; charset=utf-8", LOGIN_SCRIPT),
+        )
         .route("/api/v1/openapi.json", asset(JSON, OPENAPI))
+        .route("/api/v1/login", post(access::log_in))
+        .route("/api/v1/logout", post(access::log_out))
+        .route("/api/v1/session", get(access::session))
         .route("/api/v1/system", get(system))
-        .route("/api/v1/cameras", get(cameras))
+        .route("/api/v1/cameras", get(cameras).post(editing::add_camera))
+        .route(
+            "/api/v1/cameras/{id}",
+            put(editing::change_camera).delete(editing::remove_camera),
+        )
+        .route("/api/v1/cameras/{id}/config", get(editing::places))
+        .route(
+            "/api/v1/cameras/{id}/zones",
+            put(editing::put_places).post(editing::try_places),
+        )
         .route("/api/v1/cameras/{id}/events", get(events))
         .route("/api/v1/cameras/{id}/minutes", get(minutes))
         .route("/api/v1/cameras/{id}/snapshot.jpg", get(snapshot))
         .route("/api/v1/cameras/{id}/live.mjpeg", get(mjpeg))
         .route("/api/v1/cameras/{id}/live", get(live))
-        .layer(Extension(desk))
-        .layer(from_fn(guard))
-        .with_state(hub)
+        .layer(DefaultBodyLimit::max(LONGEST_BODY))
+        .layer(from_fn_with_state(Arc::clone(&access), gate))
+        .layer(from_fn_with_state(Arc::clone(&access), guard))
+        .with_state(Served {
+            hub,
+            access,
+            changing: desk.map(Changing::new),
+        })
 }
 
 #[derive(Serialize)]
@@ -136,11 +190,15 @@ async fn snapshot(State(hub): Shared, Path(id): Path<String>) -> Response {
     }
 }
 
-async fn mjpeg(State(hub): Shared, Path(id): Path<String>) -> Response {
+async fn mjpeg(
+    State(Served { hub, access, .. }): State<Served>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+) -> Response {
     let Some(views) = hub.views(&id) else {
         return no_camera(&hub, &id);
     };
-    let viewer = Viewer::new(hub, views);
+    let viewer = Viewer::new(hub, views, access, caller);
     let parts = unfold(viewer, |mut viewer| async move {
         let (_, jpeg) = viewer.next().await?;
         let mut part = format!(
@@ -156,14 +214,22 @@ async fn mjpeg(State(hub): Shared, Path(id): Path<String>) -> Response {
     ([(header::CONTENT_TYPE, kind)], Body::from_stream(parts)).into_response()
 }
 
-async fn live(State(hub): Shared, Path(id): Path<String>, upgrade: WebSocketUpgrade) -> Response {
+async fn live(
+    State(Served { hub, access, .. }): State<Served>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
     let (Some(views), Some(events)) = (hub.views(&id), hub.event_numbers(&id)) else {
         return no_camera(&hub, &id);
     };
     upgrade
         .max_message_size(LONGEST_MESSAGE)
         .max_frame_size(LONGEST_MESSAGE)
-        .on_upgrade(move |socket| watch_live(socket, Viewer::new(hub, views), id, events))
+        .on_upgrade(move |socket| {
+            let viewer = Viewer::new(hub, views, access, caller);
+            watch_live(socket, viewer, id, events)
+        })
 }
 
 /// Sends frames and events until the browser goes. A frame is a binary message: length of its JSON
@@ -219,27 +285,41 @@ async fn watch_live(
 struct Viewer {
     hub: Arc<Hub>,
     views: watch::Receiver<Option<Arc<View>>>,
+    access: Arc<Access>,
+    caller: Caller,
     due: Instant,
     /// Taken, and not yet given: what waits for its picture when the wait is broken off.
     pending: Option<Arc<View>>,
 }
 
 impl Viewer {
-    fn new(hub: Arc<Hub>, views: watch::Receiver<Option<Arc<View>>>) -> Self {
+    fn new(
+        hub: Arc<Hub>,
+        views: watch::Receiver<Option<Arc<View>>>,
+        access: Arc<Access>,
+        caller: Caller,
+    ) -> Self {
         let pending = views.borrow().clone();
         Self {
             hub,
             views,
+            access,
+            caller,
             due: Instant::now(),
             pending,
         }
     }
 
-    /// The next view and its picture, after a while without one the last again; `None` at the end.
+    /// The next view and its picture, after a while without one the last again; `None` at the end, of
+    /// the caller's session too.
     /// May be dropped while it waits.
     async fn next(&mut self) -> Option<(Arc<View>, Bytes)> {
         loop {
             sleep_until(self.due).await;
+            // Whoever has logged out, elsewhere too, sees no more.
+            if !self.access.is_still_valid(&self.caller) {
+                return None;
+            }
             if self.pending.is_none() {
                 match timeout(STILL_HERE, self.views.changed()).await {
                     Ok(changed) => changed.ok()?,

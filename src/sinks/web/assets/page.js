@@ -1,6 +1,8 @@
 // The live view: one WebSocket per camera looked at. A binary message is a frame (length of its JSON,
 // the JSON, the JPEG), a text message a list of events. Everything over the picture is drawn here.
 
+import { setUpEditor } from "./editor.js";
+
 const API = "api/v1";
 const TRAIL_SECONDS = 2;
 const STALE_SECONDS = 3;
@@ -20,10 +22,12 @@ const layers = Object.fromEntries([...document.querySelectorAll("[data-layer]")]
   return [name, box];
 }));
 
-let cameras = [], chosen = null, socket = null, shown = null, trails = new Map(), frames = 0;
+let editor = null, cameras = [], chosen = null, socket = null, shown = null, trails = new Map(), frames = 0;
 
 const ask = async (path) => {
   const answer = await fetch(`${API}/${path}`);
+  // The session has ended: the same address now shows the page to log in with.
+  if (answer.status === 401) location.reload();
   if (!answer.ok) throw new Error(await answer.text());
   return answer.json();
 };
@@ -35,6 +39,8 @@ const state = (text) => { if (find("state").textContent !== text) find("state").
 // ---- cameras
 
 function choose(id) {
+  if (editor && !editor.mayLeave()) return;
+  editor?.leave();
   chosen = id;
   location.hash = encodeURIComponent(id);
   for (const tab of find("cameras").children) tab.setAttribute("aria-selected", String(tab.textContent === id));
@@ -113,7 +119,7 @@ function paint(frame) {
   draw.lineJoin = draw.lineCap = "round";
   draw.font = `${Math.round(6.5 * unit)}px system-ui, sans-serif`;
   draw.textBaseline = "bottom";
-  if (layers.zones.checked) paintPlaces(unit);
+  if (layers.zones.checked && !document.body.classList.contains("editing")) paintPlaces(unit);
   for (const track of frame.tracks) {
     const colour = ink(track.id);
     const [left, top, right, bottom] = track.box_px.map((edge) => edge * scale);
@@ -274,6 +280,19 @@ find("cameras").addEventListener("keydown", (event) => {
   const tabs = [...event.currentTarget.children], at = tabs.indexOf(document.activeElement);
   tabs[(at + step + tabs.length) % tabs.length]?.focus();
 });
+sessionStorage.removeItem("again");
+const session = await ask("session");
+if (session.has_session) {
+  find("account").textContent = `${session.user}, ${session.role}`;
+  find("logout").hidden = false;
+  find("logout").addEventListener("click", async () => {
+    await fetch(`${API}/logout`, { method: "POST", headers: { "X-CSRF-Token": session.csrf } });
+    location.reload();
+  });
+}
+if (session.can_edit) {
+  editor = setUpEditor({ api: API, csrf: session.csrf, camera: () => chosen, ink, live, saved: refresh });
+}
 cameras = await ask("cameras");
 find("cameras").replaceChildren(...cameras.map(({ id }) => {
   const tab = make("button", id, { type: "button", onclick: () => choose(id) });
