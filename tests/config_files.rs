@@ -377,6 +377,23 @@ fn each_bad_value_is_told_with_what_is_allowed() {
              privacy and masks",
         ),
         (
+            camera("[cameras.privacy]\nclasses = [\"person\"]\n[clips]\nevents = [\"turn\"]"),
+            "cameras[0].clips: true, but a clip is what the camera sends, which cannot be hidden in; \
+             set clips = false for this camera, or remove privacy and masks",
+        ),
+        (
+            camera("[clips]\npre_secs = 4\npost_secs = 8\nmax_secs = 10"),
+            "clips.max_secs: 10 is less than pre_secs + post_secs = 12, one event alone needs that",
+        ),
+        (
+            camera("[snapshots]\nplaces = [\"yard\"]"),
+            "snapshots.places: \"yard\", but there are none",
+        ),
+        (
+            camera("[cameras.retention]\nmax_age_day = 3"),
+            "cameras[0].retention.max_age_day: unknown key, did you mean max_age_days?",
+        ),
+        (
             camera("[[cameras.masks]]\npolygon_norm = [[0, 0], [1, 1]]"),
             "cameras[0].masks[0].polygon_norm: 2 points, a polygon needs at least 3",
         ),

@@ -3,6 +3,7 @@
 use std::num::{NonZeroU32, NonZeroU64};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
@@ -77,6 +78,8 @@ pub enum Command {
     Run(RunArgs),
     /// Process video files, streams or image folders once, every frame of a file
     Track(TrackArgs),
+    /// Draw boxes, ids and trails on a raw recording or the clip of an event
+    Render(super::render::RenderArgs),
     /// Run the tracker alone on detections in MOT format
     Replay(super::replay::ReplayArgs),
     /// Score tracks against the truth: HOTA, MOTA, IDF1 and their parts
@@ -508,6 +511,15 @@ fn parse_unit(text: &str) -> Result<f64, String> {
         .ok()
         .filter(|number| (0.0..=1.0).contains(number))
         .ok_or_else(|| "allowed is 0 to 1".to_owned())
+}
+
+/// A length of time, up to a day.
+pub(super) fn parse_seconds(text: &str) -> Result<Duration, String> {
+    text.parse()
+        .ok()
+        .filter(|secs| (0.0..=86_400.0).contains(secs))
+        .map(Duration::from_secs_f64)
+        .ok_or_else(|| "allowed is 0 to 86400".to_owned())
 }
 
 /// As many as the configuration allows, too.

@@ -13,8 +13,8 @@ use super::config::{Config, ConfigError, LogConfig, LogFormat, LogLevel};
 use super::pipeline::PipelineError;
 use super::reload::ConfigFile;
 use super::{
-    bench, check, doctor, eval, explain, manual, models, replay, run, simulate, telemetry, track,
-    tune, web_accounts,
+    bench, check, doctor, eval, explain, manual, models, render, replay, run, simulate, telemetry,
+    track, tune, web_accounts,
 };
 use crate::capture::{CaptureError, SourceError};
 use crate::perception::detect::{DetectError, DetectOptions};
@@ -46,6 +46,7 @@ fn one_shot(command: &Command, log: LogArgs) -> anyhow::Result<Exit> {
     telemetry::init(level, log.log_format.unwrap_or(LogFormat::Pretty))?;
     match command {
         Command::Track(args) => track::run(args)?,
+        Command::Render(args) => print(&render::run(args)?.to_string())?,
         Command::Replay(args) => print(&replay::run(args)?.to_string())?,
         Command::Eval(args) => print(&eval::run(args)?.to_string())?,
         Command::Tune(args) => print(&tune::run(args)?.to_string())?,

@@ -19,7 +19,7 @@ pub fn look_after(
     metrics: &Arc<Metrics>,
     stop: &StopSource,
 ) -> anyhow::Result<Worker> {
-    let options = resolve::retention_from_config(&config.output);
+    let options = resolve::retention_from_config(config);
     // Where it cannot be made, the look says so, and so does everybody who writes.
     drop(std::fs::create_dir_all(&options.folder));
     let mut retention = Retention::new(options, Arc::clone(room), Arc::clone(metrics));

@@ -12,7 +12,11 @@ use super::event_file::EventFile;
 use super::summary::EventTally;
 use super::writers::IDLE_FLUSH;
 use crate::base::{CameraId, DropReason, Event, FrameSeq, Metrics, Recorded};
-use crate::sinks::publish::{Keeper, LineFile, PublishError, class_name, event_line};
+use crate::sinks::clips::{ClaimsClips, ClipDesk};
+use crate::sinks::publish::{
+    EventFiles, Keeper, LineFile, PublishError, class_name, event_line, event_line_with,
+};
+use crate::sinks::snapshots::SnapshotDesk;
 
 /// Frames whose place in a recording is remembered.
 const MAX_PLACES: usize = 1024;
@@ -190,8 +194,20 @@ pub struct DaemonEvents {
     logs: RecordingLogs,
     /// Cameras whose frames all get recorded.
     lossless: BTreeSet<CameraId>,
+    pictures: Option<ClosesPictures>,
+    clips: BTreeMap<CameraId, ClaimsClips>,
     /// Made with the first event.
     cameras: BTreeMap<CameraId, EventFile>,
+}
+
+/// Closes the desk of pictures when the thread that names them ends: no event comes after that.
+#[derive(Debug)]
+struct ClosesPictures(Arc<SnapshotDesk>);
+
+impl Drop for ClosesPictures {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 impl DaemonEvents {
@@ -226,6 +242,23 @@ impl DaemonEvents {
     #[must_use]
     pub fn with_lossless(mut self, cameras: BTreeSet<CameraId>) -> Self {
         self.lossless = cameras;
+        self
+    }
+
+    /// Will name the pictures that were taken there.
+    #[must_use]
+    pub fn with_pictures(mut self, desk: Option<Arc<SnapshotDesk>>) -> Self {
+        self.pictures = desk.map(ClosesPictures);
+        self
+    }
+
+    /// Will ask these desks for clips of the events of their cameras.
+    #[must_use]
+    pub fn with_clips(mut self, desks: BTreeMap<CameraId, Arc<ClipDesk>>) -> Self {
+        let claims = desks
+            .into_iter()
+            .map(|(camera, desk)| (camera, ClaimsClips(desk)));
+        self.clips = claims.collect();
         self
     }
 
@@ -278,10 +311,23 @@ impl DaemonEvents {
     /// The line of an event, which is handed to the sinks' spool on the way.
     fn line(&mut self, event: &Event, classes: &[String]) -> (CameraId, String) {
         let camera = &event.frame.camera;
+        let desk = self.clips.get(camera).map(|ClaimsClips(desk)| desk);
+        // Before the recording is waited for: what was before the event is kept for a while only.
+        let clip = desk.and_then(|desk| desk.claim(event));
         let is_lossless = self.lossless.contains(camera);
         let log = self.logs.of(camera);
         let place = log.and_then(|log| log.place(event.frame.seq, patience(is_lossless)));
-        let line = event_line(event, classes, place.as_ref());
+        let pictures = self.pictures.as_ref();
+        let pictured = pictures.and_then(|desk| desk.0.taken_of(camera, event.number));
+        let shown_in = EventFiles {
+            recorded: place.as_ref(),
+            clip: clip.as_ref(),
+            pictured: pictured.as_ref(),
+        };
+        let line = event_line_with(event, classes, shown_in);
+        if let (Some(desk), Some(clip)) = (desk, &clip) {
+            desk.tell(clip, &line);
+        }
         if let Some(keeper) = &mut self.keeper {
             let object = event.object.as_ref();
             let class = object.map(|object| class_name(object.class, classes));

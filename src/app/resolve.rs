@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::cli::{DetectArgs, SourceArgs};
+use super::clips;
 use super::config::{
-    self, CameraConfig, CameraUri, Config, DetectConfig, ModelRef, OutputConfig, RecordConfig,
-    TrackConfig, WhenDiskFull,
+    self, CameraConfig, CameraUri, Config, DetectConfig, ModelRef, RecordConfig, TrackConfig,
+    WhenDiskFull,
 };
 use super::models::{self, ModelError};
 use super::pipeline::CameraPlan;
@@ -21,7 +22,7 @@ use crate::perception::track::TrackOptions;
 use crate::perception::zones::ZonesPlan;
 use crate::sinks::annotate::{Overlay, Place};
 use crate::sinks::record::{EncoderChoice, RecordOptions, RecordPace, RecordTarget};
-use crate::sinks::retention::{MinFree, RetentionOptions};
+use crate::sinks::retention::{MinFree, OwnLimits, RetentionOptions};
 
 /// The model where none is named: the one that comes with gantryd.
 const DEFAULT_MODEL: &str = "resident-n";
@@ -218,6 +219,8 @@ pub fn camera_from_config(camera: &CameraConfig, config: &Config) -> CameraPlan 
         room: Arc::default(),
         segment_secs: u32::try_from(config.record.segment.as_secs()).unwrap_or(u32::MAX),
     });
+    let makes_clips = config.clips.is_on() && camera.clips && !camera.zones.is_empty();
+    capture.packets = (makes_clips && capture.source.is_live()).then(|| clips::ring(&config.clips));
     CameraPlan {
         capture,
         classes: camera.classes.clone(),
@@ -271,11 +274,19 @@ pub fn record_from_config(record: &RecordConfig, dir: &Path, lossless: bool) -> 
     options
 }
 
-/// What is kept of recordings and results.
+/// What is kept of recordings and results, and of events.
 #[must_use]
-pub fn retention_from_config(output: &OutputConfig) -> RetentionOptions {
+pub fn retention_from_config(config: &Config) -> RetentionOptions {
+    let output = &config.output;
     let retention = &output.retention;
+    let own = config.cameras.iter();
     RetentionOptions {
+        clips: retention.clips,
+        cameras: own
+            .filter(|camera| camera.retention != OwnLimits::default())
+            .map(|camera| (camera.id.as_str().to_owned(), camera.retention))
+            .collect(),
+        deletes_clips: !retention.keep_clips,
         folder: output.folder.clone(),
         max_age: retention.max_age,
         max_bytes: retention.max_bytes,

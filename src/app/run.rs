@@ -1,5 +1,6 @@
 //! `gantryd run`: the daemon.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -8,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail};
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 
+use super::clips::Tap;
 use super::config::{CameraConfig, Config, Listen, MotionSource};
 use super::events::DaemonEvents;
 use super::pipeline::{
@@ -17,13 +19,14 @@ use super::recorders::Recorders;
 use super::reload::{ConfigFile, Desk, DeskParts, Watched};
 use super::signals::{Hangup, Signals};
 use super::writers::{DaemonFormats, DaemonText};
-use super::{accelerator, disk, resolve, service, sinks, web};
+use super::{accelerator, clips, disk, resolve, service, sinks, web};
 use crate::base::{
-    ConfigDesk, DiskRoom, Event, Metrics, RunEnd, Stage, StopSource, Worker, WorkerEnd,
+    CameraId, ConfigDesk, DiskRoom, Event, Metrics, RunEnd, Stage, StopSource, Worker, WorkerEnd,
 };
 use crate::capture::CameraEnd;
 use crate::perception::detect::DetectOptions;
 use crate::sinks::http::{self, Endpoint, Listening};
+use crate::sinks::snapshots::SnapshotDesk;
 use crate::sinks::web::{Access, Hub, router};
 
 /// Results that may wait for the text files.
@@ -68,6 +71,7 @@ pub fn run(config: &Config, text: &str, file: ConfigFile) -> anyhow::Result<()> 
     {
         raw.room = Arc::clone(&room);
     }
+    let taps = clips::taps(&options);
     let (files, detect) = (options.model.clone(), options.detect.clone());
     let model = files.id.clone();
     let prepared = Pipeline::prepare(options)?;
@@ -84,7 +88,7 @@ pub fn run(config: &Config, text: &str, file: ConfigFile) -> anyhow::Result<()> 
     let classes = prepared.class_names();
     let retention = disk::look_after(config, &room, &metrics, &stop)?;
     let recorders = Arc::new(Recorders::new(config, &classes, &metrics, &room, &stop));
-    let mut started = start_sinks(config, &classes, &metrics, &room, &recorders, &stop)?;
+    let mut started = start_sinks(config, &taps, &classes, &metrics, &room, &recorders, &stop)?;
     let hub = page.as_ref().map(|_| {
         let hub = web::hub(config, &config.web, &classes, &metrics);
         start_page(&hub, config, &classes, &stop, &mut started).map(|()| hub)
@@ -210,6 +214,7 @@ struct Sinks {
 
 fn start_sinks(
     config: &Config,
+    taps: &BTreeMap<CameraId, Tap>,
     classes: &Arc<[String]>,
     metrics: &Arc<Metrics>,
     room: &Arc<DiskRoom>,
@@ -242,22 +247,49 @@ fn start_sinks(
     for camera in &config.cameras {
         outlets.extend(recorders.start(camera)?);
     }
+    let mut desks = BTreeMap::new();
+    let tapped = config
+        .cameras
+        .iter()
+        .filter_map(|it| Some((it, taps.get(&it.id)?)));
+    for (number, (camera, tap)) in tapped.enumerate() {
+        let (desk, films) = clips::films(camera, config, tap, classes, room, metrics);
+        desks.extend(desk.map(|desk| (camera.id.clone(), desk)));
+        let (sender, results) = bounded(TEXT_QUEUE);
+        outlets.push(Outlet::new(sender, when_full(camera)).of(camera.id.clone()));
+        let write = move || films.run(&results);
+        workers.push(spawn(&format!("clip-{number}"), write, stop)?);
+    }
+    let mut pictures = None;
+    if let Some((writer, desk)) = clips::snapshots(config, room, metrics) {
+        workers.push(spawn("snapshots", move || writer.run(), stop)?);
+        pictures = Some(desk);
+    }
     let sinks = sinks::start(config, classes, metrics, stop)?;
     workers.extend(sinks.workers);
     outlets.extend(sinks.outlets);
     newcomers.results.extend(sinks.newcomers);
     // Sinks end with the thread that keeps events for them: it runs though nothing is counted yet.
-    if sinks.keeper.is_some() || config.output.events {
+    let has_files = !desks.is_empty() || pictures.is_some();
+    if sinks.keeper.is_some() || config.output.events || has_files {
         let (sender, received) = bounded(EVENT_QUEUE);
         let lossless = config.cameras.iter().filter(|camera| camera.lossless);
         let mut writer = DaemonEvents::new()
             .with_keeper(sinks.keeper)
             .with_logs(recorders.logs())
-            .with_lossless(lossless.map(|camera| camera.id.clone()).collect());
+            .with_lossless(lossless.map(|camera| camera.id.clone()).collect())
+            .with_pictures(pictures.clone())
+            .with_clips(desks);
         if config.output.events {
             writer = writer.with_files(&config.output.folder, max_bytes(config));
         }
-        add_events(&mut events, &mut newcomers, &sender, config);
+        add_events(
+            &mut events,
+            &mut newcomers,
+            &sender,
+            config,
+            pictures.as_ref(),
+        );
         drop(sender);
         let (classes, metrics) = (Arc::clone(classes), Arc::clone(metrics));
         let write = move || writer.run(&received, &classes, &metrics);
@@ -277,9 +309,11 @@ fn add_events(
     newcomers: &mut Newcomers,
     sender: &Sender<Event>,
     config: &Config,
+    pictures: Option<&Arc<SnapshotDesk>>,
 ) {
     let outlet = |camera: &CameraConfig| {
         EventOutlet::new(sender.clone(), when_full(camera), camera.id.clone())
+            .with_pictures(pictures.cloned())
     };
     events.extend(config.cameras.iter().map(outlet));
     newcomers.events.extend(config.cameras.first().map(outlet));
@@ -307,6 +341,7 @@ fn start_page(
         &mut sinks.newcomers,
         &event_sender,
         config,
+        None,
     );
     drop(event_sender);
     let (told, classes) = (Arc::clone(hub), Arc::clone(classes));

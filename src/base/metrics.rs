@@ -11,7 +11,10 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
-use super::{CameraId, ConfigMetrics, DiskMetrics, LookMetrics, RunEnd, SinkMetrics, ZoneMetrics};
+use super::{
+    CameraId, ClipMetrics, ConfigMetrics, DiskMetrics, LookMetrics, RunEnd, SinkMetrics,
+    ZoneMetrics,
+};
 
 /// A part of the frame path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -202,6 +205,7 @@ pub struct Metrics {
     looks: LookMetrics,
     zones: ZoneMetrics,
     sinks: SinkMetrics,
+    clips: ClipMetrics,
     disk: DiskMetrics,
     config: ConfigMetrics,
     stages: [StageSum; Stage::ALL.len()],
@@ -282,6 +286,7 @@ impl Metrics {
         let looks = LookMetrics::new(&mut registry);
         let zones = ZoneMetrics::new(&mut registry);
         let sinks = SinkMetrics::new(&mut registry);
+        let clips = ClipMetrics::new(&mut registry);
         let disk = DiskMetrics::new(&mut registry);
         let config = ConfigMetrics::new(&mut registry);
         Arc::new(Self {
@@ -299,6 +304,7 @@ impl Metrics {
             looks,
             zones,
             sinks,
+            clips,
             disk,
             config,
             stages: Default::default(),
@@ -328,6 +334,12 @@ impl Metrics {
     #[must_use]
     pub fn sinks(&self) -> &SinkMetrics {
         &self.sinks
+    }
+
+    /// What became of clips and snapshots.
+    #[must_use]
+    pub fn clips(&self) -> &ClipMetrics {
+        &self.clips
     }
 
     /// What became of the files on the disk.

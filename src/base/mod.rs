@@ -4,6 +4,7 @@
 //! GStreamer, ONNX Runtime or the configuration file, and helpers that one stage alone needs.
 
 mod bbox;
+mod clip_metrics;
 mod clock;
 mod config_metrics;
 mod decision;
@@ -17,15 +18,18 @@ mod ids;
 mod inbox;
 mod look_metrics;
 mod metrics;
+mod packets;
 mod pipelines;
 mod result;
 mod secret;
 mod sink_metrics;
 mod stop;
+mod stream_clock;
 mod worker;
 mod zone_metrics;
 
 pub use bbox::BBox;
+pub use clip_metrics::{ClipLoss, ClipMetrics};
 pub use clock::{Pts, StageTimer, UtcNanos, thread_cpu_time, utc_now};
 pub use config_metrics::{ChangeOutcome, ConfigMetrics};
 pub use decision::{
@@ -48,14 +52,17 @@ pub use ids::{CameraId, ClassId, FrameSeq, RunId, TrackId};
 pub use inbox::{Inbox, Lane, Route, Taken};
 pub use look_metrics::{LookMetrics, LookReason, Looks};
 pub use metrics::{Balance, DropReason, Flight, Metrics, Stage, StageStats};
+pub use packets::{FilmStart, NewPackets, Packet, PacketRing};
 pub use pipelines::{PipelineText, PipelineTextError};
 pub use result::{
-    Detection, EndReason, EndedTrack, FrameResult, Recorded, Timings, TrackSnapshot, TrackState,
+    Detection, EndReason, EndedTrack, FrameResult, Pictured, Recorded, Timings, TrackSnapshot,
+    TrackState,
 };
 pub use secret::{
     REDACTED, Secret, UriError, UriParts, hidden_words, redact_text, redact_uri, split_credentials,
 };
 pub use sink_metrics::{SinkMetrics, SinkStep};
 pub use stop::{Stop, StopSource};
+pub use stream_clock::{RawSegment, StreamClock, StreamTime};
 pub use worker::{Worker, WorkerEnd};
 pub use zone_metrics::ZoneMetrics;

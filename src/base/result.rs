@@ -126,6 +126,15 @@ pub struct Recorded {
     pub pts_ns: u64,
 }
 
+/// The pictures of an event: names of files, without their folder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pictured {
+    /// The whole frame.
+    pub frame: Arc<str>,
+    /// The object with its surroundings, where the frame shows it.
+    pub object: Option<Arc<str>>,
+}
+
 /// Everything known about one frame, as published.
 #[derive(Debug, Clone)]
 pub struct FrameResult {

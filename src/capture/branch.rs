@@ -16,7 +16,7 @@ use super::codecs::{chain_for, codec_of, is_video, is_wanted};
 use super::description::{decode_bin, is_bursty};
 use super::outlet::{Delivery, Outlet};
 use super::session::SessionEvent;
-use super::{CameraOptions, CaptureError, Source, StatusHandle, backlog, raw};
+use super::{CameraOptions, CaptureError, Source, StatusHandle, backlog, packets, raw};
 use crate::base::UtcNanos;
 
 /// Threads of a software decoder of a live source: frame threads would each hold a frame back.
@@ -195,6 +195,10 @@ impl Branch {
         if let Err(error) = raw::attach(&bin, &chain.codec, &self.options) {
             self.tell(SessionEvent::Warning(error.to_string()));
             warn!(camera = %self.options.id, %error, "raw recording is off, frames go on");
+        }
+        if let Err(error) = packets::attach(&bin, &chain.codec, &self.options) {
+            self.tell(SessionEvent::Warning(error.to_string()));
+            warn!(camera = %self.options.id, %error, "events have no clips, frames go on");
         }
         pad.link(&entry)
             .map_err(|error| self.fault(&format!("{error} between stream and decoder")))?;

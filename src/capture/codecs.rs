@@ -47,6 +47,12 @@ fn codec_with(what: &str, value: &str) -> Option<&'static str> {
         .find(|codec| rows(codec, what).any(|row| row == value))
 }
 
+/// The elements that put a stream of `codec` into the form that MP4 files hold; `None` where clips
+/// are not made of it.
+pub(super) fn film(codec: &str) -> Option<&'static str> {
+    rows(codec, "film").next()
+}
+
 /// True for caps that hold pictures, encoded, raw or in RTP.
 pub(super) fn is_video(caps: &gst::CapsRef) -> bool {
     caps.structure(0).is_some_and(|structure| {

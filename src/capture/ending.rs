@@ -4,8 +4,8 @@ use crossbeam_channel::Sender;
 use gstreamer as gst;
 use gstreamer::glib;
 
-use super::raw;
 use super::session::SessionEvent;
+use super::{packets, raw};
 use crate::base::RunEnd;
 
 /// An error that GStreamer reported, with what was known at that time.
@@ -142,10 +142,19 @@ pub(super) fn forward(message: &gst::Message, events: &Sender<SessionEvent>) {
         gst::MessageView::Error(error) if raw::is_from_raw(message) => {
             SessionEvent::RawFailed(error.error().message().to_owned())
         }
+        gst::MessageView::Error(error) if packets::is_from_packets(message) => {
+            SessionEvent::PacketsFailed(error.error().message().to_owned())
+        }
         gst::MessageView::Error(error) => SessionEvent::Error(Report::from_message(error)),
         gst::MessageView::Warning(warning) => {
             let error = warning.error();
             SessionEvent::Warning(error.message().trim_end_matches('.').to_owned())
+        }
+        gst::MessageView::Element(_) => {
+            if let Some(path) = raw::closed_segment(message) {
+                raw::remove_empty(&path);
+            }
+            return;
         }
         gst::MessageView::Eos(_) => SessionEvent::EndOfStream,
         _ => return,

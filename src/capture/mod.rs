@@ -7,11 +7,12 @@
 //!
 //! Threads a camera adds, by the names Linux shows: `cap-<n>`, which sleeps; GStreamer's own,
 //! named `<element>:<pad>`, of which `decode:src` decodes and puts frames into the inbox and
-//! `raw:src` writes raw segments; `dns` looks a host name up; a frame-threaded software
+//! `raw:src` writes raw segments, `clip:src` keeps the newest of what was sent for clips; `dns` looks a host name up; a frame-threaded software
 //! decoder adds `av:<codec>:…` for files.
 
 mod backlog;
 mod branch;
+mod branch_end;
 mod check;
 mod codecs;
 mod description;
@@ -22,7 +23,9 @@ mod frames;
 mod images;
 mod options;
 mod outlet;
+mod packets;
 mod raw;
+mod raw_retry;
 mod reach;
 mod sequence;
 mod session;

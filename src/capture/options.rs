@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Source;
-use crate::base::{CameraId, DiskRoom, UtcNanos};
+use crate::base::{CameraId, DiskRoom, PacketRing, StreamClock, UtcNanos};
 
 /// Who decodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -130,6 +130,10 @@ pub struct CameraOptions {
     pub backoff: Option<Backoff>,
     /// Keeps the encoded stream.
     pub raw: Option<RawRecord>,
+    /// Keeps the newest of the encoded stream (H.264 and H.265) for clips.
+    pub packets: Option<Arc<PacketRing>>,
+    /// Is told where runs and raw segments lie in the time of their connection.
+    pub clock: Arc<StreamClock>,
     /// The daemon is ready only when this camera delivers.
     pub required: bool,
     /// A source that cannot be read is a run that ends, not a camera that does not start: the other
@@ -164,6 +168,8 @@ impl CameraOptions {
             start_utc: None,
             backoff: live.then(Backoff::default),
             raw: None,
+            packets: None,
+            clock: Arc::default(),
             required: true,
             patient: false,
             give_up_unseen: false,

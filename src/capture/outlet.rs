@@ -14,7 +14,7 @@ use super::sequence::{Arrived, Numbering, Place, Sequence};
 use super::{CameraOptions, CameraState, StatusHandle};
 use crate::base::{
     CameraId, Captured, DropReason, Frame, FrameMeta, FromCamera, Inbox, Metrics, Pts, RunEnd,
-    RunId, Stage, UtcNanos, UtcSource,
+    RunId, Stage, StreamClock, UtcNanos, UtcSource,
 };
 
 /// How capture time is known.
@@ -47,6 +47,7 @@ pub(super) struct Outlet {
     status: StatusHandle,
     queue_frames: usize,
     max_frames: Option<u64>,
+    clock: Arc<StreamClock>,
     /// A frame waits for room in the inbox: the source is not silent, it is held up.
     held_up: AtomicBool,
     state: Mutex<State>,
@@ -94,6 +95,7 @@ impl Outlet {
             status,
             queue_frames: options.queue_frames.max(1),
             max_frames: options.max_frames,
+            clock: Arc::clone(&options.clock),
             held_up: AtomicBool::new(false),
             state: Mutex::new(State {
                 sequence: Sequence::default(),
@@ -153,6 +155,7 @@ impl Outlet {
     /// Begins the next run.
     pub fn open(&self, lossless: bool, utc: UtcRule) -> RunId {
         self.inbox.resume(self.slot);
+        self.clock.begin_connection();
         let mut state = self.lock();
         state.open = true;
         state.in_run = true;
@@ -260,6 +263,9 @@ impl Outlet {
 
         if let Some((run, reason)) = place.ended {
             self.report_end(run, reason);
+        }
+        if let Some(time_ns) = decoded.time_ns {
+            self.clock.note_run(place.run, place.pts, time_ns);
         }
         self.status.update(|status| {
             status.state = CameraState::Running;

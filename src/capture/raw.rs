@@ -1,17 +1,21 @@
 //! Keeps what a camera sent, not re-encoded: a branch beside the decoder that may fail without
 //! costing a frame.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
+use super::branch_end::{descends_from, find, take_off, unlink};
+use super::codecs::codec_of;
 use super::{CameraOptions, CaptureError, RawRecord};
-use crate::base::{CameraId, PipelineText, utc_now};
+use crate::base::{CameraId, PipelineText, RawSegment, StreamClock, StreamTime, utc_now};
 
 /// Name of the branch in its pipeline.
 const BRANCH: &str = "raw-branch";
@@ -63,8 +67,13 @@ pub(super) fn attach(
         .ok_or_else(|| fault("it needs an element named segments".to_owned()))?;
     pause_without_room(entry.upcast_ref(), &segments, raw);
     let (camera, record) = (options.id.clone(), raw.clone());
-    segments.connect("format-location-full", false, move |_| {
-        Some(segment_path(&camera, &record).to_str()?.to_value())
+    let (clock, connection) = (Arc::clone(&options.clock), options.clock.connection());
+    segments.connect("format-location-full", false, move |values| {
+        let path = segment_path(&camera, &record);
+        let first = values.get(2).and_then(|it| it.get::<gst::Sample>().ok());
+        let location = path.to_str()?.to_value();
+        note_segment(&clock, connection, path, first.as_ref());
+        Some(location)
     });
     let tee = decoding
         .by_name("encoded")
@@ -80,11 +89,24 @@ pub(super) fn attach(
     Ok(())
 }
 
-/// Keeps pictures from the branch while there is no room for recordings. What comes after that begins
-/// with a key frame in a segment of its own.
+/// Notes where a segment that begins with `first` lies.
+fn note_segment(clock: &StreamClock, connection: u32, path: PathBuf, first: Option<&gst::Sample>) {
+    let time = first.and_then(|sample| {
+        let segment = sample.segment()?.downcast_ref::<gst::ClockTime>()?;
+        segment.to_running_time(sample.buffer()?.pts()?)
+    });
+    let start = StreamTime {
+        connection,
+        time_ns: time.map_or(0, gst::ClockTime::nseconds),
+    };
+    clock.note_segment(RawSegment { path, start });
+}
+
+/// Keeps pictures from the branch until a key frame comes, and while there is no room for recordings.
+/// What comes after that begins with a key frame in a segment of its own.
 fn pause_without_room(entry: &gst::Pad, segments: &gst::Element, raw: &RawRecord) {
     let (room, segments) = (Arc::clone(&raw.room), segments.downgrade());
-    let (has_begun, is_pausing) = (AtomicBool::new(false), AtomicBool::new(false));
+    let (has_begun, is_pausing) = (AtomicBool::new(false), AtomicBool::new(true));
     // Not Drop: the binding has released the buffer then, and GStreamer complains of it.
     let left_out = gst::PadProbeReturn::Handled;
     entry.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
@@ -136,42 +158,97 @@ fn segment_path(camera: &CameraId, raw: &RawRecord) -> PathBuf {
 
 /// True if `message` comes from the recording.
 pub(super) fn is_from_raw(message: &gst::Message) -> bool {
-    message.src().is_some_and(|source| {
-        source.name() == BRANCH || {
-            let mut parent = source.parent();
-            loop {
-                match parent {
-                    Some(object) if object.name() == BRANCH => break true,
-                    Some(object) => parent = object.parent(),
-                    None => break false,
-                }
+    descends_from(message, BRANCH)
+}
+
+/// The segment that `message`, one of the recording, says is closed.
+pub(super) fn closed_segment(message: &gst::Message) -> Option<PathBuf> {
+    let structure = message.structure()?;
+    let is_end = structure.name() == "splitmuxsink-fragment-closed" && is_from_raw(message);
+    let location = structure.get::<&str>("location").ok()?;
+    is_end.then(|| PathBuf::from(location))
+}
+
+/// Removes a segment that holds no picture: one that was ended before its first came.
+pub(super) fn remove_empty(path: &Path) {
+    match holds_pictures(path) {
+        Ok(true) => {}
+        Ok(false) => {
+            if let Err(error) = std::fs::remove_file(path) {
+                debug!(file = %path.display(), %error, "empty raw segment not removed");
             }
         }
-    })
+        Err(error) => debug!(file = %path.display(), %error, "raw segment not looked at"),
+    }
+}
+
+/// Does an MP4 hold media data? Looks at its boxes (ISO 14496-12, 4.2): size, type, contents.
+fn holds_pictures(path: &Path) -> io::Result<bool> {
+    let mut file = File::open(path)?;
+    let mut header = [0; 16];
+    loop {
+        match file.read_exact(&mut header[..8]) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
+            Err(error) => return Err(error),
+        }
+        let [a, b, c, d, kind @ ..] = header.first_chunk::<8>().copied().unwrap_or_default();
+        let (size, head) = match u32::from_be_bytes([a, b, c, d]) {
+            // The size follows, of 64 bits.
+            1 => {
+                file.read_exact(&mut header[8..])?;
+                let size = header.last_chunk::<8>().copied().unwrap_or_default();
+                (u64::from_be_bytes(size), 16)
+            }
+            // To the end of the file.
+            0 => return Ok(&kind == b"mdat" && file.read(&mut header)? > 0),
+            size => (u64::from(size), 8),
+        };
+        let contents = size.saturating_sub(head);
+        if &kind == b"mdat" && contents > 0 {
+            return Ok(true);
+        }
+        if size < head {
+            return Ok(false);
+        }
+        file.seek_relative(i64::try_from(contents).unwrap_or(i64::MAX))?;
+    }
 }
 
 /// Takes the recording off; frames go on.
-pub(super) fn detach(pipeline: &gst::Pipeline, camera: &CameraId, reason: &str) {
-    let Some(branch) = find(pipeline) else {
-        return;
-    };
-    warn!(camera = %camera, reason, "raw recording failed and is off for this run, frames go on");
-    unlink(&branch);
-    branch.set_locked_state(true);
-    if let Err(error) = branch.set_state(gst::State::Null) {
-        warn!(camera = %camera, %error, "shutting raw recording down");
-    }
-    if let Some(bin) = branch
-        .parent()
-        .and_then(|parent| parent.downcast::<gst::Bin>().ok())
+pub(super) fn detach(pipeline: &gst::Pipeline, options: &CameraOptions) {
+    if take_off(pipeline, BRANCH, &options.id)
+        && let Some(last) = options.clock.last_segment()
     {
-        bin.remove(&branch).ok();
+        remove_empty(&last);
+    }
+}
+
+/// Hangs the recording onto a stream that is under way: it begins with the next key frame.
+///
+/// # Errors
+/// As [`attach`].
+pub(super) fn attach_again(
+    pipeline: &gst::Pipeline,
+    options: &CameraOptions,
+) -> Result<(), CaptureError> {
+    let tee = pipeline.by_name("encoded");
+    let caps = tee
+        .as_ref()
+        .and_then(|tee| tee.static_pad("sink")?.current_caps());
+    let bin = tee.and_then(|tee| tee.parent()?.downcast::<gst::Bin>().ok());
+    match (bin, caps) {
+        (Some(bin), Some(caps)) => attach(&bin, &codec_of(&caps), options),
+        _ => Err(CaptureError::Pipeline {
+            name: "record-raw.gst".to_owned(),
+            reason: "nothing is decoded yet".to_owned(),
+        }),
     }
 }
 
 /// Closes the last segment, so that it plays to its end.
 pub(super) fn close(pipeline: &gst::Pipeline, camera: &CameraId) {
-    let Some(branch) = find(pipeline) else {
+    let Some(branch) = find(pipeline, BRANCH) else {
         return;
     };
     unlink(&branch);
@@ -208,19 +285,30 @@ pub(super) fn close(pipeline: &gst::Pipeline, camera: &CameraId) {
     }
 }
 
-fn find(pipeline: &gst::Pipeline) -> Option<gst::Bin> {
-    pipeline.by_name(BRANCH)?.downcast().ok()
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Takes `branch` off its tee; without waiting for a buffer that is on its way.
-fn unlink(branch: &gst::Bin) {
-    let Some(entry) = branch.static_pad("sink") else {
-        return;
-    };
-    if let Some(exit) = entry.peer() {
-        exit.unlink(&entry).ok();
-        if let Some(tee) = exit.parent_element() {
-            tee.release_request_pad(&exit);
+    #[test]
+    fn a_file_without_media_data_is_empty() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.mp4");
+        let brand: &[u8] = b"\0\0\0\x0cftypisom";
+        let none: &[u8] = b"\0\0\0\x08mdat";
+        let some: &[u8] = b"\0\0\0\x09mdatx";
+        let long: &[u8] = b"\0\0\0\x01mdat\0\0\0\0\0\0\0\x11x";
+        for (boxes, holds) in [
+            (vec![], false),
+            (vec![brand], false),
+            (vec![brand, none], false),
+            (vec![brand, none, some], true),
+            (vec![brand, long], true),
+            (vec![b"\0\0\0\x02brok".as_slice()], false),
+        ] {
+            std::fs::write(&path, boxes.concat()).unwrap();
+            assert_eq!(holds_pictures(&path).unwrap(), holds, "{boxes:?}");
         }
+        remove_empty(&path);
+        assert!(!path.exists());
     }
 }

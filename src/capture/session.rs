@@ -15,8 +15,9 @@ use super::description::source_pipeline;
 use super::drain::{self, Drain, is_read};
 use super::ending::{NO_VIDEO, Progress, Report, forward};
 use super::outlet::{Outlet, UtcRule};
+use super::raw_retry::{RawRetry, RawStep};
 use super::reach::{Door, SeenDoor};
-use super::{CameraOptions, CaptureError, StatusHandle, raw};
+use super::{CameraOptions, CaptureError, StatusHandle, packets, raw};
 use crate::base::{RunEnd, Stop};
 
 /// Messages of one connection that may wait; more are of no use, the first decides.
@@ -48,6 +49,8 @@ pub(super) enum SessionEvent {
     VideoFound,
     /// The raw recording failed; frames go on.
     RawFailed(String),
+    /// The packets for clips cannot be kept; frames go on.
+    PacketsFailed(String),
     /// A stream that is no video, or not the one wanted, was found.
     OtherFound,
     /// Decoding cannot be built.
@@ -87,6 +90,7 @@ pub(super) struct Session<'a> {
     /// Frames come from a medium with an end: EOS is its end, not a loss.
     recorded: Arc<AtomicBool>,
     warning: Option<String>,
+    raw_retry: RawRetry,
 }
 
 /// Runs one connection until it ends.
@@ -112,6 +116,7 @@ pub(super) fn run(
         video_since: None,
         recorded: Arc::new(AtomicBool::new(!live)),
         warning: None,
+        raw_retry: RawRetry::default(),
     };
     session.run()
 }
@@ -147,8 +152,44 @@ impl Session<'_> {
         if let Some(bus) = pipeline.bus() {
             bus.unset_sync_handler();
         }
+        if self.options.raw.is_some()
+            && let Some(last) = self.options.clock.last_segment()
+        {
+            raw::remove_empty(&last);
+        }
         ended.had_frames = self.outlet.last_frame().is_some();
         ended
+    }
+
+    /// Takes the raw recording off until it is tried again.
+    fn raw_failed(&mut self, pipeline: &gst::Pipeline, reason: &str) {
+        let camera = &self.options.id;
+        raw::detach(pipeline, self.options);
+        if self.raw_retry.failed(Instant::now()) {
+            warn!(%camera, reason, "raw recording failed, frames go on; it is tried again when there is room");
+        } else {
+            debug!(%camera, reason, "raw recording still fails");
+        }
+    }
+
+    /// Tries a raw recording that failed again, if it is time.
+    fn retry_raw(&mut self, pipeline: &gst::Pipeline) {
+        let Some(raw) = &self.options.raw else {
+            return;
+        };
+        let camera = &self.options.id;
+        match self
+            .raw_retry
+            .step(Instant::now(), raw.room.is_for_recordings())
+        {
+            RawStep::Wait => {}
+            RawStep::Recovered => info!(%camera, "raw recording works again"),
+            RawStep::Try => {
+                if let Err(error) = raw::attach_again(pipeline, self.options) {
+                    self.raw_failed(pipeline, &error.to_string());
+                }
+            }
+        }
     }
 
     fn build(&self, events: &Sender<SessionEvent>) -> Result<gst::Pipeline, CaptureError> {
@@ -198,6 +239,7 @@ impl Session<'_> {
                 Ok(left) => left.min(TICK),
                 Err(ended) => return *ended,
             };
+            self.retry_raw(pipeline);
             if !self.progress.has_stream && self.door.is_missed() {
                 let mut ended = self.failed(RunEnd::NoAnswer, "it was away and is back".to_owned());
                 ended.is_back = true;
@@ -205,7 +247,8 @@ impl Session<'_> {
             }
             select! {
                 recv(events) -> event => match event {
-                    Ok(SessionEvent::RawFailed(reason)) => raw::detach(pipeline, &self.options.id, &reason),
+                    Ok(SessionEvent::RawFailed(reason)) => self.raw_failed(pipeline, &reason),
+                    Ok(SessionEvent::PacketsFailed(reason)) => packets::detach(pipeline, &self.options.id, &reason),
                     Ok(SessionEvent::Error(report)) if self.recorded.load(Ordering::Acquire) => {
                         return self.drain(report, events, pipeline);
                     }
@@ -241,7 +284,8 @@ impl Session<'_> {
                     // The first error is the cause of all others.
                     Ok(SessionEvent::Error(_)) | Err(_) => {}
                     Ok(SessionEvent::EndOfStream | SessionEvent::NoVideo) => break,
-                    Ok(SessionEvent::RawFailed(reason)) => raw::detach(pipeline, &self.options.id, &reason),
+                    Ok(SessionEvent::RawFailed(reason)) => self.raw_failed(pipeline, &reason),
+                    Ok(SessionEvent::PacketsFailed(reason)) => packets::detach(pipeline, &self.options.id, &reason),
                     Ok(event) => if let Some(ended) = self.handle(event) {
                         return ended;
                     },
@@ -284,7 +328,7 @@ impl Session<'_> {
     fn handle(&mut self, event: SessionEvent) -> Option<Ended> {
         match event {
             SessionEvent::Error(report) => Some(self.after_error(&report)),
-            SessionEvent::RawFailed(_) => None,
+            SessionEvent::RawFailed(_) | SessionEvent::PacketsFailed(_) => None,
             SessionEvent::Warning(text) => {
                 debug!(
                     detail = self.options.source.redact(&text),

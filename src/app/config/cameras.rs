@@ -9,10 +9,11 @@ use url::Url;
 
 use super::reader::Section;
 use super::words::quoted;
-use super::{Auto, DetectConfig, privacy, zones};
+use super::{Auto, DetectConfig, privacy, retention, zones};
 use crate::base::{CameraId, Secret, redact_uri};
 use crate::perception::zones::ZonesPlan;
 use crate::sinks::annotate::PrivacyRules;
+use crate::sinks::retention::OwnLimits;
 
 choices! {
     /// How RTP reaches us.
@@ -130,12 +131,16 @@ pub struct CameraConfig {
     pub annotate: bool,
     /// Record what the camera sends, not re-encoded.
     pub raw: bool,
+    /// Make clips of its events, where `[clips]` says of which; live cameras alone.
+    pub clips: bool,
     /// Wait for the detector instead of dropping frames.
     pub lossless: bool,
     /// What is counted in its picture.
     pub zones: ZonesPlan,
     /// What is hidden in it before anything is written or shown.
     pub privacy: PrivacyRules,
+    /// Limits of its own for what is kept.
+    pub retention: OwnLimits,
 }
 
 impl CameraConfig {
@@ -159,9 +164,11 @@ impl CameraConfig {
             confidence: Auto::Auto,
             annotate: true,
             raw: false,
+            clips: true,
             lossless: matches!(uri, CameraUri::File(_)),
             zones: ZonesPlan::default(),
             privacy: PrivacyRules::default(),
+            retention: OwnLimits::default(),
             uri,
         }
     }
@@ -239,9 +246,11 @@ fn read_camera(mut section: Section<'_>, id: CameraId, detect: &DetectConfig) ->
         },
         annotate: s.boolean("annotate", default.annotate),
         raw: s.boolean("raw", default.raw),
+        clips: s.boolean("clips", default.clips),
         lossless: s.boolean("lossless", default.lossless),
         zones: zones::read(s, frame),
         privacy: privacy::read(s, frame),
+        retention: retention::read_own(s.child("retention")),
         ..default
     };
     if camera.raw && !camera.privacy.is_empty() {

@@ -8,6 +8,7 @@
 mod choices;
 
 mod cameras;
+mod clips;
 mod nearest;
 mod perception;
 mod privacy;
@@ -28,6 +29,7 @@ use reader::Reader;
 use crate::perception::zones::ZonesPlan;
 
 pub use cameras::{CameraConfig, CameraUri, Codec, Credentials, Decode, Transport};
+pub use clips::{ClipsConfig, SnapshotsConfig};
 pub use perception::{
     DetectConfig, ModelRef, MotionSource, ProofPolicy, Provider, TrackConfig, parse_input_size,
 };
@@ -84,6 +86,10 @@ pub struct Config {
     pub sinks: Vec<SinkConfig>,
     /// Recordings.
     pub record: RecordConfig,
+    /// Clips of events.
+    pub clips: ClipsConfig,
+    /// Pictures of events.
+    pub snapshots: SnapshotsConfig,
     /// The metrics and health endpoint.
     pub metrics: MetricsConfig,
     /// The page for people.
@@ -242,6 +248,8 @@ impl Config {
         let cameras = cameras::read_all(&root, cameras, &detect);
         let sinks = sinks::read_all(root.children("sinks"), &cameras);
         let config = Self {
+            clips: ClipsConfig::read(root.child("clips"), &cameras),
+            snapshots: SnapshotsConfig::read(root.child("snapshots"), &cameras),
             cameras,
             sinks,
             track: TrackConfig::read(root.child("track")),
@@ -255,6 +263,9 @@ impl Config {
         };
         for (key, text) in contradictions(&config) {
             root.fault(key, text);
+        }
+        for (key, text) in clips::contradictions(&config.clips, &config.cameras) {
+            root.fault(&key, text);
         }
         root.finish();
         config

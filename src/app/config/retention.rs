@@ -1,9 +1,10 @@
-//! `[output.retention]`.
+//! `[output.retention]` and `[cameras.retention]`.
 
 use std::time::Duration;
 
 use super::Auto;
 use super::reader::Section;
+use crate::sinks::retention::{Limits, OwnLimits};
 
 /// Bytes of a GB.
 const GB: f64 = 1e9;
@@ -32,6 +33,10 @@ pub struct RetentionConfig {
     pub min_free: Auto<u64>,
     /// What happens when they are not.
     pub when_full: WhenDiskFull,
+    /// The same limits of clips and pictures of events.
+    pub clips: Limits,
+    /// Clips and pictures are never deleted for want of room.
+    pub keep_clips: bool,
 }
 
 impl Default for RetentionConfig {
@@ -41,6 +46,8 @@ impl Default for RetentionConfig {
             max_bytes: None,
             min_free: Auto::Auto,
             when_full: WhenDiskFull::Pause,
+            clips: Limits::default(),
+            keep_clips: false,
         }
     }
 }
@@ -48,11 +55,12 @@ impl Default for RetentionConfig {
 impl RetentionConfig {
     pub(super) fn read(mut section: Section<'_>) -> Self {
         let default = Self::default();
-        let days = section.number_if_given("max_age_days", 0.01..=36_500.0);
-        let size = section.number_if_given("max_size_gb", 0.001..=1_000_000.0);
+        let OwnLimits { recordings, clips } = read_limits(&mut section);
         let config = Self {
-            max_age: days.map(|days| Duration::from_secs_f64(days * DAY_SECS)),
-            max_bytes: size.map(bytes),
+            max_age: recordings.max_age,
+            max_bytes: recordings.max_bytes,
+            clips,
+            keep_clips: section.boolean("keep_clips", default.keep_clips),
             min_free: match section.auto_number("min_free_gb", 0.0..=100_000.0) {
                 Auto::Auto => Auto::Auto,
                 Auto::Set(size) => Auto::Set(bytes(size)),
@@ -61,6 +69,28 @@ impl RetentionConfig {
         };
         section.finish();
         config
+    }
+}
+
+/// `[cameras.retention]`: what takes the place of the common limits.
+pub(super) fn read_own(mut section: Section<'_>) -> OwnLimits {
+    let limits = read_limits(&mut section);
+    section.finish();
+    limits
+}
+
+fn read_limits(section: &mut Section<'_>) -> OwnLimits {
+    let mut limits = |days: &'static str, size: &'static str| {
+        let days = section.number_if_given(days, 0.01..=36_500.0);
+        let size = section.number_if_given(size, 0.001..=1_000_000.0);
+        Limits {
+            max_age: days.map(|days| Duration::from_secs_f64(days * DAY_SECS)),
+            max_bytes: size.map(bytes),
+        }
+    };
+    OwnLimits {
+        recordings: limits("max_age_days", "max_size_gb"),
+        clips: limits("clips_max_age_days", "clips_max_size_gb"),
     }
 }
 

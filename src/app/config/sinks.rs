@@ -188,13 +188,7 @@ fn read_sink(
     }
     let all_cameras = cameras;
     let known_cameras: Vec<&str> = cameras.iter().map(|camera| camera.id.as_str()).collect();
-    let plans = cameras.iter().map(|camera| &camera.zones);
-    let known_places: Vec<&str> = plans
-        .flat_map(|plan| {
-            let zones = plan.zones.iter().map(|zone| &*zone.name);
-            zones.chain(plan.lines.iter().map(|line| &*line.name))
-        })
-        .collect();
+    let known_places = places_of(cameras);
     let topic = section
         .text("topic")
         .unwrap_or_else(|| "gantryd".to_owned());
@@ -357,8 +351,23 @@ fn read_url(section: &mut Section<'_>) -> Option<(Url, SinkKind)> {
     }
 }
 
+/// Names of all zones and lines.
+pub(super) fn places_of(cameras: &[CameraConfig]) -> Vec<&str> {
+    let plans = cameras.iter().map(|camera| &camera.zones);
+    plans
+        .flat_map(|plan| {
+            let zones = plan.zones.iter().map(|zone| &*zone.name);
+            zones.chain(plan.lines.iter().map(|line| &*line.name))
+        })
+        .collect()
+}
+
 /// A list whose words must be among the `known`.
-fn known_words(section: &mut Section<'_>, key: &'static str, known: &[&str]) -> Vec<String> {
+pub(super) fn known_words(
+    section: &mut Section<'_>,
+    key: &'static str,
+    known: &[&str],
+) -> Vec<String> {
     let words = section.texts(key).unwrap_or_default();
     for word in &words {
         if !known.contains(&word.as_str()) {

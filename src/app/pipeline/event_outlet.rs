@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crossbeam_channel::{SendError, Sender, TrySendError};
 
 use super::WhenFull;
-use crate::base::{CameraId, DropReason, Event, Metrics};
+use super::outlet::Scene;
+use crate::base::{CameraId, DropReason, Event, FrameResult, Metrics};
+use crate::sinks::annotate::Privacy;
+use crate::sinks::snapshots::SnapshotDesk;
 
 /// One reader of events.
 #[derive(Debug, Clone)]
@@ -14,6 +17,7 @@ pub struct EventOutlet {
     sender: Sender<Event>,
     when_full: WhenFull,
     camera: CameraId,
+    pictures: Option<Arc<SnapshotDesk>>,
     /// Events are being lost, and that was told.
     told: Arc<AtomicBool>,
 }
@@ -26,6 +30,7 @@ impl EventOutlet {
             sender,
             when_full,
             camera,
+            pictures: None,
             told: Arc::default(),
         }
     }
@@ -33,6 +38,7 @@ impl EventOutlet {
     /// The outlet of the same reader for a live camera that is new.
     pub(super) fn for_new(&self, camera: &CameraId) -> Self {
         Self::new(self.sender.clone(), WhenFull::Drop, camera.clone())
+            .with_pictures(self.pictures.clone())
     }
 
     /// Is it for this camera?
@@ -40,10 +46,39 @@ impl EventOutlet {
         self.camera == *camera
     }
 
-    /// Hands `event` to the reader if it is about its camera; a lost event is counted.
-    pub(super) fn send(&self, event: &Event, metrics: &Metrics) {
+    /// With pictures of the events taken there.
+    #[must_use]
+    pub fn with_pictures(mut self, desk: Option<Arc<SnapshotDesk>>) -> Self {
+        self.pictures = desk;
+        self
+    }
+
+    /// From here on the camera is watched so.
+    pub(super) fn watch(&self, camera: &CameraId, scene: &Scene) {
+        if let Some(desk) = self.pictures.as_ref().filter(|_| self.is_of(camera)) {
+            desk.hide(camera, Privacy::new(&scene.privacy));
+        }
+    }
+
+    /// Does this reader want pictures of the events of `camera`?
+    pub(super) fn wants_picture_of(&self, camera: &CameraId) -> bool {
+        self.pictures.is_some() && self.camera == *camera
+    }
+
+    /// Hands `event` to the reader if it is about its camera; a lost event is counted. `pictured` is
+    /// the frame in which it was decided, with its picture.
+    pub(super) fn send(
+        &self,
+        event: &Event,
+        pictured: Option<&Arc<FrameResult>>,
+        metrics: &Metrics,
+    ) {
         if event.frame.camera != self.camera {
             return;
+        }
+        // Before the event is sent: who writes it asks for its pictures.
+        if let (Some(desk), Some(result)) = (&self.pictures, pictured) {
+            desk.offer(event, result);
         }
         let sent = match self.when_full {
             WhenFull::Wait => self
@@ -109,7 +144,7 @@ mod tests {
         let (metrics, camera) = (Metrics::new(), CameraId::new("gate"));
         let outlet = EventOutlet::new(sender, WhenFull::Drop, camera.clone());
         for number in 1..=5 {
-            outlet.send(&event(number), &metrics);
+            outlet.send(&event(number), None, &metrics);
         }
         let read: Vec<u64> = events.try_iter().map(|event| event.number).collect();
         assert_eq!(read, [1, 2]);
@@ -124,7 +159,7 @@ mod tests {
         let read = std::thread::scope(|scope| {
             let reader = scope.spawn(|| events.iter().map(|it| it.number).collect::<Vec<_>>());
             for number in 1..=100 {
-                outlet.send(&event(number), &metrics);
+                outlet.send(&event(number), None, &metrics);
             }
             drop(outlet);
             reader.join().unwrap()

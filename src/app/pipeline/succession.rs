@@ -155,7 +155,7 @@ impl Tracking {
                 zones.present(&camera, name, ZoneCount::default());
             }
         }
-        self.send_events(&events);
+        self.send_events(&events, None);
         self.change_recorder(&camera, recorder);
         self.tell(&Published::Watched { camera, scene });
     }
@@ -193,6 +193,11 @@ impl Tracking {
     }
 
     fn tell(&mut self, notice: &Published) {
+        if let Published::Watched { camera, scene } = notice {
+            for outlet in &self.events {
+                outlet.watch(camera, scene);
+            }
+        }
         for outlet in &mut self.outlets {
             outlet.send(notice, &self.metrics);
         }

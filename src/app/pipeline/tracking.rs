@@ -290,16 +290,15 @@ impl Tracking {
             frame: None,
         });
         let camera = &frame.meta.camera;
-        let with_frame = self
-            .outlets
-            .iter()
-            .any(|outlet| outlet.wants_frame_of(camera))
-            .then(|| {
-                Arc::new(FrameResult {
-                    frame: Some(Arc::clone(&frame)),
-                    ..(*plain).clone()
-                })
-            });
+        let wants_picture = |outlet: &EventOutlet| outlet.wants_picture_of(camera);
+        let pictures_event = !events.is_empty() && self.events.iter().any(wants_picture);
+        let wants_frame = |outlet: &Outlet| outlet.wants_frame_of(camera);
+        let with_frame = (pictures_event || self.outlets.iter().any(wants_frame)).then(|| {
+            Arc::new(FrameResult {
+                frame: Some(Arc::clone(&frame)),
+                ..(*plain).clone()
+            })
+        });
         self.metrics.frame_age(camera, age);
         for outlet in &mut self.outlets {
             let result = match &with_frame {
@@ -309,21 +308,21 @@ impl Tracking {
             outlet.send(&Published::Frame(Arc::clone(result)), &self.metrics);
         }
         // After the frame they are about: who records it must not wait for who writes them.
-        self.send_events(&events);
+        self.send_events(&events, with_frame.as_ref());
         for _ in &plain.ended {
             self.metrics.event("track_ended");
         }
         flight.processed();
     }
 
-    pub(super) fn send_events(&self, events: &[Event]) {
+    pub(super) fn send_events(&self, events: &[Event], pictured: Option<&Arc<FrameResult>>) {
         for event in events {
             let class = event.object.as_ref();
             let class = class.map_or("", |object| class_name(object.class, &self.classes));
             self.metrics.zones().count(event, class);
             self.metrics.event(event.kind.as_str());
             for outlet in &self.events {
-                outlet.send(event, &self.metrics);
+                outlet.send(event, pictured, &self.metrics);
             }
         }
     }
@@ -345,7 +344,7 @@ impl Tracking {
                 .zones()
                 .present(&camera, name, ZoneCount::default());
         }
-        self.send_events(&events.unwrap_or_default());
+        self.send_events(&events.unwrap_or_default(), None);
         tracing::debug!(%camera, run = run.0, reason = reason.as_str(), tracks = ended.len(), "run ended");
         self.metrics.event("run_ended");
         let published = Published::RunEnded {

@@ -206,6 +206,9 @@ impl Desk {
             cameras: difference.cameras().cloned().collect(),
             ..running.clone()
         };
+        for key in clips_after_restart(&difference, &next) {
+            difference.note_after_restart(key);
+        }
         Ok(Proposal { next, difference })
     }
 
@@ -356,6 +359,8 @@ impl Desk {
 
     fn plan(&self, camera: &CameraConfig, config: &Config) -> super::pipeline::CameraPlan {
         let mut plan = resolve::camera_from_config(camera, config);
+        // The thread that writes clips was started with the stream that was there then.
+        plan.capture.packets = None;
         if let Some(raw) = &mut plan.capture.raw {
             raw.room = Arc::clone(&self.room);
         }
@@ -382,6 +387,23 @@ impl ConfigDesk for Desk {
         }
         self.make(&mut state, Ok(text.to_owned()), Some(text))
     }
+}
+
+/// Clips, and lines beside raw segments, of cameras that are new or opened anew, and of those that had
+/// nothing to count before.
+fn clips_after_restart(difference: &Difference, next: &Config) -> Vec<String> {
+    let is_new = |before: Option<&CameraConfig>, now: &CameraConfig| {
+        let had_none = before.is_none_or(|before| before.zones.is_empty());
+        let makes_clips = next.clips.is_on() && now.clips && !now.zones.is_empty();
+        let is_opened = difference.is_opened(&now.id);
+        (makes_clips && (is_opened || had_none)) || (is_opened && now.raw && next.record.enabled)
+    };
+    let those = difference
+        .changed()
+        .filter(|(before, now)| is_new(*before, now));
+    those
+        .map(|(_, now)| format!("clips and raw sidecars of {}", now.id))
+        .collect()
 }
 
 fn tell(is_change: bool, changes: &ConfigChanges, told: &mut Vec<String>) {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::base::{ClassId, Event, EventKind, ObjectTrace, PathPoint, Recorded, Speed};
+use crate::base::{ClassId, Event, EventKind, ObjectTrace, PathPoint, Pictured, Recorded, Speed};
 
 use super::line::{rounded, to_json};
 
@@ -25,6 +25,10 @@ struct EventLine<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     object: Option<ObjectLine<'a>>,
     recording: Option<RecordingLine<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    clip: Option<RecordingLine<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    snapshot: Option<SnapshotLine<'a>>,
 }
 
 /// What differs from kind to kind.
@@ -94,13 +98,39 @@ struct RecordingLine<'a> {
     pts_ns: u64,
 }
 
-/// One event as a JSON line, without the line break. `classes` are the model's names; `recorded` is
-/// where its frame is in a recording, if it is in one.
-///
-/// Pixels to 0.01, shares and confidences to 0.0001, speeds to 0.1. The text depends on the event and
-/// its recording alone.
+#[derive(Serialize)]
+struct SnapshotLine<'a> {
+    frame: &'a str,
+    object: Option<&'a str>,
+}
+
+/// The files that show an event, as far as there are any.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct EventFiles<'a> {
+    /// Where its frame is in a recording.
+    pub recorded: Option<&'a Recorded>,
+    /// Where its frame is in a clip.
+    pub clip: Option<&'a Recorded>,
+    /// Its pictures.
+    pub pictured: Option<&'a Pictured>,
+}
+
+/// [`event_line_with`] of an event that at most a recording shows.
 #[must_use]
 pub fn event_line(event: &Event, classes: &[String], recorded: Option<&Recorded>) -> String {
+    let files = EventFiles {
+        recorded,
+        ..EventFiles::default()
+    };
+    event_line_with(event, classes, files)
+}
+
+/// One event as a JSON line, without the line break. `classes` are the model's names.
+///
+/// Pixels to 0.01, shares and confidences to 0.0001, speeds to 0.1. The text depends on the event and
+/// its files alone.
+#[must_use]
+pub fn event_line_with(event: &Event, classes: &[String], files: EventFiles<'_>) -> String {
     let frame = &event.frame;
     to_json(&EventLine {
         schema: EVENT_SCHEMA_ID,
@@ -114,11 +144,20 @@ pub fn event_line(event: &Event, classes: &[String], recorded: Option<&Recorded>
         utc_source: frame.utc_source.as_str(),
         kind: kind_line(&event.kind),
         object: event.object.as_ref().map(|it| object_line(it, classes)),
-        recording: recorded.map(|it| RecordingLine {
-            file: &it.file,
-            pts_ns: it.pts_ns,
+        recording: files.recorded.map(recording_line),
+        clip: files.clip.map(recording_line),
+        snapshot: files.pictured.map(|it| SnapshotLine {
+            frame: &it.frame,
+            object: it.object.as_deref(),
         }),
     })
+}
+
+fn recording_line(place: &Recorded) -> RecordingLine<'_> {
+    RecordingLine {
+        file: &place.file,
+        pts_ns: place.pts_ns,
+    }
 }
 
 fn kind_line(kind: &EventKind) -> KindLine<'_> {
@@ -320,6 +359,27 @@ mod tests {
                 .collect();
             assert!(problems.is_empty(), "{line}: {problems:?}");
         }
+        let clip = Recorded {
+            file: "gate_20231114T221318Z_clip.mp4".into(),
+            pts_ns: 5,
+        };
+        let pictured = Pictured {
+            frame: "gate_20231114T221320Z_12_frame.jpg".into(),
+            object: None,
+        };
+        let files = EventFiles {
+            recorded: None,
+            clip: Some(&clip),
+            pictured: Some(&pictured),
+        };
+        let line = event_line_with(&event(crossing()), &[], files);
+        assert!(
+            line.ends_with(
+                r#""recording":null,"clip":{"file":"gate_20231114T221318Z_clip.mp4","pts_ns":5},"snapshot":{"frame":"gate_20231114T221320Z_12_frame.jpg","object":null}}"#
+            ),
+            "{line}"
+        );
+        assert!(validator.is_valid(&serde_json::from_str(&line).unwrap()));
         for (field, wrong) in [("\"line\"", "\"zone\""), ("\"number\"", "\"event\"")] {
             let broken = event_line(&event(crossing()), &[], None).replace(field, wrong);
             assert!(!validator.is_valid(&serde_json::from_str(&broken).unwrap()));

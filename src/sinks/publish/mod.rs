@@ -36,7 +36,7 @@ pub use decisions::{
 };
 pub use delivery::{Delivery, RESULT_QUEUE};
 pub use envelope::{envelope, event_id, place, route};
-pub use event::{EVENT_SCHEMA_ID, class_name, event_line};
+pub use event::{EVENT_SCHEMA_ID, EventFiles, class_name, event_line, event_line_with};
 pub use filter::EventFilter;
 pub use keeper::Keeper;
 pub use line::{SCHEMA_ID, frame_line, run_end_line};

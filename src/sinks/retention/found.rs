@@ -25,11 +25,15 @@ struct Folder {
     open: OwnedFd,
 }
 
-/// A recording with its sidecar, or a file of results.
+/// A recording or clip with its sidecars, a picture, or a file of results.
 #[derive(Debug)]
 pub(super) struct Unit {
     folder: Rc<Folder>,
     files: Vec<FoundFile>,
+    /// The camera whose folder it is in.
+    pub camera: String,
+    /// Kept of an event: a clip, or a picture.
+    pub is_of_event: bool,
     /// When it was last written to.
     pub modified: UtcNanos,
     /// Not finished, or open in this process.
@@ -49,11 +53,14 @@ struct FoundFile {
 pub(super) struct Found {
     /// Oldest first.
     pub units: Vec<Unit>,
-    /// Of all of them.
-    pub bytes: u64,
 }
 
 impl Unit {
+    /// Of all its files.
+    pub fn bytes(&self) -> u64 {
+        self.files.iter().map(|file| file.bytes).sum()
+    }
+
     /// Path and size of each file, the recording before its sidecar.
     pub fn files(&self) -> impl Iterator<Item = (PathBuf, u64)> {
         let path = |file: &FoundFile| self.folder.path.join(&file.name);
@@ -115,11 +122,7 @@ pub(super) fn scan(output: &Path, now: UtcNanos) -> io::Result<Found> {
     }
     // Stable: those of one moment stay in the order of their names.
     units.sort_by_key(|unit| unit.modified);
-    let bytes = units.iter().flat_map(|unit| &unit.files);
-    Ok(Found {
-        bytes: bytes.map(|file| file.bytes).sum(),
-        units,
-    })
+    Ok(Found { units })
 }
 
 fn scan_camera(
@@ -132,7 +135,7 @@ fn scan_camera(
         let Ok(name) = entry.file_name().to_str() else {
             continue;
         };
-        let Some(unit) = names::unit_of(camera, name) else {
+        let Some(name_of_unit) = names::unit_of(camera, name) else {
             continue;
         };
         let stat = match rustix::fs::statat(&folder.open, name, AtFlags::SYMLINK_NOFOLLOW) {
@@ -149,10 +152,12 @@ fn scan_camera(
                 .saturating_add(i64::try_from(stat.st_mtime_nsec).unwrap_or(0)),
         );
         let unit = units
-            .entry((camera.to_owned(), unit.to_owned()))
+            .entry((camera.to_owned(), name_of_unit.to_owned()))
             .or_insert_with(|| Unit {
                 folder: Rc::clone(&folder),
                 files: Vec::new(),
+                camera: camera.to_owned(),
+                is_of_event: names::is_of_event(name_of_unit),
                 modified,
                 is_in_use: true,
             });

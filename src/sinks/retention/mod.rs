@@ -1,5 +1,5 @@
-//! Keeps the disk from filling: deletes the oldest recordings and results, and where that is not
-//! enough, tells the writers to pause.
+//! Keeps the disk from filling: deletes the oldest recordings and results, clips and pictures of events
+//! after them, and where that is not enough, tells the writers to pause.
 //!
 //! Belongs here: what may be deleted, when, and who may write. Deleted is only what gantryd wrote and
 //! has finished, by its name, below the output folder; events and what waits for sinks never are. Does
@@ -13,6 +13,7 @@ mod sweep;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -24,14 +25,39 @@ pub use sweep::Retention;
 pub struct RetentionOptions {
     /// The output folder, which has a folder for each camera.
     pub folder: PathBuf,
-    /// Nothing finished is kept for longer.
+    /// No finished recording or result is kept for longer.
     pub max_age: Option<Duration>,
-    /// No more bytes are kept, counting what is being written.
+    /// No more bytes of recordings and results are kept, counting what is being written.
     pub max_bytes: Option<u64>,
+    /// The same of clips and pictures of events.
+    pub clips: Limits,
+    /// Cameras with limits of their own, by their names.
+    pub cameras: BTreeMap<String, OwnLimits>,
+    /// Are clips and pictures deleted for want of room, once there is nothing else?
+    pub deletes_clips: bool,
     /// Bytes that stay free on the disk; 0 keeps none free.
     pub min_free: MinFree,
     /// Where too little is free, is the oldest deleted before recording pauses?
     pub deletes_for_space: bool,
+}
+
+/// How long something is kept, and how much of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Limits {
+    /// Nothing older.
+    pub max_age: Option<Duration>,
+    /// No more bytes.
+    pub max_bytes: Option<u64>,
+}
+
+/// Limits of one camera: each that is given takes the place of the common one. What has a size of its
+/// own does not count in the common one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct OwnLimits {
+    /// Of recordings and results.
+    pub recordings: Limits,
+    /// Of clips and pictures of events.
+    pub clips: Limits,
 }
 
 /// Bytes that stay free.

@@ -10,6 +10,9 @@ const RESULTS: [(&str, &str); 3] = [
     ("results.decisions", "jsonl"),
 ];
 
+/// How the names of pictures of events end.
+const PICTURES: [&str; 2] = ["_frame", "_object"];
+
 /// Can a folder of this name be a camera's? (The configuration allows no other names.)
 pub(super) fn is_camera(folder: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
@@ -35,15 +38,29 @@ pub(super) fn unit_of<'n>(camera: &str, name: &'n str) -> Option<&'n str> {
     let rest = [camera, recorded.as_str()]
         .iter()
         .find_map(|it| stem.strip_prefix(it)?.strip_prefix('_'))?;
+    let is_raw = || {
+        rest.strip_suffix("_raw")
+            .is_some_and(|it| is_stamp(it, "-"))
+    };
+    let is_clip = || {
+        rest.strip_suffix("_clip")
+            .is_some_and(|it| is_stamp(it, "_"))
+    };
     match extension {
-        "mp4" => {
-            let is_raw = |it: &str| is_stamp(it, "-");
-            let is_ours = is_stamp(rest, "_") || rest.strip_suffix("_raw").is_some_and(is_raw);
-            is_ours.then_some(stem)
+        "mp4" | "jsonl" => (is_stamp(rest, "_") || is_raw() || is_clip()).then_some(stem),
+        "json" => is_clip().then_some(stem),
+        "jpg" => {
+            let numbered = PICTURES.iter().find_map(|end| rest.strip_suffix(end))?;
+            let has_number = numbered.len() > STAMP;
+            (has_number && is_stamp(numbered, "_")).then_some(name)
         }
-        "jsonl" => is_stamp(rest, "_").then_some(stem),
         _ => None,
     }
+}
+
+/// Is a unit of [`unit_of`] kept of an event: a clip, or a picture?
+pub(super) fn is_of_event(unit: &str) -> bool {
+    unit.ends_with("_clip") || unit.ends_with(".jpg")
 }
 
 /// `yyyymmddThhmmssZ`, and for one more of the same second `mark` and a number.
@@ -75,6 +92,30 @@ mod tests {
             (
                 "gate_20231114T221320Z-2_raw.mp4",
                 "gate_20231114T221320Z-2_raw",
+            ),
+            (
+                "gate_20231114T221320Z-2_raw.jsonl",
+                "gate_20231114T221320Z-2_raw",
+            ),
+            (
+                "gate_20231114T221320Z_clip.mp4",
+                "gate_20231114T221320Z_clip",
+            ),
+            (
+                "gate_20231114T221320Z_2_clip.json",
+                "gate_20231114T221320Z_2_clip",
+            ),
+            (
+                "gate_20231114T221320Z_2_clip.jsonl",
+                "gate_20231114T221320Z_2_clip",
+            ),
+            (
+                "gate_20231114T221320Z_12_frame.jpg",
+                "gate_20231114T221320Z_12_frame.jpg",
+            ),
+            (
+                "gate_20231114T221320Z_12_object.jpg",
+                "gate_20231114T221320Z_12_object.jpg",
             ),
             (
                 "results_20231114T221320Z.jsonl",
@@ -114,7 +155,11 @@ mod tests {
             "gate_2023111ST221320Z.mp4",
             "gate_20231114T221320Z_.mp4",
             "gate_20231114T221320Z_copy.mp4",
-            "gate_20231114T221320Z_raw.jsonl",
+            "gate_20231114T221320Z_raw.json",
+            "gate_20231114T221320Z.json",
+            "gate_20231114T221320Z_frame.jpg",
+            "gate_20231114T221320Z_12_face.jpg",
+            "gate_20231114T221320Z_12.jpg",
             "gate_ä0231114T221320Z.mp4",
             "gate.mp4",
             "holiday.mp4",

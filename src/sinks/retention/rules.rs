@@ -1,8 +1,9 @@
 //! How much is too much, and how little room is too little. Pure values.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::RetentionOptions;
+use super::{Limits, RetentionOptions};
 use crate::base::{DeleteReason, RoomLevel};
 
 /// What `auto` keeps free: this many bytes, but at most this share of the disk.
@@ -59,24 +60,76 @@ impl Reserve {
     }
 }
 
+/// What counts together against one limit of size: what of which camera, or of all that have no limit
+/// of their own.
+pub(super) type Pot<'a> = (bool, Option<&'a str>);
+
 /// What there still is and what is still missing while files are deleted, oldest first.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Budget {
+#[derive(Debug)]
+pub(super) struct Budget<'a> {
+    options: &'a RetentionOptions,
     /// Bytes that are stored.
-    pub stored: u64,
+    stored: BTreeMap<Pot<'a>, u64>,
     /// Bytes that must be freed for want of room.
     pub shortage: u64,
 }
 
-impl Budget {
-    /// Why a file of this age has to go, if it has to. Where this is `None` it is so for every
-    /// younger one.
-    pub fn reason(&self, options: &RetentionOptions, age: Duration) -> Option<DeleteReason> {
-        if options.max_age.is_some_and(|max| age > max) {
+impl<'a> Budget<'a> {
+    pub fn new(options: &'a RetentionOptions, shortage: u64) -> Self {
+        Self {
+            options,
+            stored: BTreeMap::new(),
+            shortage,
+        }
+    }
+
+    /// So many bytes are stored of a camera's clips and pictures (`is_of_event`) or recordings and
+    /// results.
+    pub fn found(&mut self, camera: &str, is_of_event: bool, bytes: u64) {
+        let pot = self.pot(camera, is_of_event);
+        *self.stored.entry(pot).or_default() += bytes;
+    }
+
+    /// Bytes that are stored in all.
+    pub fn stored(&self) -> u64 {
+        self.stored.values().sum()
+    }
+
+    fn own(&self, camera: &str, is_of_event: bool) -> Limits {
+        match self.options.cameras.get(camera) {
+            Some(own) if is_of_event => own.clips,
+            Some(own) => own.recordings,
+            None => Limits::default(),
+        }
+    }
+
+    fn pot(&self, camera: &str, is_of_event: bool) -> Pot<'a> {
+        let has_own = self.own(camera, is_of_event).max_bytes.is_some();
+        let named = self.options.cameras.get_key_value(camera);
+        let name = named.filter(|_| has_own).map(|(name, _)| name.as_str());
+        (is_of_event, name)
+    }
+
+    /// Why a file of this age has to go, if it has to.
+    pub fn reason(&self, camera: &str, is_of_event: bool, age: Duration) -> Option<DeleteReason> {
+        let options = self.options;
+        let common = if is_of_event {
+            options.clips
+        } else {
+            Limits {
+                max_age: options.max_age,
+                max_bytes: options.max_bytes,
+            }
+        };
+        let own = self.own(camera, is_of_event);
+        let max_bytes = own.max_bytes.or(common.max_bytes);
+        let stored = self.stored.get(&self.pot(camera, is_of_event));
+        let stored = stored.copied().unwrap_or(0);
+        if own.max_age.or(common.max_age).is_some_and(|max| age > max) {
             Some(DeleteReason::Age)
-        } else if options.max_bytes.is_some_and(|max| self.stored > max) {
+        } else if max_bytes.is_some_and(|max| stored > max) {
             Some(DeleteReason::Size)
-        } else if self.shortage > 0 {
+        } else if self.shortage > 0 && (!is_of_event || options.deletes_clips) {
             Some(DeleteReason::Space)
         } else {
             None
@@ -84,8 +137,10 @@ impl Budget {
     }
 
     /// A file of so many bytes is gone.
-    pub fn freed(&mut self, bytes: u64) {
-        self.stored = self.stored.saturating_sub(bytes);
+    pub fn freed(&mut self, camera: &str, is_of_event: bool, bytes: u64) {
+        let pot = self.pot(camera, is_of_event);
+        let stored = self.stored.entry(pot).or_default();
+        *stored = stored.saturating_sub(bytes);
         self.shortage = self.shortage.saturating_sub(bytes);
     }
 }
@@ -93,7 +148,7 @@ impl Budget {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sinks::retention::MinFree;
+    use crate::sinks::retention::{MinFree, OwnLimits};
 
     #[test]
     fn a_small_disk_keeps_less_free() {
@@ -140,27 +195,84 @@ mod tests {
         assert_eq!(reserve.shortage(RoomLevel::NoRecording, 850), 50);
     }
 
-    #[test]
-    fn age_then_size_then_space_are_reasons() {
-        let options = RetentionOptions {
+    fn options() -> RetentionOptions {
+        RetentionOptions {
             folder: "out".into(),
             max_age: Some(Duration::from_secs(100)),
             max_bytes: Some(50),
+            clips: Limits::default(),
+            cameras: BTreeMap::new(),
+            deletes_clips: true,
             min_free: MinFree::Auto,
             deletes_for_space: true,
-        };
-        let mut budget = Budget {
-            stored: 70,
-            shortage: 25,
-        };
+        }
+    }
+
+    #[test]
+    fn age_then_size_then_space_are_reasons() {
+        let options = options();
+        let mut budget = Budget::new(&options, 25);
+        budget.found("gate", false, 70);
         let young = Duration::from_secs(100);
         let old = Duration::from_secs(101);
-        assert_eq!(budget.reason(&options, old), Some(DeleteReason::Age));
-        assert_eq!(budget.reason(&options, young), Some(DeleteReason::Size));
-        budget.freed(20);
-        assert_eq!(budget.reason(&options, young), Some(DeleteReason::Space));
-        budget.freed(20);
-        assert_eq!(budget.reason(&options, young), None);
-        assert_eq!(budget.reason(&options, old), Some(DeleteReason::Age));
+        let reason = |budget: &Budget<'_>, age| budget.reason("gate", false, age);
+        assert_eq!(reason(&budget, old), Some(DeleteReason::Age));
+        assert_eq!(reason(&budget, young), Some(DeleteReason::Size));
+        budget.freed("gate", false, 20);
+        assert_eq!(reason(&budget, young), Some(DeleteReason::Space));
+        budget.freed("gate", false, 20);
+        assert_eq!(reason(&budget, young), None);
+        assert_eq!(reason(&budget, old), Some(DeleteReason::Age));
+    }
+
+    #[test]
+    fn what_is_kept_of_events_has_limits_of_its_own() {
+        let mut options = options();
+        let old = Duration::from_secs(101);
+        let mut budget = Budget::new(&options, 0);
+        budget.found("gate", true, 70);
+        assert_eq!(budget.reason("gate", true, old), None);
+        options.clips = Limits {
+            max_age: None,
+            max_bytes: Some(60),
+        };
+        options.deletes_clips = false;
+        let mut budget = Budget::new(&options, 25);
+        budget.found("gate", true, 70);
+        let reason = |budget: &Budget<'_>| budget.reason("gate", true, old);
+        assert_eq!(reason(&budget), Some(DeleteReason::Size));
+        budget.freed("gate", true, 20);
+        assert_eq!(reason(&budget), None, "not for want of room");
+    }
+
+    #[test]
+    fn a_camera_with_limits_of_its_own_counts_for_itself() {
+        let mut options = options();
+        let own = OwnLimits {
+            recordings: Limits {
+                max_age: Some(Duration::from_secs(1000)),
+                max_bytes: Some(500),
+            },
+            ..OwnLimits::default()
+        };
+        options.cameras.insert("gate".to_owned(), own);
+        let mut budget = Budget::new(&options, 0);
+        budget.found("gate", false, 400);
+        budget.found("yard", false, 40);
+        budget.found("barn", false, 20);
+        let old = Duration::from_secs(101);
+        assert_eq!(budget.reason("gate", false, old), None);
+        assert_eq!(budget.reason("yard", false, old), Some(DeleteReason::Age));
+        let young = Duration::from_secs(1);
+        assert_eq!(
+            budget.reason("barn", false, young),
+            Some(DeleteReason::Size)
+        );
+        budget.found("gate", false, 200);
+        assert_eq!(
+            budget.reason("gate", false, young),
+            Some(DeleteReason::Size)
+        );
+        assert_eq!(budget.stored(), 660);
     }
 }

@@ -150,24 +150,33 @@ impl Retention {
                 return wanted;
             }
         };
-        let mut budget = Budget {
-            stored: found.bytes,
-            shortage: wanted,
-        };
+        let options = self.options.clone();
+        let mut budget = Budget::new(&options, wanted);
         for unit in &found.units {
-            let age = Duration::from_nanos(utc.0.abs_diff(unit.modified.0.min(utc.0)));
-            let Some(reason) = budget.reason(&self.options, age) else {
-                break;
-            };
-            if !unit.is_in_use {
-                self.delete(unit, reason, age, &mut budget);
+            budget.found(&unit.camera, unit.is_of_event, unit.bytes());
+        }
+        // What is kept of events comes last: never before an ordinary recording for want of room.
+        for is_of_event in [false, true] {
+            let units = found.units.iter();
+            for unit in units.filter(|unit| unit.is_of_event == is_of_event) {
+                let age = Duration::from_nanos(utc.0.abs_diff(unit.modified.0.min(utc.0)));
+                let reason = budget.reason(&unit.camera, is_of_event, age);
+                if let Some(reason) = reason.filter(|_| !unit.is_in_use) {
+                    self.delete(unit, reason, age, &mut budget);
+                }
             }
         }
-        self.metrics.disk().stored(budget.stored);
+        self.metrics.disk().stored(budget.stored());
         budget.shortage
     }
 
-    fn delete(&mut self, unit: &Unit, reason: DeleteReason, age: Duration, budget: &mut Budget) {
+    fn delete(
+        &mut self,
+        unit: &Unit,
+        reason: DeleteReason,
+        age: Duration,
+        budget: &mut Budget<'_>,
+    ) {
         for (place, (file, bytes)) in unit.files().enumerate() {
             match unit.delete(place) {
                 Ok(true) => {
@@ -175,7 +184,7 @@ impl Retention {
                         age_secs = age.as_secs(), "deleted, as [output.retention] says");
                     self.metrics.disk().deleted(reason, bytes);
                     self.stuck.remove(&file);
-                    budget.freed(bytes);
+                    budget.freed(&unit.camera, unit.is_of_event, bytes);
                 }
                 Ok(false) => {}
                 Err(error) => {

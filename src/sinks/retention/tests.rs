@@ -32,6 +32,9 @@ impl Setup {
             folder: folder.path().join("out"),
             max_age: None,
             max_bytes: None,
+            clips: Limits::default(),
+            cameras: BTreeMap::new(),
+            deletes_clips: true,
             min_free: MinFree::Bytes(800),
             deletes_for_space: true,
         };
@@ -315,4 +318,57 @@ fn a_disk_is_asked_for_real() {
     let space = room_on(Path::new("/")).unwrap();
     assert!(space.total > 0 && space.free <= space.total);
     assert!(room_on(Path::new("/nowhere/at/all")).is_err());
+}
+
+#[test]
+fn clips_and_pictures_go_last_for_want_of_room_or_never() {
+    for deletes_clips in [true, false] {
+        let mut setup = Setup::new(|options| options.deletes_clips = deletes_clips);
+        fill(&setup);
+        // Older than everything else.
+        for name in ["_clip.mp4", "_clip.json", "_clip.jsonl", "_7_frame.jpg"] {
+            setup.file(&format!("gate/gate_20231114T080000Z{name}"), 9);
+        }
+        // 600 bytes of recordings and results; 700 are missing up to 900.
+        setup.free.store(200, Ordering::Relaxed);
+        setup.tick(0);
+        let left = setup.left();
+        if deletes_clips {
+            assert_eq!(setup.deleted(DeleteReason::Space), (7, 700));
+            assert_eq!(
+                left.len(),
+                3,
+                "the oldest of what is kept of events: {left:?}"
+            );
+        } else {
+            assert_eq!(setup.deleted(DeleteReason::Space), (6, 600));
+            assert_eq!(left.len(), 4, "{left:?}");
+        }
+    }
+}
+
+#[test]
+fn a_camera_keeps_its_recordings_as_long_as_it_says() {
+    let mut setup = Setup::new(|options| {
+        options.max_age = Some(Duration::from_secs(3600));
+        let own = OwnLimits {
+            recordings: Limits {
+                max_age: Some(Duration::from_secs(100 * 3600)),
+                max_bytes: None,
+            },
+            ..OwnLimits::default()
+        };
+        options.cameras.insert("yard".to_owned(), own);
+    });
+    fill(&setup);
+    setup.file("yard/yard_20231114T110000Z_clip.mp4", 400);
+    setup.tick(0);
+    assert_eq!(
+        setup.left(),
+        names([
+            "yard_20231114T110000Z.mp4",
+            "yard_20231114T110000Z.jsonl",
+            "yard_20231114T110000Z_clip.mp4"
+        ])
+    );
 }

@@ -17,5 +17,5 @@ pub use access::{
     random_secret,
 };
 pub use hub::{CameraFacts, Hub, Shape};
-pub use picture::PictureOptions;
+pub use picture::{PictureOptions, RgbPicture, rgb_of};
 pub use routes::{PAGE_TITLE, router};

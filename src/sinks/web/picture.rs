@@ -1,4 +1,4 @@
-//! Planes → JPEG for the page, private things hidden: `yuv` converts, `fast_image_resize` scales, `jpeg-encoder` encodes.
+//! Planes → JPEG for the page and for snapshots, private things hidden: `yuv` converts, `fast_image_resize` scales, `jpeg-encoder` encodes.
 
 use std::sync::Arc;
 
@@ -34,25 +34,70 @@ pub(super) fn encode(
     privacy: Option<&Privacy>,
     options: PictureOptions,
 ) -> Result<Vec<u8>, String> {
+    let picture = rgb_of(frame, result, privacy)?;
+    let from = (picture.width, picture.height);
+    let (width, height) = fitted(picture.width, picture.height, options.max_width);
+    if width == picture.width {
+        return picture.jpeg();
+    }
+    let rgb = scaled(&picture.rgb, from, (width, height))?;
+    let small = RgbPicture { width, height, rgb };
+    small.jpeg()
+}
+
+/// A picture in RGB, without padding.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RgbPicture {
+    /// Columns.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
+    /// Three bytes per pixel, row by row.
+    pub rgb: Vec<u8>,
+}
+
+impl RgbPicture {
+    /// The picture as JPEG.
+    ///
+    /// # Errors
+    /// What the library says, in words.
+    pub fn jpeg(&self) -> Result<Vec<u8>, String> {
+        let mut jpeg = Vec::new();
+        let mut encoder = Encoder::new(&mut jpeg, QUALITY);
+        encoder.set_sampling_factor(SamplingFactor::F_2_2);
+        let side =
+            |side: u32| u16::try_from(side).map_err(|_large| format!("{side} px is too large"));
+        encoder
+            .encode(
+                &self.rgb,
+                side(self.width)?,
+                side(self.height)?,
+                ColorType::Rgb,
+            )
+            .map_err(|error| error.to_string())?;
+        Ok(jpeg)
+    }
+}
+
+/// A frame in RGB, private things hidden.
+///
+/// # Errors
+/// What a library says of planes that do not fit their size, in words.
+pub fn rgb_of(
+    frame: &Frame,
+    result: &FrameResult,
+    privacy: Option<&Privacy>,
+) -> Result<RgbPicture, String> {
     let size = frame.meta.size;
     let rgb = match privacy {
         Some(privacy) => to_rgb(size, &hidden(frame, result, privacy))?,
         None => to_rgb(size, &frame.pixels)?,
     };
-    let (width, height) = fitted(size.width, size.height, options.max_width);
-    let rgb = if width == size.width {
-        rgb
-    } else {
-        scaled(&rgb, (size.width, size.height), (width, height))?
-    };
-    let mut jpeg = Vec::new();
-    let mut encoder = Encoder::new(&mut jpeg, QUALITY);
-    encoder.set_sampling_factor(SamplingFactor::F_2_2);
-    let side = |side: u32| u16::try_from(side).map_err(|_large| format!("{side} px is too large"));
-    encoder
-        .encode(&rgb, side(width)?, side(height)?, ColorType::Rgb)
-        .map_err(|error| error.to_string())?;
-    Ok(jpeg)
+    Ok(RgbPicture {
+        width: size.width,
+        height: size.height,
+        rgb,
+    })
 }
 
 /// The size at which a frame is shown.
