@@ -31,6 +31,7 @@ pub mod service;
 pub mod signals;
 pub mod simulate;
 pub mod sinks;
+mod state;
 pub mod summary;
 pub mod telemetry;
 pub mod track;

@@ -19,7 +19,7 @@ use super::recorders::Recorders;
 use super::reload::{ConfigFile, Desk, DeskParts, Watched};
 use super::signals::{Hangup, Signals};
 use super::writers::{DaemonFormats, DaemonText};
-use super::{accelerator, clips, disk, resolve, service, sinks, web};
+use super::{accelerator, clips, disk, resolve, service, sinks, state, web};
 use crate::base::{
     CameraId, ConfigDesk, DiskRoom, Event, Metrics, RunEnd, Stage, StopSource, Worker, WorkerEnd,
 };
@@ -88,13 +88,21 @@ pub fn run(config: &Config, text: &str, file: ConfigFile) -> anyhow::Result<()> 
     let classes = prepared.class_names();
     let retention = disk::look_after(config, &room, &metrics, &stop)?;
     let recorders = Arc::new(Recorders::new(config, &classes, &metrics, &room, &stop));
-    let mut started = start_sinks(config, &taps, &classes, &metrics, &room, &recorders, &stop)?;
+    let remembering = state::remember(config, &files, &detect, &classes, &metrics, &stop)?;
+    let (prepared, remembers) = match remembering {
+        Some((memory, worker)) => (prepared.remembered_by(&Arc::new(memory)), Some(worker)),
+        None => (prepared, None),
+    };
+    let numbers = prepared.event_numbers();
+    let before = Before { taps, numbers };
+    let mut started = start_sinks(config, before, &classes, &metrics, &room, &recorders, &stop)?;
     let hub = page.as_ref().map(|_| {
         let hub = web::hub(config, &config.web, &classes, &metrics);
         start_page(&hub, config, &classes, &stop, &mut started).map(|()| hub)
     });
     let hub = hub.transpose()?;
     let mut sinks = started.workers;
+    sinks.extend(remembers);
     let prepared = prepared
         .with_event_outlets(started.events)
         .changeable(started.newcomers);
@@ -212,9 +220,16 @@ struct Sinks {
     workers: Vec<Worker>,
 }
 
+/// What sinks must know of the cameras that are going to be started.
+struct Before {
+    taps: BTreeMap<CameraId, Tap>,
+    /// Of the newest event of each.
+    numbers: BTreeMap<CameraId, u64>,
+}
+
 fn start_sinks(
     config: &Config,
-    taps: &BTreeMap<CameraId, Tap>,
+    before: Before,
     classes: &Arc<[String]>,
     metrics: &Arc<Metrics>,
     room: &Arc<DiskRoom>,
@@ -251,7 +266,7 @@ fn start_sinks(
     let tapped = config
         .cameras
         .iter()
-        .filter_map(|it| Some((it, taps.get(&it.id)?)));
+        .filter_map(|it| Some((it, before.taps.get(&it.id)?)));
     for (number, (camera, tap)) in tapped.enumerate() {
         let (desk, films) = clips::films(camera, config, tap, classes, room, metrics);
         desks.extend(desk.map(|desk| (camera.id.clone(), desk)));
@@ -265,7 +280,7 @@ fn start_sinks(
         workers.push(spawn("snapshots", move || writer.run(), stop)?);
         pictures = Some(desk);
     }
-    let sinks = sinks::start(config, classes, metrics, stop)?;
+    let sinks = sinks::start(config, classes, before.numbers, metrics, stop)?;
     workers.extend(sinks.workers);
     outlets.extend(sinks.outlets);
     newcomers.results.extend(sinks.newcomers);

@@ -33,13 +33,15 @@ pub struct EventSinks {
     pub workers: Vec<Worker>,
 }
 
-/// Opens the spool and starts a thread for each sink.
+/// Opens the spool and starts a thread for each sink. `numbers` are those of the newest events before
+/// this process, by camera.
 ///
 /// # Errors
 /// If the spool cannot be opened, or a sink cannot be set up.
 pub fn start(
     config: &Config,
     classes: &Arc<[String]>,
+    numbers: BTreeMap<CameraId, u64>,
     metrics: &Arc<Metrics>,
     stop: &StopSource,
 ) -> anyhow::Result<EventSinks> {
@@ -58,7 +60,8 @@ pub fn start(
     let spool = Arc::new(Spool::open(&file, &limits, Arc::clone(metrics))?);
     let with_events = config.sinks.iter().filter(|sink| sink.events);
     let filters = with_events.map(|it| (it.name.clone(), filter(it)));
-    let keeper = Keeper::new(Arc::clone(&spool), filters.collect(), Arc::clone(metrics));
+    let keeper = Keeper::new(Arc::clone(&spool), filters.collect(), Arc::clone(metrics))
+        .numbered_after(numbers);
     if config.cameras.iter().all(|camera| camera.zones.is_empty()) {
         tracing::warn!("there are sinks but no camera has zones or lines: there will be no events");
     }

@@ -436,6 +436,7 @@ mod tests {
             state,
             first_seen: Pts(0),
             last_seen: Pts(0),
+            before_run: std::time::Duration::ZERO,
         };
         Published::Frame(Arc::new(FrameResult {
             meta: FrameMeta {

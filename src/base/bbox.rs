@@ -1,15 +1,34 @@
 //! Axis-aligned boxes in frame pixels.
 
+use serde::{Deserialize, Serialize};
+
 /// A box in continuous frame pixels: left/top inclusive, right/bottom exclusive, y down.
 ///
 /// Valid by construction: all four edges are finite, `right > left` and `bottom > top`. It may lie
 /// partly or wholly outside the frame; [`BBox::clip`] cuts it.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(into = "[f32; 4]", try_from = "[f32; 4]")]
 pub struct BBox {
     left: f32,
     top: f32,
     right: f32,
     bottom: f32,
+}
+
+impl From<BBox> for [f32; 4] {
+    /// Left, top, right, bottom.
+    fn from(bbox: BBox) -> Self {
+        [bbox.left, bbox.top, bbox.right, bbox.bottom]
+    }
+}
+
+impl TryFrom<[f32; 4]> for BBox {
+    type Error = &'static str;
+
+    /// As [`BBox::from_ltrb`].
+    fn try_from([left, top, right, bottom]: [f32; 4]) -> Result<Self, Self::Error> {
+        Self::from_ltrb(left, top, right, bottom).ok_or("a box without an area")
+    }
 }
 
 impl BBox {

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use serde::{Deserialize, Serialize};
+
 /// Presentation time: nanoseconds since the run began, from the stream.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Pts(pub u64);
 
 impl Pts {
@@ -16,7 +18,7 @@ impl Pts {
 }
 
 /// Nanoseconds since 1970-01-01T00:00:00Z. Displays as RFC 3339 with nanoseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct UtcNanos(pub i64);
 
 impl UtcNanos {

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 /// How far from 1 a squared length may lie and still be that of a unit vector.
 const UNIT_TOLERANCE: f32 = 1e-4;
 
@@ -10,8 +12,24 @@ const UNIT_TOLERANCE: f32 = 1e-4;
 ///
 /// Two pictures of one object give vectors that point the same way. Only vectors of one model can be
 /// compared. Cheap to clone: the values are shared.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+#[serde(into = "Vec<f32>", try_from = "Vec<f32>")]
 pub struct Embedding(Arc<[f32]>);
+
+impl From<Embedding> for Vec<f32> {
+    fn from(embedding: Embedding) -> Self {
+        embedding.0.to_vec()
+    }
+}
+
+impl TryFrom<Vec<f32>> for Embedding {
+    type Error = &'static str;
+
+    /// As [`Embedding::new`].
+    fn try_from(values: Vec<f32>) -> Result<Self, Self::Error> {
+        Self::new(&values).ok_or("a look without a direction")
+    }
+}
 
 impl Embedding {
     /// Longest vector that is taken; person re-identification networks give 128 to 512 values.

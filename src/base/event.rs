@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::{BBox, ClassId, FrameMeta, Pts, TrackId};
 
 /// Something that was counted or noticed, with all that is needed to check it.
@@ -131,7 +133,7 @@ impl EventKind {
 }
 
 /// To which side of a line. Seen from its first point towards its second, `in` goes to the right.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Direction {
     /// To the right-hand side.
     In,
@@ -193,7 +195,7 @@ pub struct ObjectTrace {
 }
 
 /// Where an object stood on the ground (bottom centre of its box).
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct PathPoint {
     /// When.
     pub pts: Pts,
@@ -257,7 +259,7 @@ pub struct SceneCounts {
 }
 
 /// What is and was in a zone.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct ZoneCount {
     /// Objects in it now.
     pub occupancy: u32,
@@ -270,7 +272,7 @@ pub struct ZoneCount {
 }
 
 /// What went over a line so far.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct LineCount {
     /// Crossings to the right-hand side.
     pub ins: u64,

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 /// Name of a camera (or of an input file), unique in a configuration. Cheap to clone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CameraId(Arc<str>);
@@ -27,7 +29,7 @@ impl fmt::Display for CameraId {
 }
 
 /// One unbroken connection to a camera; counted from 1 per camera. PTS compare only inside a run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RunId(pub u32);
 
 /// Number of a frame as received from one camera; counted from 0 and never restarted, so that a
@@ -36,9 +38,9 @@ pub struct RunId(pub u32);
 pub struct FrameSeq(pub u64);
 
 /// Identity of one object over time; counted from 1 per camera and never used twice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct TrackId(pub u64);
 
 /// Index into the class names of the model.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct ClassId(pub u16);

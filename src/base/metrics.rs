@@ -13,7 +13,7 @@ use prometheus_client::registry::Registry;
 
 use super::{
     CameraId, ClipMetrics, ConfigMetrics, DiskMetrics, LookMetrics, RunEnd, SinkMetrics,
-    ZoneMetrics,
+    StateMetrics, ZoneMetrics,
 };
 
 /// A part of the frame path.
@@ -208,6 +208,7 @@ pub struct Metrics {
     clips: ClipMetrics,
     disk: DiskMetrics,
     config: ConfigMetrics,
+    state: StateMetrics,
     stages: [StageSum; Stage::ALL.len()],
     progress: AtomicU64,
 }
@@ -289,6 +290,7 @@ impl Metrics {
         let clips = ClipMetrics::new(&mut registry);
         let disk = DiskMetrics::new(&mut registry);
         let config = ConfigMetrics::new(&mut registry);
+        let state = StateMetrics::new(&mut registry);
         Arc::new(Self {
             registry,
             received,
@@ -307,6 +309,7 @@ impl Metrics {
             clips,
             disk,
             config,
+            state,
             stages: Default::default(),
             progress: AtomicU64::new(0),
         })
@@ -352,6 +355,12 @@ impl Metrics {
     #[must_use]
     pub fn config(&self) -> &ConfigMetrics {
         &self.config
+    }
+
+    /// What became of what is remembered over restarts.
+    #[must_use]
+    pub fn state(&self) -> &StateMetrics {
+        &self.state
     }
 
     /// Counts work done in a stage.

@@ -23,6 +23,7 @@ mod pipelines;
 mod result;
 mod secret;
 mod sink_metrics;
+mod state_metrics;
 mod stop;
 mod stream_clock;
 mod worker;
@@ -62,6 +63,7 @@ pub use secret::{
     REDACTED, Secret, UriError, UriParts, hidden_words, redact_text, redact_uri, split_credentials,
 };
 pub use sink_metrics::{SinkMetrics, SinkStep};
+pub use state_metrics::StateMetrics;
 pub use stop::{Stop, StopSource};
 pub use stream_clock::{RawSegment, StreamClock, StreamTime};
 pub use worker::{Worker, WorkerEnd};

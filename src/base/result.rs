@@ -91,6 +91,9 @@ pub struct TrackSnapshot {
     pub first_seen: Pts,
     /// When it was last seen.
     pub last_seen: Pts,
+    /// How long it was known before the run began; 0 for one that was first seen in it. Times of a
+    /// run count from its beginning, so that what lies before it does not show in `first_seen`.
+    pub before_run: Duration,
 }
 
 /// A confirmed track that is over.

@@ -142,6 +142,8 @@ pub struct CameraOptions {
     /// Gives up when a live source fails before its first frame ever: for one-shot commands, whose
     /// user is there to read why.
     pub give_up_unseen: bool,
+    /// Runs that there were before a restart: the first one now has the next number.
+    pub runs_before: u32,
     /// Reads a file again and again, each time as a new run (for benchmarks).
     pub repeat: bool,
 }
@@ -173,6 +175,7 @@ impl CameraOptions {
             required: true,
             patient: false,
             give_up_unseen: false,
+            runs_before: 0,
             repeat: false,
         }
     }

@@ -98,7 +98,7 @@ impl Outlet {
             clock: Arc::clone(&options.clock),
             held_up: AtomicBool::new(false),
             state: Mutex::new(State {
-                sequence: Sequence::default(),
+                sequence: Sequence::after(options.runs_before),
                 open: false,
                 in_run: false,
                 trial: None,

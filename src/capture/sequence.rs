@@ -58,9 +58,17 @@ pub(super) struct Sequence {
 }
 
 impl Sequence {
+    /// Numbers on after so many runs.
+    pub fn after(runs: u32) -> Self {
+        Self {
+            run: runs,
+            ..Self::default()
+        }
+    }
+
     /// Begins the next run and gives its number.
     pub fn begin_run(&mut self) -> RunId {
-        self.run += 1;
+        self.run = self.run.saturating_add(1);
         self.last = None;
         RunId(self.run)
     }

@@ -94,6 +94,7 @@ impl Scene {
                     },
                     first_seen: Pts(0),
                     last_seen: pts,
+                    before_run: std::time::Duration::ZERO,
                 })
             })
             .collect()

@@ -16,6 +16,7 @@ mod reader;
 mod retention;
 mod sections;
 mod sinks;
+mod state;
 mod web;
 mod words;
 mod zones;
@@ -39,6 +40,7 @@ pub use sections::{
     ServiceConfig,
 };
 pub use sinks::{MqttVersion, SinkConfig, SinkKind, SinkUrl};
+pub use state::StateConfig;
 pub use web::{CertificateFiles, WebConfig};
 
 /// A value that gantryd chooses unless the operator did.
@@ -84,6 +86,8 @@ pub struct Config {
     pub output: OutputConfig,
     /// Brokers and webhooks that are sent events; their names differ.
     pub sinks: Vec<SinkConfig>,
+    /// What is remembered over a restart.
+    pub state: StateConfig,
     /// Recordings.
     pub record: RecordConfig,
     /// Clips of events.
@@ -254,6 +258,7 @@ impl Config {
             sinks,
             track: TrackConfig::read(root.child("track")),
             output: OutputConfig::read(root.child("output")),
+            state: StateConfig::read(root.child("state")),
             record: RecordConfig::read(root.child("record")),
             metrics: MetricsConfig::read(root.child("metrics")),
             web: WebConfig::read(root.child("web")),

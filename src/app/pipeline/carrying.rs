@@ -199,8 +199,8 @@ impl Carrier {
         self.last = Some(frame.meta.pts);
     }
 
-    /// Carries the tracks to `frame`.
-    pub fn carry(&mut self, frame: &Frame, tracker: &mut Tracker) -> Step {
+    /// Carries the tracks to `frame`, at `scene` in the time that the tracker counts.
+    pub fn carry(&mut self, frame: &Frame, scene: Pts, tracker: &mut Tracker) -> Step {
         let pts = frame.meta.pts;
         let dt = self.last.map_or(0.0, |last| pts.secs_since(last)).max(0.0) as f32;
         self.keep(frame);
@@ -219,7 +219,7 @@ impl Carrier {
             })
         };
         let moved: Vec<_> = prospects.iter().map(follow).collect();
-        tracker.carry(&moved, pts)
+        tracker.carry(&moved, scene)
     }
 
     /// Tells the gate what came of a frame; answers why it was looked at.

@@ -201,7 +201,7 @@ impl Changes {
         let change = match candidate.new_gate.take() {
             Some(gate) => Change::Install {
                 slot,
-                tracking: Box::new(self.parts.maker.tracking(&candidate.plan, gate)?),
+                tracking: Box::new(self.parts.maker.newcomer(&candidate.plan, gate)?),
                 scene,
                 recorder,
             },

@@ -25,6 +25,7 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, bounded, never};
 
+use crate::app::state::Memory;
 use crate::base::{CameraId, FromCamera, Inbox, Metrics, StopSource, Worker, WorkerEnd};
 use crate::capture::{self, CameraEnd, CameraOptions, CaptureError, StatusHandle, TrialError};
 use crate::perception::detect::{
@@ -295,6 +296,30 @@ impl Prepared {
     pub fn changeable(mut self, newcomers: Newcomers) -> Self {
         self.newcomers = Some(newcomers);
         self
+    }
+
+    /// With live cameras remembered over the ends of their runs and over restarts; they go on from what
+    /// is remembered of them.
+    #[must_use]
+    pub fn remembered_by(mut self, memory: &Arc<Memory>) -> Self {
+        self.maker.remember(memory);
+        for (plan, tracking) in self.cameras.iter_mut().zip(&mut self.trackings) {
+            let capture = &mut plan.capture;
+            if capture.source.is_live() && !capture.lossless {
+                let source = capture.source.to_string();
+                capture.runs_before = tracking.remembered_by(memory, &source);
+            }
+        }
+        self
+    }
+
+    /// Numbers of the newest events of each camera before its first frame; 0 of one without a past.
+    #[must_use]
+    pub fn event_numbers(&self) -> BTreeMap<CameraId, u64> {
+        let cameras = self.cameras.iter().zip(&self.trackings);
+        cameras
+            .map(|(plan, tracking)| (plan.capture.id.clone(), tracking.event_number()))
+            .collect()
     }
 
     /// Starts every thread. `stop` asks all of them for an orderly end.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::carrying::{Carrier, SharedGate};
 use super::tracking::{CameraTracking, Watching};
 use super::{CameraPlan, PipelineError, PipelineOptions};
+use crate::app::state::Memory;
 use crate::base::ClassId;
 use crate::perception::detect::{DetectError, Detector, class_called};
 use crate::perception::motion::MotionEstimator;
@@ -20,6 +21,8 @@ pub(super) struct Maker {
     track: TrackOptions,
     motion_from_image: bool,
     schedule: DetectSchedule,
+    /// Where live cameras are remembered, if they are.
+    memory: Option<Arc<Memory>>,
 }
 
 impl Maker {
@@ -30,7 +33,30 @@ impl Maker {
             track: options.track.clone(),
             motion_from_image: options.motion_from_image,
             schedule: options.schedule,
+            memory: None,
         }
+    }
+
+    /// Cameras are remembered there from now on.
+    pub fn remember(&mut self, memory: &Arc<Memory>) {
+        self.memory = Some(Arc::clone(memory));
+    }
+
+    /// The tracking of a camera that comes while the daemon runs: nothing of it goes on, and it is
+    /// remembered from its first frame on.
+    ///
+    /// # Errors
+    /// If the model has no such class.
+    pub fn newcomer(
+        &self,
+        plan: &CameraPlan,
+        gate: Option<SharedGate>,
+    ) -> Result<CameraTracking, PipelineError> {
+        let mut tracking = self.tracking(plan, gate)?;
+        if let Some(memory) = &self.memory {
+            tracking.remembered_afresh(memory, &plan.capture.source.to_string());
+        }
+        Ok(tracking)
     }
 
     /// What decides which frames of a camera the detector looks at; none where it looks at all.

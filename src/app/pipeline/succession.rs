@@ -214,7 +214,7 @@ impl CameraTracking {
         self.keep_event_number();
         let before = std::mem::replace(&mut self.watching, watching);
         let number = self.events_before;
-        let events = match (before.zones, &mut self.watching.zones) {
+        let mut events = match (before.zones, &mut self.watching.zones) {
             (Some(old), Some(new)) => new.take_over(old),
             (Some(mut old), None) => old.end_run(),
             (None, Some(new)) => {
@@ -225,6 +225,9 @@ impl CameraTracking {
         };
         if let Some(event) = events.last() {
             self.events_before = self.events_before.max(event.number);
+        }
+        if let Some(past) = &self.past {
+            past.in_run_time(&mut [], &mut events);
         }
         events
     }

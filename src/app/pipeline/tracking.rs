@@ -2,23 +2,25 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
-use crossbeam_channel::{Receiver, never, select};
+use crossbeam_channel::{Receiver, never, select, tick};
 
 use super::carrying::Carrier;
 use super::detecting::{Detected, Outcome};
 use super::event_outlet::EventOutlet;
 use super::outlet::{Outlet, Published};
 use super::succession::{Change, Succession};
+use crate::app::state::{Entered, Memory, Past};
 use crate::base::{
-    BBox, CameraId, Captured, ClassId, Detection, DropReason, Event, Frame, FrameResult,
-    FromCamera, Inbox, LookReason, Metrics, RunEnd, RunId, Stage, StageTimer, Timings,
+    BBox, CameraId, Captured, ClassId, Detection, DropReason, EndedTrack, Event, Frame,
+    FrameResult, FromCamera, Inbox, LookReason, Metrics, RunEnd, RunId, Stage, StageTimer, Timings,
     TrackSnapshot, ZoneCount,
 };
 use crate::perception::detect::FrameDetections;
 use crate::perception::motion::MotionEstimator;
 use crate::perception::track::{CameraWarp, Step, Tracker};
-use crate::perception::zones::Zones;
+use crate::perception::zones::{Observed, Zones};
 use crate::sinks::publish::class_name;
 
 /// What counts as an object at a camera.
@@ -32,6 +34,9 @@ pub(super) struct Watching {
     pub zones: Option<Zones>,
 }
 
+/// How often cameras are looked at that send nothing.
+const LOOK_AFTER: Duration = Duration::from_secs(1);
+
 /// One camera's tracker, and the order of what the detect workers bring.
 #[derive(Debug)]
 pub(super) struct CameraTracking {
@@ -44,6 +49,8 @@ pub(super) struct CameraTracking {
     pub(super) watching: Watching,
     /// Number of the last event of zones that are no more.
     pub(super) events_before: u64,
+    /// Carries tracker and zones over the ends of runs, where that is wanted.
+    pub(super) past: Option<Past>,
     next_ticket: u64,
     /// What came before its turn; bounded by the inbox, which gives out no more than it is told
     /// done.
@@ -59,6 +66,7 @@ impl CameraTracking {
             carrier: None,
             watching,
             events_before: 0,
+            past: None,
             next_ticket: 0,
             early: BTreeMap::new(),
         }
@@ -74,6 +82,80 @@ impl CameraTracking {
     pub fn carried_by(mut self, carrier: Option<Carrier>) -> Self {
         self.carrier = carrier;
         self
+    }
+
+    /// Goes on from what is remembered of the camera, and remembers it from now on. Gives how many runs
+    /// there were before.
+    pub fn remembered_by(&mut self, memory: &Memory, source: &str) -> u32 {
+        let zones = self.watching.zones.as_mut();
+        let (past, runs) = memory.recall(&self.camera, source, &mut self.tracker, zones);
+        self.past = Some(past);
+        runs
+    }
+
+    /// Number of the newest event.
+    pub fn event_number(&self) -> u64 {
+        self.watching.zones.as_ref().map_or(0, Zones::last_number)
+    }
+
+    /// Remembers the camera from now on; what was remembered of it before is forgotten.
+    pub fn remembered_afresh(&mut self, memory: &Memory, source: &str) {
+        self.past = Some(memory.afresh(&self.camera, source));
+    }
+
+    /// Begins with a frame: the first of a run goes on from the run before, if that is remembered.
+    fn enter(&mut self, frame: &Frame) -> Entered {
+        let zones = self.watching.zones.as_mut();
+        self.past.as_mut().map_or_else(Entered::default, |past| {
+            past.enter(frame, &mut self.tracker, zones)
+        })
+    }
+
+    /// Looks at zones and lines, and brings what is published to the time of the run.
+    fn observe(&mut self, frame: &Frame, step: &mut Step) -> Option<Observed> {
+        let past = self.past.as_ref();
+        let mut observed = self.watching.zones.as_mut().map(|zones| match past {
+            Some(past) => {
+                let meta = past.in_scene_time(&frame.meta);
+                zones.observe(&meta, &step.tracks, &step.ended)
+            }
+            None => zones.observe(&frame.meta, &step.tracks, &step.ended),
+        });
+        if let Some(past) = past {
+            let events = observed.as_mut().map(|it| it.events.as_mut_slice());
+            past.in_run_time(&mut step.tracks, events.unwrap_or_default());
+        }
+        observed
+    }
+
+    /// What came of a frame is remembered.
+    fn keep(&mut self, has_events: bool) {
+        if let Some(past) = &mut self.past {
+            past.keep(has_events, &self.tracker, self.watching.zones.as_ref());
+        }
+    }
+
+    /// The run is over: tracks end with it, unless they are remembered and may go on in the next.
+    fn end_run(&mut self) -> (Vec<EndedTrack>, Vec<Event>) {
+        if let Some(motion) = &mut self.motion {
+            motion.reset();
+        }
+        if let Some(carrier) = &mut self.carrier {
+            carrier.end_run();
+        }
+        if let Some(past) = &mut self.past {
+            past.end_run(&self.tracker, self.watching.zones.as_ref());
+            return (Vec::new(), Vec::new());
+        }
+        let events = self.watching.zones.as_mut().map(Zones::end_run);
+        (self.tracker.end_run(), events.unwrap_or_default())
+    }
+
+    /// What was followed ends if the camera has been away for too long.
+    fn give_up(&mut self) -> Vec<Event> {
+        let zones = self.watching.zones.as_mut();
+        let past = self.past.as_mut();
+        past.map_or_else(Vec::new, |past| past.give_up(&mut self.tracker, zones))
     }
 
     /// Boxes of everything hidden: what the detector saw, before any filter and however weak, and
@@ -100,15 +182,17 @@ impl CameraTracking {
                 self.tracker.move_camera(warp);
             }
         }
+        let pts = frame.meta.pts;
+        let scene = self.past.as_ref().map_or(pts, |past| past.scene(pts));
         let step = match (detections, &mut self.carrier) {
             (Some(detections), carrier) => {
                 if let Some(carrier) = carrier {
                     carrier.keep(frame);
                 }
-                self.tracker.step(detections, frame.meta.pts)
+                self.tracker.step(detections, scene)
             }
-            (None, Some(carrier)) => carrier.carry(frame, &mut self.tracker),
-            (None, None) => self.tracker.carry(&[], frame.meta.pts),
+            (None, Some(carrier)) => carrier.carry(frame, scene, &mut self.tracker),
+            (None, None) => self.tracker.carry(&[], scene),
         };
         if let Some(motion) = &mut self.motion {
             motion.choose_points(step.tracks.iter().map(|track| track.bbox));
@@ -171,6 +255,7 @@ pub(super) struct Tracking {
 impl Tracking {
     /// Works until every detect worker is gone; does what `changes` says meanwhile.
     pub fn run(mut self, detected: &Receiver<Detected>, mut changes: Receiver<Change>) {
+        let looks = tick(LOOK_AFTER);
         loop {
             select! {
                 recv(detected) -> item => match item {
@@ -181,6 +266,7 @@ impl Tracking {
                     Ok(change) => self.change(change),
                     Err(_) => changes = never(),
                 },
+                recv(looks) -> _ => self.give_up(),
             }
             self.succession.drain(&self.metrics);
         }
@@ -220,6 +306,16 @@ impl Tracking {
         }
     }
 
+    /// Ends what was followed of cameras that have been away for too long.
+    fn give_up(&mut self) {
+        let slots: Vec<usize> = self.cameras.keys().copied().collect();
+        for slot in slots {
+            let camera = self.cameras.get_mut(&slot);
+            let events = camera.map_or_else(Vec::new, CameraTracking::give_up);
+            self.send_events(&events, None);
+        }
+    }
+
     fn next_in_order(&mut self, slot: usize) -> Option<Outcome> {
         self.cameras.get_mut(&slot)?.next_in_order()
     }
@@ -238,19 +334,20 @@ impl Tracking {
             return flight.dropped(Stage::Track, DropReason::Stopping);
         };
         let detections = seen.map(|seen| camera.wanted(&seen.detections));
-        let step = camera.step(&frame, detections.as_deref());
+        let entered = camera.enter(&frame);
+        let mut step = camera.step(&frame, detections.as_deref());
         let all_seen = seen.map_or(&[][..], |seen| &seen.detections);
         let private = camera.private(all_seen, &step.tracks);
         camera.count_look(&frame, seen.is_some(), &self.metrics);
-        let observed = camera
-            .watching
-            .zones
-            .as_mut()
-            .map(|zones| zones.observe(&frame.meta, &step.tracks, &step.ended));
-        let (events, counts) = match observed {
-            Some(observed) => (observed.events, Some(observed.counts)),
-            None => (Vec::new(), None),
-        };
+        let observed = camera.observe(&frame, &mut step);
+        let (mut events, mut ended) = (entered.events, entered.ended);
+        ended.extend(step.ended);
+        ended.sort_unstable_by_key(|track| track.id);
+        let counts = observed.map(|observed| {
+            events.extend(observed.events);
+            observed.counts
+        });
+        camera.keep(!events.is_empty());
         if let (Some(zones), Some(counts)) = (&camera.watching.zones, &counts) {
             for (name, count) in zones.names().zip(&counts.zones) {
                 self.metrics
@@ -269,7 +366,7 @@ impl Tracking {
             is_detected: seen.is_some(),
             detections: detections.map_or(0, |detections| detections.len()),
             tracks: step.tracks,
-            ended: step.ended,
+            ended,
             counts,
             decisions,
             private,
@@ -331,20 +428,13 @@ impl Tracking {
         let Some(tracking) = self.cameras.get_mut(&slot) else {
             return;
         };
-        if let Some(motion) = &mut tracking.motion {
-            motion.reset();
-        }
-        if let Some(carrier) = &mut tracking.carrier {
-            carrier.end_run();
-        }
-        let ended = tracking.tracker.end_run();
-        let events = tracking.watching.zones.as_mut().map(Zones::end_run);
+        let (ended, events) = tracking.end_run();
         for name in tracking.watching.zones.iter().flat_map(Zones::names) {
             self.metrics
                 .zones()
                 .present(&camera, name, ZoneCount::default());
         }
-        self.send_events(&events.unwrap_or_default(), None);
+        self.send_events(&events, None);
         tracing::debug!(%camera, run = run.0, reason = reason.as_str(), tracks = ended.len(), "run ended");
         self.metrics.event("run_ended");
         let published = Published::RunEnded {

@@ -144,6 +144,7 @@ impl Lines {
             },
             first_seen: Pts(pts_ns.saturating_sub(line.age_ns)),
             last_seen: Pts(pts_ns.saturating_sub(line.unseen_ns)),
+            before_run: std::time::Duration::ZERO,
         })
     }
 

@@ -6,6 +6,8 @@
 //! ByteTrack, BoT-SORT), so that an 8 × 8 covariance would be zero between them anyway. They are kept
 //! side by side in arrays, so that one pass serves all four.
 
+use serde::{Deserialize, Serialize};
+
 use super::CameraWarp;
 use crate::base::BBox;
 
@@ -42,7 +44,7 @@ const AGITATION_SEEN: f64 = 9.0;
 const AGITATION: [f64; 2] = [0.1, 4.0];
 
 /// The estimate of one object's box and motion.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct BoxFilter {
     /// Centre x, centre y, width, height, px.
     position: [f64; AXES],
@@ -56,7 +58,7 @@ pub(super) struct BoxFilter {
 }
 
 /// Covariance of position and velocity along one axis; symmetric.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 struct Covariance {
     position: f64,
     cross: f64,
@@ -217,6 +219,17 @@ impl BoxFilter {
             self.velocity[axis] += gain[1] * off;
             now.reduce(gain, expected);
         }
+    }
+
+    /// Stands still from here on, as far as is known; how well that is known stays.
+    pub fn stand(&mut self) {
+        self.velocity = [0.0; AXES];
+    }
+
+    /// Its size, px: the mean of width and height.
+    pub fn size(&self) -> f64 {
+        let [width, height, ..] = sizes_of(&self.position);
+        (width + height) / 2.0
     }
 
     /// Standard deviation of the centre as share of the size, the larger of both axes.

@@ -1,5 +1,7 @@
 //! One object's life: tentative → confirmed ⇄ coasting → ended.
 
+use serde::{Deserialize, Serialize};
+
 use crate::base::{BBox, Detection, Embedding, Pts, TrackId, TrackName, TrackSnapshot, TrackState};
 
 use super::appearance::{Doubt, Gallery};
@@ -15,8 +17,8 @@ const DETECTION_SHARE: f32 = 0.5;
 /// Weight of the newest score in a track's usual score. Measured.
 const SCORE_MEMORY: f32 = 0.65;
 
-/// One object as the tracker knows it. Changed in place, never cloned.
-#[derive(Debug)]
+/// One object as the tracker knows it. Changed in place; cloned for a snapshot alone.
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Track {
     /// Given when the track is believed.
     pub id: Option<TrackId>,
@@ -36,6 +38,8 @@ pub(super) struct Track {
     pub look: Option<Box<Gallery>>,
     /// Looks of late that are not its own, in a row.
     pub doubt: Option<Box<Doubt>>,
+    /// It goes on from before a time in which nobody watched, and has not been seen since.
+    pub is_awaited: bool,
     hits: u32,
     last_bbox: BBox,
     last_score: f32,
@@ -59,6 +63,7 @@ impl Track {
                 .as_ref()
                 .map(|look| Box::new(Gallery::new(look, pts))),
             doubt: None,
+            is_awaited: false,
             hits: 1,
             last_bbox: detection.bbox,
             last_score: detection.confidence,
@@ -81,6 +86,26 @@ impl Track {
         if !self.is_seen {
             self.unseen_secs += dt;
         }
+    }
+
+    /// Passes `secs` in which nobody watched. It counts as unseen for at most `most_unseen` of them: it was
+    /// not missed, there was nobody to see it. Standing objects stay where they are.
+    pub fn pass(&mut self, secs: f64, stands: bool, most_unseen: f64) {
+        if stands {
+            self.filter.stand();
+        }
+        self.filter.predict(secs, false);
+        self.bbox = self.filter.bbox().unwrap_or(self.last_bbox);
+        self.unseen_secs = (self.unseen_secs + secs).min(most_unseen.max(self.unseen_secs));
+        self.is_seen = false;
+        self.is_awaited = true;
+        self.doubt = None;
+    }
+
+    /// How far its centre goes in a second, in sizes of its own.
+    pub fn sizes_per_second(&self) -> f64 {
+        let [x, y] = self.filter.velocity();
+        f64::from(x.hypot(y)) / self.filter.size()
     }
 
     /// Takes along where it was seen last, and gives the box to the filter's estimate.
@@ -115,6 +140,7 @@ impl Track {
         self.usual_score += SCORE_MEMORY * (detection.confidence - self.usual_score);
         self.unseen_secs = 0.0;
         self.is_seen = true;
+        self.is_awaited = false;
         self.hits = self.hits.saturating_add(1);
         self.last_bbox = detection.bbox;
         self.last_score = detection.confidence;
@@ -130,6 +156,7 @@ impl Track {
         self.usual_score = fresh.usual_score;
         self.unseen_secs = fresh.unseen_secs;
         self.is_seen = fresh.is_seen;
+        self.is_awaited = false;
         self.hits = self.hits.saturating_add(fresh.hits);
         self.last_bbox = fresh.last_bbox;
         self.last_score = fresh.last_score;
@@ -273,6 +300,7 @@ impl Track {
             },
             first_seen: self.first_seen,
             last_seen: self.last_seen,
+            before_run: std::time::Duration::ZERO,
         })
     }
 }

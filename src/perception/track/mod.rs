@@ -14,6 +14,7 @@ mod lifecycle;
 mod options;
 mod record;
 mod scale;
+mod snapshot;
 mod vote;
 mod warp;
 
@@ -23,9 +24,12 @@ mod tests;
 mod tests_appearance;
 #[cfg(test)]
 mod tests_hostile;
+#[cfg(test)]
+mod tests_snapshot;
 
 pub use carry::{Displacement, Prospect};
 pub use options::TrackOptions;
+pub use snapshot::{Absence, TrackerState};
 pub use warp::CameraWarp;
 
 use crate::base::{
@@ -67,6 +71,8 @@ pub struct Tracker {
     scale: ScoreScale,
     /// What the thresholds are multiplied with in this step.
     score_factor: f32,
+    /// Tracks from before a time in which nobody watched that were seen again.
+    gone_on: u64,
     /// How the camera moved before the next step, if that was told.
     warp: Option<CameraWarp>,
     appearance: Appearance,
@@ -137,6 +143,7 @@ impl Tracker {
             last_pts: None,
             scale: ScoreScale::default(),
             score_factor: 1.0,
+            gone_on: 0,
             warp: None,
             appearance: Appearance::default(),
             record,
@@ -394,7 +401,9 @@ impl Tracker {
             }
             let worth = |one: &Candidate, iou: f32| {
                 let detection = taking_part[one.col as usize] as usize;
-                let is_allowed = !detection_taken[detection] && affinity.allows(track, one.score);
+                let is_allowed = !detection_taken[detection]
+                    && affinity.allows(track, one.score)
+                    && (!track.is_awaited || snapshot::agrees(track, &detections[detection], iou));
                 is_allowed.then(|| affinity.of(track, &detections[detection], one, iou))
             };
             sweep.add_row(rows.len() as u32, &track.bbox, gate, worth, pairs);
@@ -426,6 +435,7 @@ impl Tracker {
             let detection = taking_part[col] as usize;
             track_taken[index as usize] = true;
             detection_taken[detection] = true;
+            self.gone_on += u64::from(self.tracks[index as usize].is_awaited);
             self.tracks[index as usize].see(&detections[detection], pts);
             if detections[detection].confidence >= affinity.high_score {
                 self.appearance.note(index, taking_part[col]);

@@ -4,6 +4,8 @@
 //! for the one lose the objects of the other. The upper quartile of the scores says where a
 //! detector's sure boxes lie; thresholds are moved in proportion to it.
 
+use serde::{Deserialize, Serialize};
+
 /// Places of the histogram; a place is 0.02 wide.
 const BINS: usize = 50;
 /// Weaker scores tell about noise, not about the scale.
@@ -21,10 +23,31 @@ pub(super) const REFERENCE: f32 = 0.92;
 const LEAST_SCALE: f32 = 0.63;
 
 /// A histogram of the scores seen of late.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(into = "Vec<u32>", try_from = "Vec<u32>")]
 pub(super) struct ScoreScale {
     counts: [u32; BINS],
     total: u32,
+}
+
+impl From<ScoreScale> for Vec<u32> {
+    fn from(scale: ScoreScale) -> Self {
+        scale.counts.to_vec()
+    }
+}
+
+impl TryFrom<Vec<u32>> for ScoreScale {
+    type Error = &'static str;
+
+    fn try_from(counts: Vec<u32>) -> Result<Self, Self::Error> {
+        let counts: [u32; BINS] = counts
+            .try_into()
+            .map_err(|_others: Vec<u32>| "a scale of scores with another number of places")?;
+        let total = counts
+            .iter()
+            .fold(0, |sum: u32, it| sum.saturating_add(*it));
+        Ok(Self { counts, total })
+    }
 }
 
 impl Default for ScoreScale {

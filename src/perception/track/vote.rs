@@ -1,5 +1,7 @@
 //! What an object is, by the confidence-weighted vote of its detections.
 
+use serde::{Deserialize, Serialize};
+
 use crate::base::ClassId;
 
 /// Classes remembered per track; detectors flicker between two or three.
@@ -8,7 +10,7 @@ const CANDIDATES: usize = 4;
 const FADE: f32 = 0.98;
 
 /// The classes an object was seen as, and how strongly.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct ClassVote {
     votes: [(ClassId, f32); CANDIDATES],
 }

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::object::Object;
 use super::plan::{CongestionPlan, SlowSpeed};
 use super::settled::Settled;
@@ -80,7 +82,7 @@ impl Present {
 }
 
 /// The states of a zone.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(super) struct Crowd {
     occupancy: Settled,
     queue: Settled,

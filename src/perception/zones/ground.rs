@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use geo::{Coord, Covers, LineString, Point, Polygon};
 use nalgebra::{Matrix3, SMatrix, SVector, Vector3};
+use serde::{Deserialize, Serialize};
 
 use super::plan::CalibrationPlan;
 use crate::base::{Pts, Size, Speed, SpeedUnit};
@@ -112,7 +113,7 @@ fn homography(image: &[Coord; 4], ground: &[[f64; 2]; 4]) -> Option<Matrix3<f64>
 }
 
 /// Where an object was on the ground of late.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub(super) struct GroundTrail {
     /// When, m; oldest first.
     places: VecDeque<(Pts, [f64; 2])>,

@@ -1,6 +1,7 @@
 //! One object at one line: on which side it is, and when it has crossed.
 
 use geo::{Coord, Euclidean, Intersects, Length, Line};
+use serde::{Deserialize, Serialize};
 
 use crate::base::Direction;
 
@@ -44,15 +45,16 @@ impl FrameLine {
 /// It crosses when its anchor is beyond the line by the hysteresis, and still beyond the line when
 /// it is seen again (or never seen again). After that it must come back by half its size to cross the
 /// other way: an object that stands on the line is counted once however its box jitters.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(super) struct LineState {
     stand: Option<Stand>,
 }
 
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Stand {
     side: Direction,
     /// Where it last was on that side, px.
+    #[serde(with = "super::snapshot::coord")]
     last: Coord,
     /// It has crossed and not been far from the line since.
     has_just_crossed: bool,

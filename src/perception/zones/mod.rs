@@ -13,6 +13,7 @@ mod path;
 mod plan;
 mod settled;
 mod shape;
+mod snapshot;
 mod still;
 mod stitch;
 mod succession;
@@ -20,6 +21,8 @@ mod visit;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_snapshot;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -39,6 +42,7 @@ pub use plan::{
     ZonesPlan,
 };
 pub use shape::{Arrow, LineShape, PolygonShape, QuadShape, ShapeError, ground_corners};
+pub use snapshot::{Carried, ZonesState};
 use visit::{FrameZone, Happening, Limits, Sighting, Way};
 
 /// Most objects remembered, hidden ones included; with all places taken no new one is watched.
@@ -212,13 +216,7 @@ impl Zones {
         tracks: &[TrackSnapshot],
         ended: &[EndedTrack],
     ) -> Observed {
-        if self
-            .scene
-            .as_ref()
-            .is_none_or(|scene| scene.size != frame.size)
-        {
-            self.scene = Some(Scene::new(&self.plan, frame.size));
-        }
+        self.set_scene(frame.size);
         let mut number = self.last_number;
         let mut out = Outbox {
             frame,
@@ -240,14 +238,26 @@ impl Zones {
         }
     }
 
+    fn set_scene(&mut self, size: Size) {
+        if self.scene.as_ref().is_none_or(|scene| scene.size != size) {
+            self.scene = Some(Scene::new(&self.plan, size));
+        }
+    }
+
     /// Ends every visit because the camera's run is over; counts and numbers go on in the next run.
     pub fn end_run(&mut self) -> Vec<Event> {
-        let Some(frame) = self.last_frame.take() else {
-            return Vec::new();
-        };
+        let frame = self.last_frame.take();
+        frame.map_or_else(Vec::new, |frame| self.end_at(&frame))
+    }
+
+    /// As [`Zones::end_run`], with everything told of `frame`.
+    pub fn end_at(&mut self, frame: &FrameMeta) -> Vec<Event> {
+        if self.scene.is_none() {
+            self.set_scene(frame.size);
+        }
         let mut number = self.last_number;
         let mut out = Outbox {
-            frame: &frame,
+            frame,
             last_number: &mut number,
             events: Vec::new(),
         };

@@ -1,6 +1,7 @@
 //! One object over time: one track, or several where an id broke and was continued.
 
 use geo::Coord;
+use serde::{Deserialize, Serialize};
 
 use super::ground::{Ground, GroundTrail};
 use super::line::LineState;
@@ -14,7 +15,7 @@ use crate::base::{BBox, ClassId, ObjectTrace, PathPoint, Pts, TrackId, TrackSnap
 const MAX_TRACKS: usize = 8;
 
 /// An object and what it has done at each zone and line.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Object {
     tracks: Vec<TrackId>,
     pub class: ClassId,
@@ -27,6 +28,8 @@ pub(super) struct Object {
     pub last_seen: Pts,
     /// The tracker has given up the track it was followed as.
     pub has_ended: bool,
+    /// Of the time since it was last seen, so much passed with nobody watching, s.
+    pub unwatched_secs: f64,
     path: Path,
     pub still: Still,
     pub ground: GroundTrail,
@@ -51,6 +54,7 @@ impl Object {
             velocity: track.velocity,
             last_seen: now,
             has_ended: false,
+            unwatched_secs: 0.0,
             path: Path::new(path_point(track, now)),
             still: Still::new(Anchor::BottomCenter.of(&track.bbox), now),
             ground: GroundTrail::default(),
@@ -66,6 +70,11 @@ impl Object {
             .tracks
             .last()
             .expect("an object has a track from its birth")
+    }
+
+    /// Is it one that can have been? Guards against a file that is whole but wrong.
+    pub fn is_sound(&self) -> bool {
+        !self.tracks.is_empty() && self.size() > 0.0 && self.unwatched_secs >= 0.0
     }
 
     /// Has it been followed as this track?
@@ -92,6 +101,7 @@ impl Object {
         self.bbox = track.bbox;
         self.velocity = track.velocity;
         self.last_seen = now;
+        self.unwatched_secs = 0.0;
         self.path.add(path_point(track, now));
         let feet = Anchor::BottomCenter.of(&track.bbox);
         self.still.observe(feet, self.size(), now);

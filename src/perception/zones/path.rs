@@ -1,5 +1,7 @@
 //! The way of an object, thinned so that its memory is bounded.
 
+use serde::{Deserialize, Serialize};
+
 use crate::base::{PathPoint, Pts};
 
 /// Most points kept. When they are full every second one goes, and from then on points are taken
@@ -10,7 +12,7 @@ const MAX_POINTS: usize = 48;
 const MIN_STEP_SECS: f64 = 0.1;
 
 /// Where an object has been since it was first seen.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct Path {
     points: Vec<PathPoint>,
     newest: PathPoint,

@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::base::Pts;
 
 /// A state that changes only when the observation has differed from it for long enough, or differed
 /// clearly and twice.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(super) struct Settled {
     pub is_on: bool,
     differs_since: Option<Pts>,

@@ -1,6 +1,7 @@
 //! Whether an object stands, from where it was seen.
 
 use geo::{Coord, Distance, Euclidean};
+use serde::{Deserialize, Serialize};
 
 use crate::base::Pts;
 
@@ -9,8 +10,9 @@ use crate::base::Pts;
 const STILL: f64 = 0.25;
 
 /// Since when an object has been where it is.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 pub(super) struct Still {
+    #[serde(with = "super::snapshot::coord")]
     place: Coord,
     pub since: Pts,
 }

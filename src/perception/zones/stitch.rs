@@ -44,7 +44,7 @@ pub(super) fn distance(object: &Object, track: &TrackSnapshot, frame: Size) -> O
         return Some(0.0);
     }
     let gap = track.first_seen.secs_since(object.last_seen);
-    if gap <= 0.0 || gap > STITCH_WITHIN.as_secs_f64() {
+    if gap <= 0.0 || gap - object.unwatched_secs > STITCH_WITHIN.as_secs_f64() {
         return None;
     }
     let size = object.size();
@@ -90,5 +90,5 @@ fn has_left(object: &Object, frame: Size) -> bool {
 
 /// Is the object hidden for too long to go on?
 pub(super) fn is_over(object: &Object, now: Pts) -> bool {
-    now.secs_since(object.last_seen) > STITCH_WITHIN.as_secs_f64()
+    now.secs_since(object.last_seen) - object.unwatched_secs > STITCH_WITHIN.as_secs_f64()
 }

@@ -154,6 +154,7 @@ mod tests {
             state: TrackState::Confirmed,
             first_seen: Pts(0),
             last_seen: frame.pts,
+            before_run: std::time::Duration::ZERO,
         };
         zones.observe(&frame, &[track], &[]).events
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::*;
 use crate::base::{CameraId, EndReason, FrameSeq, Phase, Pts, RunId, SpeedUnit, UtcSource};
 
-const CAR: ClassId = ClassId(2);
+pub(super) const CAR: ClassId = ClassId(2);
 const PERSON: ClassId = ClassId(0);
 
 /// Ten frames per second, so that times are easy to read.
@@ -17,7 +17,7 @@ const FRAME: Size = Size {
     height: 1000,
 };
 
-fn class_id(name: &str) -> Result<ClassId, Infallible> {
+pub(super) fn class_id(name: &str) -> Result<ClassId, Infallible> {
     Ok(if name == "person" { PERSON } else { CAR })
 }
 
@@ -34,7 +34,7 @@ pub(super) fn frame(seq: u64) -> FrameMeta {
 }
 
 /// A car 100 × 100 px large that stands on the ground at (x, y).
-fn car(id: u64, x: f32, y: f32) -> TrackSnapshot {
+pub(super) fn car(id: u64, x: f32, y: f32) -> TrackSnapshot {
     TrackSnapshot {
         id: TrackId(id),
         class: CAR,
@@ -45,19 +45,20 @@ fn car(id: u64, x: f32, y: f32) -> TrackSnapshot {
         state: TrackState::Confirmed,
         first_seen: Pts(0),
         last_seen: Pts(0),
+        before_run: std::time::Duration::ZERO,
     }
 }
 
 /// A tape of frames that is played into zones.
-struct Tape {
-    zones: Zones,
-    seq: u64,
-    events: Vec<Event>,
-    counts: Arc<SceneCounts>,
+pub(super) struct Tape {
+    pub(super) zones: Zones,
+    pub(super) seq: u64,
+    pub(super) events: Vec<Event>,
+    pub(super) counts: Arc<SceneCounts>,
 }
 
 impl Tape {
-    fn new(plan: ZonesPlan) -> Self {
+    pub(super) fn new(plan: ZonesPlan) -> Self {
         Self {
             zones: Zones::new(plan, class_id).unwrap(),
             seq: 0,
@@ -66,12 +67,12 @@ impl Tape {
         }
     }
 
-    fn show(&mut self, tracks: &[TrackSnapshot]) {
+    pub(super) fn show(&mut self, tracks: &[TrackSnapshot]) {
         self.show_ending(tracks, &[]);
     }
 
     /// A frame after which the tracks `ended` are no more.
-    fn show_ending(&mut self, tracks: &[TrackSnapshot], ended: &[u64]) {
+    pub(super) fn show_ending(&mut self, tracks: &[TrackSnapshot], ended: &[u64]) {
         let mut tracks = tracks.to_vec();
         let now = frame(self.seq).pts;
         for track in &mut tracks {
@@ -95,7 +96,7 @@ impl Tape {
     }
 
     /// One object that goes straight from one place to another in so many frames.
-    fn drive(&mut self, id: u64, from: (f32, f32), to: (f32, f32), frames: u16) {
+    pub(super) fn drive(&mut self, id: u64, from: (f32, f32), to: (f32, f32), frames: u16) {
         for step in 0..frames {
             let part = f32::from(step) / f32::from(frames - 1);
             let place = |a: f32, b: f32| a + part * (b - a);
@@ -106,7 +107,7 @@ impl Tape {
         }
     }
 
-    fn told(&self) -> Vec<&'static str> {
+    pub(super) fn told(&self) -> Vec<&'static str> {
         self.events
             .iter()
             .map(|event| event.kind.as_str())
@@ -119,24 +120,24 @@ impl Tape {
 }
 
 /// From left to right at this height (0..=1): `in` is downwards.
-fn across(name: &str, y: f64) -> LinePlan {
+pub(super) fn across(name: &str, y: f64) -> LinePlan {
     LinePlan::new(name, LineShape::new(&[[0.1, y], [0.9, y]]).unwrap())
 }
 
 /// The middle of the frame, 200..800 px.
-fn middle() -> ZonePlan {
+pub(super) fn middle() -> ZonePlan {
     let corners = [[0.2, 0.2], [0.8, 0.2], [0.8, 0.8], [0.2, 0.8]];
     ZonePlan::new("yard", PolygonShape::new(&corners).unwrap())
 }
 
-fn one_line(line: LinePlan) -> ZonesPlan {
+pub(super) fn one_line(line: LinePlan) -> ZonesPlan {
     ZonesPlan {
         lines: vec![line],
         ..ZonesPlan::default()
     }
 }
 
-fn one_zone(zone: ZonePlan) -> ZonesPlan {
+pub(super) fn one_zone(zone: ZonePlan) -> ZonesPlan {
     ZonesPlan {
         zones: vec![zone],
         ..ZonesPlan::default()

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use geo::{Coord, Distance, Euclidean, Intersects, Line, Point, Polygon};
+use serde::{Deserialize, Serialize};
 
 use super::settled::Settled;
 use crate::base::{Phase, Pts};
@@ -68,7 +69,7 @@ pub(super) enum Happening {
 }
 
 /// What an object has done at a zone.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
 pub(super) struct Visit {
     presence: Settled,
     /// Since when it has been inside.

@@ -23,6 +23,8 @@ pub struct Keeper {
     metrics: Arc<Metrics>,
     /// Sequence number of each camera before its first event of this process.
     before: BTreeMap<CameraId, u64>,
+    /// Number of each camera's newest event before this process, where events are numbered on.
+    numbered: BTreeMap<CameraId, u64>,
     held: VecDeque<Entry>,
     failed: Option<Instant>,
 }
@@ -40,9 +42,17 @@ impl Keeper {
             sinks,
             metrics,
             before: BTreeMap::new(),
+            numbered: BTreeMap::new(),
             held: VecDeque::new(),
             failed: None,
         }
+    }
+
+    /// With events that are numbered on from the process before: the newest number of each camera then.
+    #[must_use]
+    pub fn numbered_after(mut self, numbers: BTreeMap<CameraId, u64>) -> Self {
+        self.numbered = numbers;
+        self
     }
 
     /// Takes an event; [`Keeper::commit`] puts it on the disk. `line` is its event line, `class` the
@@ -62,7 +72,8 @@ impl Keeper {
                 newest
             }
         };
-        let sequence = before + event.number;
+        let numbered = self.numbered.get(camera).copied().unwrap_or(0);
+        let sequence = before + event.number.saturating_sub(numbered);
         let id = event_id(event, self.spool.instance(), sequence);
         self.held.push_back(Entry {
             camera: camera.clone(),

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::base::{CameraId, FrameResult, RunEnd, RunId, TrackSnapshot};
+use crate::base::{CameraId, FrameResult, Pts, RunEnd, RunId, TrackSnapshot};
 
 /// Value of `schema` in every line; changes when a reader would have to.
 pub const SCHEMA_ID: &str = "gantryd.result.v1";
@@ -126,9 +126,15 @@ fn track_line<'a>(
         .map(|edge| rounded(edge, 1e2)),
         velocity_px_s: track.velocity.map(|v| rounded(v, 1e2)),
         state: track.state.as_str(),
-        age_ns: now.0.saturating_sub(track.first_seen.0),
+        age_ns: age_ns(track, now),
         unseen_ns: now.0.saturating_sub(track.last_seen.0),
     }
+}
+
+fn age_ns(track: &TrackSnapshot, now: Pts) -> u64 {
+    let before_run = u64::try_from(track.before_run.as_nanos()).unwrap_or(u64::MAX);
+    let in_run = now.0.saturating_sub(track.first_seen.0);
+    in_run.saturating_add(before_run)
 }
 
 fn ended_line(ended: &crate::base::EndedTrack) -> EndedLine {
@@ -151,7 +157,7 @@ pub(super) fn to_json(line: &impl Serialize) -> String {
 mod tests {
     use super::*;
     use crate::base::{
-        BBox, ClassId, EndReason, EndedTrack, FrameMeta, FrameSeq, Pts, Size, Timings, TrackId,
+        BBox, ClassId, EndReason, EndedTrack, FrameMeta, FrameSeq, Size, Timings, TrackId,
         TrackState, UtcNanos, UtcSource,
     };
 
@@ -181,6 +187,7 @@ mod tests {
                 state: TrackState::Coasting,
                 first_seen: Pts(500_000_000),
                 last_seen: Pts(1_900_000_000),
+                before_run: std::time::Duration::ZERO,
             }],
             ended: vec![EndedTrack {
                 id: TrackId(4),

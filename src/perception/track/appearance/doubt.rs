@@ -1,10 +1,12 @@
 //! Looks at a track that are not its own.
 
+use serde::{Deserialize, Serialize};
+
 use super::gallery::Gallery;
 use crate::base::{Embedding, Pts};
 
 /// Strange looks in a row, and how little each was like the track.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Doubt {
     looks: Gallery,
     similarities: Vec<f32>,

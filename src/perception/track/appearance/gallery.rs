@@ -1,5 +1,7 @@
 //! What one object has looked like so far, in bounded memory.
 
+use serde::{Deserialize, Serialize};
+
 use crate::base::{Embedding, Pts};
 
 /// Looks kept per object beside their mean, chosen to differ.
@@ -13,7 +15,7 @@ const EQUAL_LOOKS: u32 = 10;
 const INTERVAL_SECS: f64 = 0.25;
 
 /// The looks of one object: their mean and up to [`EXEMPLARS`] that differ most.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Gallery {
     mean: Embedding,
     /// In the order in which they were taken.

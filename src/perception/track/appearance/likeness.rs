@@ -6,6 +6,8 @@
 //! make two distributions; where they lie apart appearance tells objects apart, and where they cover
 //! each other it tells nothing and has no weight.
 
+use serde::{Deserialize, Serialize};
+
 /// Places of a histogram over −1..=1; a place is 0.02 wide.
 const BINS: usize = 100;
 /// With this many counted, all counts are halved, so that they follow the light.
@@ -26,10 +28,31 @@ const LEAST_ALIKE: f32 = 0.1;
 const STRANGE: f32 = 0.02;
 
 /// A histogram of the similarities of late.
-#[derive(Debug)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(into = "Vec<u32>", try_from = "Vec<u32>")]
 struct Histogram {
     counts: [u32; BINS],
     total: u32,
+}
+
+impl From<Histogram> for Vec<u32> {
+    fn from(histogram: Histogram) -> Self {
+        histogram.counts.to_vec()
+    }
+}
+
+impl TryFrom<Vec<u32>> for Histogram {
+    type Error = &'static str;
+
+    fn try_from(counts: Vec<u32>) -> Result<Self, Self::Error> {
+        let counts: [u32; BINS] = counts
+            .try_into()
+            .map_err(|_others: Vec<u32>| "likenesses with another number of places")?;
+        let total = counts
+            .iter()
+            .fold(0, |sum: u32, it| sum.saturating_add(*it));
+        Ok(Self { counts, total })
+    }
 }
 
 impl Default for Histogram {
@@ -69,7 +92,7 @@ impl Histogram {
 }
 
 /// The two distributions.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Likeness {
     same: Histogram,
     different: Histogram,

@@ -12,7 +12,7 @@ mod likeness;
 
 pub use doubt::Doubt;
 pub use gallery::Gallery;
-use likeness::Likeness;
+pub use likeness::Likeness;
 
 use super::assign::Pair;
 use super::lifecycle::Track;
@@ -89,6 +89,16 @@ pub enum Lost {
 }
 
 impl Appearance {
+    /// What similarities mean here, and how many steps were taken.
+    pub fn learnt(&self) -> (&Likeness, usize) {
+        (&self.likeness, self.steps)
+    }
+
+    /// Goes on with what was learnt before, and with these objects to be found by their looks.
+    pub fn go_on(&mut self, likeness: Likeness, steps: usize, dormant: Vec<Track>) {
+        (self.likeness, self.steps, self.dormant) = (likeness, steps, dormant);
+    }
+
     /// Begins a step with the detections that take part.
     pub fn begin(&mut self, detections: &[Detection], taking_part: &[u32]) {
         self.considered.clear();

@@ -1,0 +1,168 @@
+//! The thread that writes states: the newest of each camera, at a bounded rate, off the frame path.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+
+use super::file::{CameraState, StateFolder, encode};
+use crate::base::{CameraId, Metrics, utc_now};
+
+/// Least time between two rounds of writing, each of which writes a camera at most once.
+const REST: Duration = Duration::from_millis(500);
+
+/// One place per camera.
+type Waiting = Arc<Mutex<BTreeMap<CameraId, Box<CameraState>>>>;
+
+/// Where the `track` thread leaves the state of a camera. The thread that writes ends when the last of
+/// them is gone.
+#[derive(Debug, Clone)]
+pub struct Desk {
+    waiting: Waiting,
+    /// A bell: one ring is as good as many.
+    bell: Sender<()>,
+}
+
+impl Desk {
+    /// Leaves the state of `camera`; one that still waits is forgotten. Never waits for the disk.
+    pub fn leave(&self, camera: &CameraId, state: CameraState) {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let older = waiting.insert(camera.clone(), Box::new(state));
+        drop(waiting);
+        drop(older);
+        // A full bell has been rung already; without a listener nothing is written any more.
+        self.bell.try_send(()).ok();
+    }
+}
+
+/// The work of the thread.
+#[derive(Debug)]
+pub struct Writer {
+    folder: StateFolder,
+    waiting: Waiting,
+    bell: Receiver<()>,
+    metrics: Arc<Metrics>,
+    has_failed: bool,
+}
+
+/// A desk, and who writes what is left there.
+pub fn desk(folder: StateFolder, metrics: Arc<Metrics>) -> (Desk, Writer) {
+    let (ring, bell) = bounded(1);
+    let waiting = Waiting::default();
+    let desk = Desk {
+        waiting: Arc::clone(&waiting),
+        bell: ring,
+    };
+    let writer = Writer {
+        folder,
+        waiting,
+        bell,
+        metrics,
+        has_failed: false,
+    };
+    (desk, writer)
+}
+
+impl Writer {
+    /// Writes until every desk is gone, and then what is left.
+    pub fn run(mut self) {
+        let mut has_rung = false;
+        while has_rung || self.bell.recv().is_ok() {
+            self.write_waiting();
+            match self.rest() {
+                Some(rung) => has_rung = rung,
+                None => break,
+            }
+        }
+        self.write_waiting();
+    }
+
+    /// Waits its time and says whether the bell rang meanwhile; `None` if nobody is left to ring it.
+    fn rest(&self) -> Option<bool> {
+        let until = Instant::now() + REST;
+        let mut has_rung = false;
+        loop {
+            match self.bell.recv_deadline(until) {
+                Ok(()) => has_rung = true,
+                Err(RecvTimeoutError::Timeout) => return Some(has_rung),
+                Err(RecvTimeoutError::Disconnected) => return None,
+            }
+        }
+    }
+
+    fn write_waiting(&mut self) {
+        let waiting = {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            std::mem::take(&mut *waiting)
+        };
+        for (camera, state) in waiting {
+            self.write(&camera, &state);
+        }
+    }
+
+    fn write(&mut self, camera: &CameraId, state: &CameraState) {
+        let written = encode(state)
+            .map_err(std::io::Error::other)
+            .and_then(|bytes| self.folder.write(camera, &bytes));
+        match written {
+            Ok(()) => {
+                self.metrics.state().written(camera, utc_now());
+                if std::mem::take(&mut self.has_failed) {
+                    tracing::warn!("what is remembered of cameras is written again");
+                }
+            }
+            Err(error) => {
+                self.metrics.state().failed(camera);
+                if !std::mem::replace(&mut self.has_failed, true) {
+                    let path = self.folder.path(camera);
+                    let error: &dyn std::error::Error = &error;
+                    tracing::warn!(%camera, path = %path.display(), error,
+                        "what is remembered of cameras cannot be written; counting goes on, a restart now would begin from the last file");
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::file::tests::state;
+    use super::*;
+
+    #[test]
+    fn the_newest_is_written_however_many_came_and_the_last_one_at_the_end() {
+        let folder = tempfile::tempdir().unwrap();
+        let states = StateFolder(folder.path().join("state"));
+        let metrics = Metrics::new();
+        let (desk, writer) = desk(states.clone(), Arc::clone(&metrics));
+        let gate = CameraId::new("gate");
+        let rounds = std::thread::scope(|scope| {
+            let writing = scope.spawn(|| writer.run());
+            for run in 1..=1000 {
+                desk.leave(&gate, state("gate", run));
+            }
+            drop(desk);
+            writing.join().unwrap();
+            metrics.state().written_so_far(&gate)
+        });
+        assert!((1..=10).contains(&rounds), "{rounds} files");
+        let last = states.read(&gate, &[1; 32]).unwrap().unwrap();
+        assert_eq!(last.run, 1000);
+    }
+
+    #[test]
+    fn a_folder_that_takes_nothing_is_counted_and_does_no_harm() {
+        let folder = tempfile::tempdir().unwrap();
+        let blocked = folder.path().join("state");
+        std::fs::write(&blocked, "a file where the folder should be").unwrap();
+        let metrics = Metrics::new();
+        let (desk, writer) = desk(StateFolder(blocked.clone()), Arc::clone(&metrics));
+        let gate = CameraId::new("gate");
+        desk.leave(&gate, state("gate", 1));
+        drop(desk);
+        writer.run();
+        assert_eq!(metrics.state().failures_so_far(&gate), 1);
+        assert_eq!(metrics.state().written_so_far(&gate), 0);
+    }
+}
