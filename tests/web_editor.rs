@@ -150,6 +150,8 @@ impl Site {
             .serve("web", router, stop.stop_flag(), |_| {})
             .unwrap();
         let client = ureq::Agent::config_builder()
+            // The daemon closes what was idle for a while, which a busy machine reaches.
+            .max_idle_connections(0)
             .proxy(None)
             .http_status_as_error(false)
             .timeout_global(Some(PATIENCE))

@@ -50,6 +50,8 @@ pub fn client(root: Option<&[u8]>) -> ureq::Agent {
         tls = tls.root_certs(ureq::tls::RootCerts::new_with_certs(&[root]));
     }
     ureq::Agent::config_builder()
+        // The daemon closes what was idle for a while, which a busy machine reaches.
+        .max_idle_connections(0)
         .tls_config(tls.build())
         .proxy(None)
         .http_status_as_error(false)

@@ -99,6 +99,7 @@ const FEATURES: &[(&str, &str, bool)] = &[
     ("capture-images", "image folders", false),
     ("record-mp4", "recording", false),
     ("record-raw", "raw recording", false),
+    ("clip-mp4", "clips of events", false),
 ];
 
 /// Demuxers and parsers that GStreamer picks by itself: no pipeline names them.
@@ -283,8 +284,8 @@ fn codecs(pipelines: &[(&str, &str)], exists: impl Fn(&str) -> bool) -> Vec<Find
             let here = elements.iter().all(|element| exists(element));
             match row.what {
                 "caps" | "rtp" => {}
-                "depay" | "parse" if here => {}
-                "depay" | "parse" => missing.extend(elements),
+                "depay" | "parse" | "film" if here => {}
+                "depay" | "parse" | "film" => missing.extend(elements),
                 "software" if here => software.extend(elements),
                 "software" => absent.extend(elements),
                 _ if here => hardware.extend(elements),

@@ -208,6 +208,7 @@ impl Changes {
             None => Change::Adjust {
                 slot,
                 watching: Box::new(self.parts.maker.watching(&candidate.plan)?),
+                source: Some(candidate.plan.capture.source.to_string()),
                 scene,
                 recorder,
             },
@@ -240,6 +241,7 @@ impl Changes {
         self.tell_tracker(Change::Adjust {
             slot,
             watching: Box::new(self.parts.maker.watching(plan)?),
+            source: None,
             scene: Arc::new(plan.scene()),
             recorder,
         })

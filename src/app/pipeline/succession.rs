@@ -41,6 +41,8 @@ pub(super) enum Change {
     Adjust {
         slot: usize,
         watching: Box<(Watching, TrackOptions)>,
+        /// Where the next run comes from, if its stream was opened anew.
+        source: Option<String>,
         scene: Arc<Scene>,
         recorder: RecorderChange,
     },
@@ -107,9 +109,13 @@ impl Tracking {
             Change::Adjust {
                 slot,
                 watching,
+                source,
                 scene,
                 recorder,
-            } => self.adjust(slot, *watching, scene, recorder),
+            } => {
+                self.move_to(slot, source.as_deref());
+                self.adjust(slot, *watching, scene, recorder);
+            }
             Change::Remove { slot } => self.remove(slot),
         }
     }
@@ -133,6 +139,14 @@ impl Tracking {
             .extend(events.iter().map(|it| it.for_new(&camera)));
         self.change_recorder(&camera, recorder);
         self.tell(&Published::Watched { camera, scene });
+    }
+
+    fn move_to(&mut self, slot: usize, source: Option<&str>) {
+        let tracking = self.cameras.get_mut(&slot);
+        let past = tracking.and_then(|tracking| tracking.past.as_mut());
+        if let (Some(past), Some(source)) = (past, source) {
+            past.move_to(source);
+        }
     }
 
     fn adjust(

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use sha2::{Digest, Sha256};
+
 use super::file::CameraState;
 use super::writer::Desk;
 use crate::base::{
@@ -46,6 +48,8 @@ pub struct Past {
     left: Option<Instant>,
     /// Something happened that the last state left does not know.
     is_news: bool,
+    /// The next run shows another place.
+    is_elsewhere: bool,
     gone_on: u64,
 }
 
@@ -95,6 +99,7 @@ impl Past {
             ended: Vec::new(),
             left: None,
             is_news: false,
+            is_elsewhere: false,
             gone_on: 0,
         }
     }
@@ -107,6 +112,13 @@ impl Past {
             size: state.size,
             arrived: Arrived::Before(state.arrived),
         });
+    }
+
+    /// The next run is of this source. Of another than so far nothing goes on but counts and numbers.
+    pub fn move_to(&mut self, source: &str) {
+        let print: [u8; 32] = Sha256::digest(source).into();
+        self.is_elsewhere |= print != self.prints[0];
+        self.prints[0] = print;
     }
 
     /// To be told of every frame before anything else is done with it. With the first of a run, tracker
@@ -151,7 +163,7 @@ impl Past {
         self.offset_ns = scene - i128::from(meta.pts.0);
         let first = self.in_scene_time(meta);
         // Pixels of another size are other places.
-        let is_same_picture = last.size == meta.size;
+        let is_same_picture = last.size == meta.size && !std::mem::take(&mut self.is_elsewhere);
         let ended = if is_same_picture {
             tracker.pass_absence(first.pts, absence)
         } else {
