@@ -10,7 +10,8 @@ use super::{BBox, ClassId, FrameMeta, Pts, TrackId};
 /// Something that was counted or noticed, with all that is needed to check it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
-    /// Counted from 1 per camera, without gaps: a missing number is a lost event.
+    /// Counted from 1 per camera, without gaps: a missing number is a lost event. Goes on after a restart
+    /// where the camera is remembered.
     pub number: u64,
     /// The frame in which it was decided.
     pub frame: FrameMeta,
@@ -188,7 +189,8 @@ pub struct ObjectTrace {
     pub sightings: u32,
     /// Where it was last seen, frame pixels.
     pub bbox: BBox,
-    /// Its way, oldest first: thinned to a few dozen points, the last is the newest sighting.
+    /// Its way in this run, oldest first: thinned to a few dozen points, the last is the newest sighting.
+    /// Of an object that was last seen before the run only that sighting is left, at PTS 0.
     pub path: Vec<PathPoint>,
     /// How fast it was, where the ground is calibrated.
     pub speed: Option<Speed>,

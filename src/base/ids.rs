@@ -28,7 +28,8 @@ impl fmt::Display for CameraId {
     }
 }
 
-/// One unbroken connection to a camera; counted from 1 per camera. PTS compare only inside a run.
+/// One unbroken connection to a camera; counted from 1 per camera, and on after a restart where the
+/// camera is remembered. PTS compare only inside a run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct RunId(pub u32);
 

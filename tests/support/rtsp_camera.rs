@@ -3,7 +3,7 @@
 //! ```text
 //! rtsp_camera [--port N] [--codec h264|h265|mjpeg] [--fps N] [--size WxH] [--gop N]
 //!             [--file VIDEO] [--user NAME --password WORD [--auth digest|basic]]
-//!             [--cert PEM] [--freeze-after FRAMES] [--switch-size-after FRAMES]
+//!             [--since MILLISECONDS] [--cert PEM] [--freeze-after FRAMES] [--switch-size-after FRAMES]
 //! ```
 //! The generated picture is a moving ball; `--file` sends the pictures of a file as they are
 //! encoded, over and over, with times that go on. RTCP sender reports are sent as every server
@@ -43,6 +43,10 @@ struct Options {
     /// Sends this file instead of a generated picture
     #[arg(long)]
     file: Option<String>,
+    /// The file began at this moment, milliseconds since 1970: whoever connects sees what it shows by
+    /// now, from the last key frame on
+    #[arg(long)]
+    since: Option<u64>,
     /// User that is asked for
     #[arg(long)]
     user: Option<String>,
@@ -191,7 +195,7 @@ fn factory(options: &Options) -> anyhow::Result<server::RTSPMediaFactory> {
         if let (Some(source), Some(pictures)) = (bin.by_name("pictures"), &pictures)
             && let Ok(source) = source.downcast::<gst_app::AppSrc>()
         {
-            send_for_ever(&source, Arc::clone(pictures));
+            send_for_ever(&source, Arc::clone(pictures), options.since);
         }
         watch_frames(&bin, &options, (width, height));
     });
@@ -272,13 +276,28 @@ fn read_pictures(file: &str, parser: &str) -> anyhow::Result<Pictures> {
     })
 }
 
-fn send_for_ever(source: &gst_app::AppSrc, pictures: Arc<Pictures>) {
+/// The picture that a file shows by now which began at `since`, ms since 1970, or rather the key frame
+/// before it.
+fn picture_by_now(pictures: &Pictures, since: u64) -> usize {
+    let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+    let passed = now.saturating_sub(std::time::Duration::from_millis(since));
+    let count = pictures.buffers.len();
+    let number = (passed.as_nanos() / u128::from(pictures.step.nseconds())) as usize % count;
+    let is_key = |at: &usize| {
+        let flags = pictures.buffers[*at].flags();
+        !flags.contains(gst::BufferFlags::DELTA_UNIT)
+    };
+    (0..=number).rev().find(is_key).unwrap_or(0)
+}
+
+fn send_for_ever(source: &gst_app::AppSrc, pictures: Arc<Pictures>, since: Option<u64>) {
     source.set_caps(Some(&pictures.caps));
+    let first = since.map_or(0, |since| picture_by_now(&pictures, since));
     let next = Mutex::new(0usize);
     let callbacks = gst_app::AppSrcCallbacks::builder()
         .need_data(move |source, _| {
             let mut next = next.lock().unwrap_or_else(PoisonError::into_inner);
-            let mut buffer = pictures.buffers[*next % pictures.buffers.len()].copy();
+            let mut buffer = pictures.buffers[(first + *next) % pictures.buffers.len()].copy();
             let time = pictures.step * (*next as u64);
             let buffer_ref = buffer.make_mut();
             buffer_ref.set_pts(time);

@@ -15,9 +15,10 @@ pub struct Mover {
     pub id: u64,
     /// Index of the class in the detector: person, car, truck.
     pub class: usize,
-    start: (f32, f32),
+    /// Its centre at the beginning, px.
+    pub start: (f32, f32),
     /// px per second.
-    velocity: (f32, f32),
+    pub velocity: (f32, f32),
 }
 
 /// Exact position of an object in one frame: left, top, right, bottom.
@@ -110,6 +111,11 @@ fn fill(planes: &mut [u8], [left, top, right, bottom]: [usize; 4], color: [u8; 3
 
 /// Writes `frames` pictures of the scene as an H.264 MP4 at `fps`, scaled to `size` if given.
 pub fn write_video(path: &Path, frames: u64, fps: u32, size: Option<(u32, u32)>) {
+    write_scene(path, &movers(), frames, fps, size);
+}
+
+/// As [`write_video`], of these objects.
+pub fn write_scene(path: &Path, movers: &[Mover], frames: u64, fps: u32, size: Option<(u32, u32)>) {
     gst::init().unwrap();
     let (width, height) = size.unwrap_or((SIZE.0 as u32, SIZE.1 as u32));
     let description = format!(
@@ -132,9 +138,8 @@ pub fn write_video(path: &Path, frames: u64, fps: u32, size: Option<(u32, u32)>)
         .unwrap()
         .set_property("location", path.to_str().unwrap());
     pipeline.set_state(gst::State::Playing).unwrap();
-    let movers = movers();
     for number in 0..frames {
-        let mut buffer = gst::Buffer::from_slice(draw(&movers, number as f32 / fps as f32));
+        let mut buffer = gst::Buffer::from_slice(draw(movers, number as f32 / fps as f32));
         let times = buffer.get_mut().unwrap();
         times.set_pts(gst::ClockTime::from_nseconds(
             number * 1_000_000_000 / u64::from(fps),

@@ -30,7 +30,7 @@ pub struct Scene {
 pub enum Published {
     /// The result of one frame.
     Frame(Arc<FrameResult>),
-    /// A run is over, and with it every track that lived.
+    /// A run is over, and with it every track that lived, unless it may go on in the next.
     RunEnded {
         /// The camera.
         camera: CameraId,
@@ -38,7 +38,8 @@ pub enum Published {
         run: RunId,
         /// Why it is over.
         reason: RunEnd,
-        /// Confirmed tracks that ended with it, in id order.
+        /// Confirmed tracks that ended with it, in id order. Of a camera that is remembered none: those that
+        /// do not go on are told with the first frame of the next run.
         ended: Vec<EndedTrack>,
     },
     /// From here on the camera, which may be new, is watched so.

@@ -6,8 +6,9 @@
 //! postcard (its wire format is a written specification) keeps a look of 512 numbers in 2 KiB, where
 //! JSON would need 6.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -156,7 +157,10 @@ fn read_file(path: &Path) -> Result<Option<Vec<u8>>, StateError> {
 }
 
 fn write_all(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = File::create(path)?;
+    let mut options = OpenOptions::new();
+    // What persons look like, as vectors, is for nobody else.
+    options.write(true).create(true).truncate(true).mode(0o600);
+    let mut file = options.open(path)?;
     file.write_all(bytes)?;
     file.sync_all()
 }

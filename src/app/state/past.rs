@@ -40,6 +40,8 @@ pub struct Past {
     /// Scene time less PTS, ns.
     offset_ns: i128,
     run: Option<RunId>,
+    /// The run is over, and the next has not begun.
+    is_between_runs: bool,
     last: Option<LastFrame>,
     /// The last run of before the restart.
     run_before: u32,
@@ -94,6 +96,7 @@ impl Past {
             metrics,
             offset_ns: 0,
             run: None,
+            is_between_runs: false,
             last: None,
             run_before: 0,
             ended: Vec::new(),
@@ -131,6 +134,7 @@ impl Past {
     ) -> Entered {
         let meta = &frame.meta;
         let mut entered = Entered::default();
+        self.is_between_runs = false;
         if self.run.replace(meta.run) != Some(meta.run) {
             self.is_news = true;
             entered.ended = std::mem::take(&mut self.ended);
@@ -263,6 +267,7 @@ impl Past {
 
     /// The run is over.
     pub fn end_run(&mut self, tracker: &Tracker, zones: Option<&Zones>) {
+        self.is_between_runs = true;
         self.leave(tracker, zones);
     }
 
@@ -270,7 +275,7 @@ impl Past {
     /// means to zones and lines, told of the last frame that was seen.
     pub fn give_up(&mut self, tracker: &mut Tracker, zones: Option<&mut Zones>) -> Vec<Event> {
         let waited = match self.last.map(|last| last.arrived) {
-            Some(Arrived::Now(arrived)) => arrived.elapsed(),
+            Some(Arrived::Now(arrived)) if self.is_between_runs => arrived.elapsed(),
             _ => return Vec::new(),
         };
         if waited <= self.reach.absence.standing || !tracker.follows_any() {

@@ -211,6 +211,24 @@ mod tests {
     }
 
     #[test]
+    fn events_that_are_numbered_on_leave_no_gap_in_the_sequence() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("events.redb");
+        let mut first = keeper(&file, &Metrics::new());
+        for number in 1..=3 {
+            first.add(&event(number), Some("car"), "{}");
+        }
+        drop(first);
+        let numbers = BTreeMap::from([(CameraId::new("gate"), 3)]);
+        let mut second = keeper(&file, &Metrics::new()).numbered_after(numbers);
+        for number in [4, 6] {
+            second.add(&event(number), Some("car"), "{}");
+        }
+        second.commit();
+        assert_eq!(sequences(&second.spool), [1, 2, 3, 4, 6]);
+    }
+
+    #[test]
     fn on_a_full_disk_events_are_held_up_to_a_bound_and_written_in_order_when_there_is_room() {
         let folder = tempfile::tempdir().unwrap();
         let mounted = std::process::Command::new("mount")
