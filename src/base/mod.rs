@@ -13,6 +13,7 @@ mod disk_metrics;
 mod disk_room;
 mod embedding;
 mod event;
+mod flight;
 mod frame;
 mod ids;
 mod inbox;
@@ -20,6 +21,7 @@ mod look_metrics;
 mod metrics;
 mod packets;
 mod pipelines;
+mod process_metrics;
 mod result;
 mod secret;
 mod sink_metrics;
@@ -45,6 +47,7 @@ pub use event::{
     Direction, Event, EventKind, LineCount, ObjectTrace, PathPoint, Phase, SceneCounts, Speed,
     SpeedUnit, ZoneCount,
 };
+pub use flight::{Balance, Flight};
 pub use frame::{
     Captured, ColorMatrix, ColorRange, Frame, FrameMeta, FromCamera, OwnedPlanes, PixelFormat,
     Pixels, Plane, Planes, RunEnd, Size, UtcSource,
@@ -52,9 +55,10 @@ pub use frame::{
 pub use ids::{CameraId, ClassId, FrameSeq, RunId, TrackId};
 pub use inbox::{Inbox, Lane, Route, Taken};
 pub use look_metrics::{LookMetrics, LookReason, Looks};
-pub use metrics::{Balance, DropReason, Flight, Metrics, Stage, StageStats};
+pub use metrics::{DropReason, Metrics, Stage, StageStats};
 pub use packets::{FilmStart, NewPackets, Packet, PacketRing};
 pub use pipelines::{PipelineText, PipelineTextError};
+pub use process_metrics::ProcessUse;
 pub use result::{
     Detection, EndReason, EndedTrack, FrameResult, Pictured, Recorded, Timings, TrackSnapshot,
     TrackState,
