@@ -94,15 +94,26 @@ pub fn run(config: &Config, text: &str, file: ConfigFile) -> anyhow::Result<()> 
         None => (prepared, None),
     };
     let numbers = prepared.event_numbers();
-    let before = Before { taps, numbers };
-    let mut started = start_sinks(config, before, &classes, &metrics, &room, &recorders, &stop)?;
     let hub = page.as_ref().map(|_| {
         let hub = web::hub(config, &config.web, &classes, &metrics);
-        start_page(&hub, config, &classes, &stop, &mut started).map(|()| hub)
+        (web::recall(&hub, &stop), hub)
     });
-    let hub = hub.transpose()?;
+    let (recalls, hub) = match hub {
+        Some((recalls, hub)) => (Some(recalls?), Some(hub)),
+        None => (None, None),
+    };
+    let before = Before {
+        taps,
+        numbers,
+        page: hub.clone(),
+    };
+    let mut started = start_sinks(config, before, &classes, &metrics, &room, &recorders, &stop)?;
+    if let Some(hub) = &hub {
+        start_page(hub, config, &classes, &stop, &mut started)?;
+    }
     let mut sinks = started.workers;
     sinks.extend(remembers);
+    sinks.extend(recalls);
     let prepared = prepared
         .with_event_outlets(started.events)
         .changeable(started.newcomers);
@@ -225,6 +236,8 @@ struct Before {
     taps: BTreeMap<CameraId, Tap>,
     /// Of the newest event of each.
     numbers: BTreeMap<CameraId, u64>,
+    /// Is told which files show an event.
+    page: Option<Arc<Hub>>,
 }
 
 fn start_sinks(
@@ -294,7 +307,8 @@ fn start_sinks(
             .with_logs(recorders.logs())
             .with_lossless(lossless.map(|camera| camera.id.clone()).collect())
             .with_pictures(pictures.clone())
-            .with_clips(desks);
+            .with_clips(desks)
+            .with_page(before.page);
         if config.output.events {
             writer = writer.with_files(&config.output.folder, max_bytes(config));
         }

@@ -7,7 +7,8 @@ use crossbeam_channel::{Receiver, never, select};
 use super::config::{CameraConfig, Config, WebConfig};
 use super::pipeline::Published;
 use super::resolve;
-use crate::base::{CameraId, Event, Metrics};
+use super::run::spawn;
+use crate::base::{CameraId, Event, Metrics, StopSource, Worker};
 use crate::perception::zones::ZonesPlan;
 use crate::sinks::annotate::{Place, Privacy, PrivacyRules};
 use crate::sinks::http::{Certificate, CertificateError};
@@ -46,7 +47,26 @@ pub fn hub(
         Arc::clone(classes),
         Arc::clone(metrics),
         options,
+        &config.output.folder,
     )
+}
+
+/// Opens the event files of all cameras, before anything is written there, and has a thread read back
+/// what was told before the start.
+///
+/// # Errors
+/// If there is no thread for it.
+pub fn recall(hub: &Arc<Hub>, stop: &StopSource) -> anyhow::Result<Worker> {
+    let (histories, told, until) = (hub.histories(), Arc::clone(hub), stop.stop_flag());
+    let read = move || {
+        for (camera, history) in histories {
+            if until.is_stopped() {
+                return;
+            }
+            told.recall(&camera, history);
+        }
+    };
+    spawn("web-past", read, stop)
 }
 
 /// What the page knows of a camera that is watched so.
@@ -92,7 +112,7 @@ pub fn run(
                 Err(_) => (has_results, results) = (false, never()),
             },
             recv(events) -> event => match event {
-                Ok(event) => hub.note(&event, event_line(&event, classes, None)),
+                Ok(event) => hub.note(&event, &event_line(&event, classes, None)),
                 Err(_) => (has_events, events) = (false, never()),
             },
         }
