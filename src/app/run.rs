@@ -24,10 +24,10 @@ use crate::base::{
     CameraId, ConfigDesk, DiskRoom, Event, Metrics, RunEnd, Stage, StopSource, Worker, WorkerEnd,
 };
 use crate::capture::CameraEnd;
-use crate::perception::detect::DetectOptions;
+use crate::perception::detect::{DetectOptions, Provider, ProviderReport};
 use crate::sinks::http::{self, Endpoint, Listening};
 use crate::sinks::snapshots::SnapshotDesk;
-use crate::sinks::web::{Access, Hub, router};
+use crate::sinks::web::{Access, Engine, Hub, router};
 
 /// Results that may wait for the text files.
 const TEXT_QUEUE: usize = 256;
@@ -95,7 +95,8 @@ pub fn run(config: &Config, text: &str, file: ConfigFile) -> anyhow::Result<()> 
     };
     let numbers = prepared.event_numbers();
     let hub = page.as_ref().map(|_| {
-        let hub = web::hub(config, &config.web, &classes, &metrics);
+        let engine = engine(config, prepared.provider(), prepared.detect_workers());
+        let hub = web::hub(config, &config.web, &classes, &metrics, engine);
         (web::recall(&hub, &stop), hub)
     });
     let (recalls, hub) = match hub {
@@ -177,6 +178,18 @@ pub fn run(config: &Config, text: &str, file: ConfigFile) -> anyhow::Result<()> 
     match failed {
         Some(error) => Err(error),
         None => Ok(()),
+    }
+}
+
+/// What the page says of the detector.
+fn engine(config: &Config, report: &ProviderReport, sessions: usize) -> Engine {
+    let on_cpu = report.used == Provider::Cpu;
+    Engine {
+        model: config.detect.model.to_string(),
+        provider: report.used.as_str(),
+        why: report.why.clone(),
+        device: (!on_cpu).then_some(config.detect.device),
+        sessions,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crossbeam_channel::{Receiver, never, select};
+use crossbeam_channel::{Receiver, never, select, tick};
 
 use super::config::{CameraConfig, Config, WebConfig};
 use super::pipeline::Published;
@@ -13,7 +13,7 @@ use crate::perception::zones::ZonesPlan;
 use crate::sinks::annotate::{Place, Privacy, PrivacyRules};
 use crate::sinks::http::{Certificate, CertificateError};
 use crate::sinks::publish::event_line;
-use crate::sinks::web::{CameraFacts, Hub, PictureOptions, Shape};
+use crate::sinks::web::{CameraFacts, Engine, Hub, PictureOptions, SAMPLE_EVERY, Shape};
 
 /// Results that may wait for the page; only the newest of a camera is ever shown.
 pub const RESULT_QUEUE: usize = 8;
@@ -36,6 +36,7 @@ pub fn hub(
     web: &WebConfig,
     classes: &Arc<[String]>,
     metrics: &Arc<Metrics>,
+    engine: Engine,
 ) -> Arc<Hub> {
     let facts = |camera: &CameraConfig| facts(&camera.id, &camera.zones, &camera.privacy);
     let options = PictureOptions {
@@ -48,6 +49,7 @@ pub fn hub(
         Arc::clone(metrics),
         options,
         &config.output.folder,
+        engine,
     )
 }
 
@@ -100,6 +102,8 @@ pub fn run(
     classes: &[String],
 ) {
     let (mut has_results, mut has_events) = (true, true);
+    let ticks = tick(SAMPLE_EVERY);
+    hub.sample();
     while has_results || has_events {
         select! {
             recv(results) -> item => match item {
@@ -111,6 +115,7 @@ pub fn run(
                 Ok(Published::Gone { camera }) => hub.forget(&camera),
                 Err(_) => (has_results, results) = (false, never()),
             },
+            recv(ticks) -> _ => hub.sample(),
             recv(events) -> event => match event {
                 Ok(event) => hub.note(&event, &event_line(&event, classes, None)),
                 Err(_) => (has_events, events) = (false, never()),

@@ -12,7 +12,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::{
-    CameraId, ClipMetrics, ConfigMetrics, DiskMetrics, LookMetrics, RunEnd, SinkMetrics,
+    CameraId, ClipMetrics, ConfigMetrics, DiskMetrics, LoginMetrics, LookMetrics, RunEnd, SinkMetrics,
     StateMetrics, ZoneMetrics,
 };
 
@@ -209,6 +209,7 @@ pub struct Metrics {
     disk: DiskMetrics,
     config: ConfigMetrics,
     state: StateMetrics,
+    logins: LoginMetrics,
     stages: [StageSum; Stage::ALL.len()],
     progress: AtomicU64,
 }
@@ -291,6 +292,7 @@ impl Metrics {
         let disk = DiskMetrics::new(&mut registry);
         let config = ConfigMetrics::new(&mut registry);
         let state = StateMetrics::new(&mut registry);
+        let logins = LoginMetrics::new(&mut registry);
         Arc::new(Self {
             registry,
             received,
@@ -310,6 +312,7 @@ impl Metrics {
             disk,
             config,
             state,
+            logins,
             stages: Default::default(),
             progress: AtomicU64::new(0),
         })
@@ -361,6 +364,12 @@ impl Metrics {
     #[must_use]
     pub fn state(&self) -> &StateMetrics {
         &self.state
+    }
+
+    /// What became of log-ins at the page.
+    #[must_use]
+    pub fn logins(&self) -> &LoginMetrics {
+        &self.logins
     }
 
     /// Counts work done in a stage.
@@ -418,6 +427,19 @@ impl Metrics {
             reason: reason.as_str(),
         };
         self.runs.get_or_create(&labels).get()
+    }
+
+    /// Connections of a camera that ended, or did not come about, though nobody asked for it.
+    #[must_use]
+    pub fn connections_ended(&self, camera: &CameraId) -> u64 {
+        let ended = |reason: &RunEnd| {
+            let labels = RunLabels {
+                camera: camera.to_string(),
+                reason: reason.as_str(),
+            };
+            self.runs.get(&labels).map_or(0, |counter| counter.get())
+        };
+        RunEnd::FAULTS.iter().map(ended).sum()
     }
 
     /// Counts events of one kind.

@@ -16,6 +16,7 @@ mod event;
 mod frame;
 mod ids;
 mod inbox;
+mod login_metrics;
 mod look_metrics;
 mod metrics;
 mod packets;
@@ -51,6 +52,7 @@ pub use frame::{
 };
 pub use ids::{CameraId, ClassId, FrameSeq, RunId, TrackId};
 pub use inbox::{Inbox, Lane, Route, Taken};
+pub use login_metrics::{LoginMetrics, LoginOutcome};
 pub use look_metrics::{LookMetrics, LookReason, Looks};
 pub use metrics::{Balance, DropReason, Flight, Metrics, Stage, StageStats};
 pub use packets::{FilmStart, NewPackets, Packet, PacketRing};
@@ -62,7 +64,7 @@ pub use result::{
 pub use secret::{
     REDACTED, Secret, UriError, UriParts, hidden_words, redact_text, redact_uri, split_credentials,
 };
-pub use sink_metrics::{SinkMetrics, SinkStep};
+pub use sink_metrics::{SinkState, SinkMetrics, SinkStep};
 pub use state_metrics::StateMetrics;
 pub use stop::{Stop, StopSource};
 pub use stream_clock::{RawSegment, StreamClock, StreamTime};

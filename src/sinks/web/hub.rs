@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use tokio::sync::watch;
 
+use super::health::{CameraHealth, CameraSample, Engine, SystemHealth};
 use super::history::History;
 use super::past::{PastEvents, Told, Wanted};
 use super::picture::{self, PictureOptions};
@@ -89,6 +90,7 @@ struct Camera {
     /// Number of the newest event.
     event: watch::Sender<u64>,
     past: Mutex<Past>,
+    health: Mutex<CameraHealth>,
 }
 
 /// Shared by the thread that hears results and the one that answers browsers.
@@ -101,6 +103,8 @@ pub struct Hub {
     pub(super) started: Instant,
     /// The output folder, which has a folder for each camera.
     folder: PathBuf,
+    pub(super) engine: Engine,
+    health: Mutex<SystemHealth>,
 }
 
 impl Hub {
@@ -112,6 +116,7 @@ impl Hub {
         metrics: Arc<Metrics>,
         options: PictureOptions,
         folder: &Path,
+        engine: Engine,
     ) -> Arc<Self> {
         let with_state = |facts: CameraFacts| (facts.id.clone(), Camera::new(facts));
         Arc::new(Self {
@@ -121,6 +126,8 @@ impl Hub {
             options,
             started: Instant::now(),
             folder: folder.to_owned(),
+            engine,
+            health: Mutex::default(),
         })
     }
 
@@ -209,6 +216,35 @@ impl Hub {
             past.count(event, event.utc);
         }
         past.events.recall(events);
+    }
+
+    /// Takes a sample of how everything is doing: to be called every [`SAMPLE_EVERY`].
+    ///
+    /// [`SAMPLE_EVERY`]: super::SAMPLE_EVERY
+    pub fn sample(&self) {
+        for facts in self.facts() {
+            let age_s = self.rate(facts.id.as_str()).and_then(|(_, age_s)| age_s);
+            if let Some(camera) = self.camera(&facts.id) {
+                camera.health().sample(&facts.id, age_s, &self.metrics);
+            }
+        }
+        self.system_health().sample(&self.folder);
+    }
+
+    /// How a camera was doing in the last minutes.
+    pub(super) fn camera_health(&self, id: &str, minutes: u64) -> Option<Vec<CameraSample>> {
+        let camera = self.find(id)?;
+        let health = camera.health();
+        Some(health.last(minutes))
+    }
+
+    pub(super) fn system_health(&self) -> MutexGuard<'_, SystemHealth> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The output folder.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
     }
 
     /// Where the recordings, clips and pictures of a camera are.
@@ -306,6 +342,7 @@ impl Camera {
             newest: watch::Sender::new(None),
             event: watch::Sender::new(0),
             past: Mutex::default(),
+            health: Mutex::default(),
             facts: RwLock::new(Arc::new(facts)),
         })
     }
@@ -317,6 +354,10 @@ impl Camera {
 
     fn set_facts(&self, facts: CameraFacts) {
         *self.facts.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(facts);
+    }
+
+    fn health(&self) -> MutexGuard<'_, CameraHealth> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn past(&self) -> MutexGuard<'_, Past> {

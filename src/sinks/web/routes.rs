@@ -21,8 +21,8 @@ use super::editing::{self, Changing};
 use super::guard::{LONGEST_BODY, guard};
 use super::hub::{Hub, View};
 use super::past::Wanted;
-use super::{events, files, recordings, words};
-use crate::base::{ConfigDesk, utc_now};
+use super::{events, files, health, recordings, words};
+use crate::base::ConfigDesk;
 
 const PAGE: &str = include_str!("assets/index.html");
 const SCRIPT: &str = include_str!("assets/page.js");
@@ -30,6 +30,8 @@ const STYLE: &str = include_str!("assets/page.css");
 const EDITOR: &str = include_str!("assets/editor.js");
 const TIMELINE: &str = include_str!("assets/timeline.js");
 const PANELS: &str = include_str!("assets/panels.css");
+const CAMERAS: &str = include_str!("assets/cameras.js");
+const HEALTH: &str = include_str!("assets/health.js");
 const LOGIN_SCRIPT: &str = include_str!("assets/login.js");
 const OPENAPI: &str = include_str!("assets/openapi.json");
 
@@ -92,6 +94,14 @@ pub fn router(hub: Arc<Hub>, access: Arc<Access>, desk: Option<Arc<dyn ConfigDes
             "/timeline.js",
             asset("text/javascript; charset=utf-8", TIMELINE),
         )
+        .route(
+            "/cameras.js",
+            asset("text/javascript; charset=utf-8", CAMERAS),
+        )
+        .route(
+            "/health.js",
+            asset("text/javascript; charset=utf-8", HEALTH),
+        )
         .route("/panels.css", asset("text/css; charset=utf-8", PANELS))
         .route("/page.css", asset("text/css; charset=utf-8", STYLE))
         .route(
@@ -102,7 +112,7 @@ pub fn router(hub: Arc<Hub>, access: Arc<Access>, desk: Option<Arc<dyn ConfigDes
         .route("/api/v1/login", post(access::log_in))
         .route("/api/v1/logout", post(access::log_out))
         .route("/api/v1/session", get(access::session))
-        .route("/api/v1/system", get(system))
+        .route("/api/v1/system", get(health::system))
         .route("/api/v1/cameras", get(cameras).post(editing::add_camera))
         .route(
             "/api/v1/cameras/{id}",
@@ -136,6 +146,7 @@ pub fn router(hub: Arc<Hub>, access: Arc<Access>, desk: Option<Arc<dyn ConfigDes
             get(files::recording),
         )
         .route("/api/v1/cameras/{id}/minutes", get(minutes))
+        .route("/api/v1/cameras/{id}/health", get(health::camera))
         .route("/api/v1/cameras/{id}/snapshot.jpg", get(snapshot))
         .route("/api/v1/cameras/{id}/live.mjpeg", get(mjpeg))
         .route("/api/v1/cameras/{id}/live", get(live))
@@ -147,24 +158,6 @@ pub fn router(hub: Arc<Hub>, access: Arc<Access>, desk: Option<Arc<dyn ConfigDes
             access,
             changing: desk.map(Changing::new),
         })
-}
-
-#[derive(Serialize)]
-struct SystemWords {
-    version: &'static str,
-    uptime_s: u64,
-    /// This machine's time, by which events are found.
-    utc: String,
-    viewers: usize,
-}
-
-async fn system(State(hub): Shared) -> Response {
-    json(&SystemWords {
-        version: env!("CARGO_PKG_VERSION"),
-        uptime_s: hub.started.elapsed().as_secs(),
-        utc: utc_now().to_string(),
-        viewers: hub.viewers(),
-    })
 }
 
 async fn cameras(State(hub): Shared) -> Response {

@@ -2,6 +2,8 @@
 // the JSON, the JPEG), a text message a list of events. Everything over the picture is drawn here.
 
 import { setUpEditor } from "./editor.js";
+import { setUpCameras } from "./cameras.js";
+import { setUpHealth } from "./health.js";
 import { describe, setUpTimeline } from "./timeline.js";
 
 const API = "api/v1";
@@ -50,6 +52,7 @@ function choose(id) {
   find("events").replaceChildren();
   find("counts").tBodies[0].replaceChildren();
   timeline.choose(id);
+  health.choose(id);
   connect();
   refresh();
 }
@@ -274,7 +277,7 @@ find("cameras").addEventListener("keydown", (event) => {
   const tabs = [...event.currentTarget.children], at = tabs.indexOf(document.activeElement);
   tabs[(at + step + tabs.length) % tabs.length]?.focus();
 });
-const timeline = setUpTimeline({ api: API, ask });
+const timeline = setUpTimeline({ api: API, ask }), health = setUpHealth({ ask });
 sessionStorage.removeItem("again");
 const session = await ask("session");
 if (session.has_session) {
@@ -287,6 +290,7 @@ if (session.has_session) {
 }
 if (session.can_edit) {
   editor = setUpEditor({ api: API, csrf: session.csrf, camera: () => chosen, ink, live, saved: refresh });
+  setUpCameras({ api: API, csrf: session.csrf, cameras: () => cameras, chosen: () => chosen, mayLeave: editor.mayLeave });
 }
 cameras = await ask("cameras");
 find("cameras").replaceChildren(...cameras.map(({ id }) => {
