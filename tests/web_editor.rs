@@ -16,7 +16,8 @@ use gantryd::base::{
 };
 use gantryd::sinks::http::Listening;
 use gantryd::sinks::web::{
-    Access, AccessRules, AccessToken, CameraFacts, Digest, Hub, PictureOptions, Role, router,
+    Access, AccessRules, AccessToken, CameraFacts, Digest, Engine, Hub, PictureOptions, Role,
+    router,
 };
 use serde_json::{Value, json};
 
@@ -136,7 +137,8 @@ impl Site {
             fps: 10.0,
         };
         let classes = Arc::from(["person".to_owned(), "car".to_owned()]);
-        let hub = Hub::new(vec![facts], classes, Metrics::new(), options);
+        let (out, engine) = (Path::new("out"), Engine::default());
+        let hub = Hub::new(vec![facts], classes, Metrics::new(), options, out, engine);
         let rules = AccessRules {
             session_idle: PATIENCE,
             session_longest: PATIENCE,

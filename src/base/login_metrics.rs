@@ -67,3 +67,24 @@ fn label(outcome: LoginOutcome) -> OutcomeLabel {
         result: outcome.as_str(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_outcome_is_shown_from_the_start() {
+        let mut registry = Registry::with_prefix("gantryd");
+        let metrics = LoginMetrics::new(&mut registry);
+        metrics.count(LoginOutcome::Refused);
+        let mut text = String::new();
+        prometheus_client::encoding::text::encode(&mut text, &registry).unwrap();
+        for line in [
+            "gantryd_web_logins_total{result=\"opened\"} 0",
+            "gantryd_web_logins_total{result=\"refused\"} 1",
+            "gantryd_web_logins_total{result=\"held_up\"} 0",
+        ] {
+            assert!(text.contains(line), "missing {line} in\n{text}");
+        }
+    }
+}

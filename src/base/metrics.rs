@@ -12,8 +12,8 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
 use super::{
-    CameraId, ClipMetrics, ConfigMetrics, DiskMetrics, LoginMetrics, LookMetrics, RunEnd, SinkMetrics,
-    StateMetrics, ZoneMetrics,
+    CameraId, ClipMetrics, ConfigMetrics, DiskMetrics, LoginMetrics, LookMetrics, RunEnd,
+    SinkMetrics, StateMetrics, ZoneMetrics,
 };
 
 /// A part of the frame path.

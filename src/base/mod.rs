@@ -64,7 +64,7 @@ pub use result::{
 pub use secret::{
     REDACTED, Secret, UriError, UriParts, hidden_words, redact_text, redact_uri, split_credentials,
 };
-pub use sink_metrics::{SinkState, SinkMetrics, SinkStep};
+pub use sink_metrics::{SinkMetrics, SinkState, SinkStep};
 pub use state_metrics::StateMetrics;
 pub use stop::{Stop, StopSource};
 pub use stream_clock::{RawSegment, StreamClock, StreamTime};

@@ -95,7 +95,9 @@ pub fn film_named<'n>(camera: &str, name: &'n str) -> Option<(FilmKind, &'n str)
         FilmKind::Annotated
     };
     let recorded = camera.replace("..", "__");
-    let rest = unit.strip_prefix(camera).or_else(|| unit.strip_prefix(&*recorded))?;
+    let rest = unit
+        .strip_prefix(camera)
+        .or_else(|| unit.strip_prefix(&*recorded))?;
     let stamp = rest.strip_prefix('_')?.get(..STAMP)?;
     Some((kind, stamp))
 }

@@ -145,7 +145,8 @@ async fn is_under_way(path: &std::path::Path) -> bool {
 /// The file, or the part of it that is asked for.
 async fn given(path: PathBuf, request: Request, what: &str) -> Response {
     let gone = || {
-        let text = format!("{what} is no longer on the disk: it was deleted to make room, or by hand\n");
+        let text =
+            format!("{what} is no longer on the disk: it was deleted to make room, or by hand\n");
         (StatusCode::NOT_FOUND, text).into_response()
     };
     // A link may lead anywhere.
@@ -159,7 +160,9 @@ async fn given(path: PathBuf, request: Request, what: &str) -> Response {
         Ok(response) if response.status() == StatusCode::NOT_FOUND => gone(),
         Ok(response) => {
             let mut response = response.map(Body::new);
-            response.headers_mut().insert(header::CACHE_CONTROL, REVALIDATE);
+            response
+                .headers_mut()
+                .insert(header::CACHE_CONTROL, REVALIDATE);
             response
         }
         Err(error) => failed(what, &error),
@@ -173,6 +176,7 @@ fn failed(what: &str, error: &std::io::Error) -> Response {
 
 /// What is answered where an event is not known.
 pub(super) fn no_event(number: u64) -> Response {
-    let text = format!("no event {number} here; the newest {EVENTS} of a camera are kept in memory\n");
+    let text =
+        format!("no event {number} here; the newest {EVENTS} of a camera are kept in memory\n");
     (StatusCode::NOT_FOUND, text).into_response()
 }

@@ -21,7 +21,7 @@ pub const SAMPLE_EVERY: Duration = Duration::from_secs(10);
 const SAMPLES: usize = 360;
 
 /// What computes the detector, as far as the process knows.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Engine {
     /// The model's name.
     pub model: String,
@@ -231,13 +231,12 @@ pub(super) struct Since {
     last: Option<u64>,
 }
 
-pub(super) async fn system(
-    State(hub): State<Arc<Hub>>,
-    Query(since): Query<Since>,
-) -> Response {
+pub(super) async fn system(State(hub): State<Arc<Hub>>, Query(since): Query<Since>) -> Response {
     let (newest, history) = {
         let health = hub.system_health();
-        let history = since.last.map(|minutes| last(&health.samples, minutes, |it| it.at_s));
+        let history = since
+            .last
+            .map(|minutes| last(&health.samples, minutes, |it| it.at_s));
         (health.samples.back().copied(), history.unwrap_or_default())
     };
     let process = Process::now().map(|process| ProcessWords {

@@ -24,7 +24,9 @@ impl History {
             return Self::default();
         };
         let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        let mut full: Vec<_> = names.filter_map(|name| Some((rotated(&name)?, name))).collect();
+        let mut full: Vec<_> = names
+            .filter_map(|name| Some((rotated(&name)?, name)))
+            .collect();
         full.sort();
         full.reverse();
         let names = full.into_iter().map(|(_, name)| name);
@@ -100,7 +102,8 @@ mod tests {
     #[test]
     fn the_newest_are_read_back_in_order_over_full_files_and_a_cut_off_line() {
         let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
         assert!(read(folder.path()).is_empty());
         assert!(read(&folder.path().join("none")).is_empty());
         write("events_20260301T080000Z.jsonl", &lines(1..3));
@@ -109,7 +112,11 @@ mod tests {
         write("events_20260302T080000Z.jsonl", &lines(7..9));
         write("events_old.txt", "no event file");
         write("results.jsonl", &lines(90..91));
-        let half = format!("{}no event\n{}{{\"number\":99,\"ty", lines(9..10), lines(10..11));
+        let half = format!(
+            "{}no event\n{}{{\"number\":99,\"ty",
+            lines(9..10),
+            lines(10..11)
+        );
         write("events.jsonl", &half);
         assert_eq!(read(folder.path()), (1..11).collect::<Vec<_>>());
     }

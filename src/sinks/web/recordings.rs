@@ -119,7 +119,9 @@ fn newest(
     let films = films.split_off(films.len().saturating_sub(limit));
     let words = films.into_iter().filter_map(|(begin, file, kind)| {
         let path = folder.join(&file);
-        let stat = std::fs::symlink_metadata(&path).ok().filter(|it| it.is_file())?;
+        let stat = std::fs::symlink_metadata(&path)
+            .ok()
+            .filter(|it| it.is_file())?;
         let age = stat.modified().ok()?.elapsed().unwrap_or_default();
         Some(FilmWords {
             camera: camera.to_owned(),
@@ -172,7 +174,8 @@ mod tests {
     #[test]
     fn films_are_listed_with_kind_begin_length_and_bytes_and_nothing_else_is() {
         let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
         write("gate_20260301T080000Z.mp4", "12345");
         write(
             "gate_20260301T080000Z.jsonl",
@@ -180,7 +183,10 @@ mod tests {
         );
         write("gate_20260301T090000Z_raw.mp4", "");
         write("gate_20260301T083000Z_clip.mp4", "123");
-        write("gate_20260301T083000Z_clip.json", "{\"duration_ns\":9000000000}");
+        write(
+            "gate_20260301T083000Z_clip.json",
+            "{\"duration_ns\":9000000000}",
+        );
         write("yard_20260301T083000Z.mp4", "another camera's");
         write("holiday.mp4", "");
         std::fs::create_dir(folder.path().join("gate_20260301T070000Z.mp4")).unwrap();
@@ -188,7 +194,10 @@ mod tests {
         std::os::unix::fs::symlink("/etc/passwd", link).unwrap();
 
         let all = newest(folder.path(), "gate", |_, _| true, 9);
-        let told: Vec<_> = all.iter().map(|it| (it.kind, it.length_s, it.bytes)).collect();
+        let told: Vec<_> = all
+            .iter()
+            .map(|it| (it.kind, it.length_s, it.bytes))
+            .collect();
         let expected = [
             ("annotated", Some(2.5), 5),
             ("clip", Some(9.0), 3),

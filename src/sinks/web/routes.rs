@@ -363,3 +363,24 @@ pub(super) fn no_camera(hub: &Hub, id: &str) -> Response {
     let text = format!("no camera \"{id}\"; there are: {known}\n");
     (StatusCode::NOT_FOUND, text).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_address_of_the_api_is_described() {
+        let source = include_str!("routes.rs");
+        let source = source.split("#[cfg(test)]").next().unwrap();
+        let parts = source.split("\"/api/v1").skip(1);
+        let answered = parts.filter_map(|part| part.split_once('"').map(|(path, _)| path));
+        let answered: BTreeSet<&str> = answered.filter(|it| *it != "/openapi.json").collect();
+        let described: serde_json::Value = serde_json::from_str(OPENAPI).unwrap();
+        let described = described["paths"].as_object().unwrap();
+        let described: BTreeSet<&str> = described.keys().map(String::as_str).collect();
+        assert!(answered.len() > 15, "{answered:?}");
+        assert_eq!(answered, described);
+    }
+}

@@ -77,13 +77,14 @@ export function setUpHealth({ ask }) {
     find("system-trends").replaceChildren(
       chart(`Processor (of ${(process?.cores ?? 1) * 100} %)`, history, { value: (it) => it.cpu_percent, text: (v) => `${Math.round(v)} %` }),
       chart("Memory", history, { value: (it) => it.memory_bytes, text: bytes, newest: process && bytes(process.memory_bytes) }),
-      chart("Free on the disk", history, { value: (it) => it.disk_free_bytes, text: bytes, newest: disk && `${bytes(disk.free_bytes)} of ${bytes(disk.total_bytes)}` }),
+      chart("Free disk", history, { value: (it) => it.disk_free_bytes, text: bytes, newest: disk && bytes(disk.free_bytes) }),
     );
     const device = detector.device === null ? "" : ` ${detector.device}`;
     find("system-facts").replaceChildren(...facts([
       ["Detector", `${detector.model} on ${detector.provider}${device}, ${detector.sessions} session${detector.sessions === 1 ? "" : "s"}`],
       ["Why there", detector.why],
       ["Threads, open files", process && `${process.threads}, ${process.open_files}`],
+      ["Disk", disk && `${bytes(disk.free_bytes)} of ${bytes(disk.total_bytes)} free`],
       ["Viewers", String(system.viewers)],
       ...sinks.map(({ name, connected, since: at, waiting }) => [`Sink ${name}`, `${connected ? "connected" : "not connected"} since ${since(at)}, ${waiting} waiting`, !connected]),
     ]));

@@ -4,7 +4,7 @@
 const NAMESPACE = "http://www.w3.org/2000/svg";
 const MINUTE = 60e3, DAY = 24 * 60 * MINUTE;
 const SPANS = [["10 min", 10], ["1 h", 60], ["6 h", 360], ["24 h", 1440]];
-const LANE = 26, AXIS = 22, GUTTER = 92, BIN = 7; // px
+const LANE = 26, AXIS = 22, GUTTER = 92, BIN = 13; // px
 const PAGE = 1000, MOST_PAGES = 5;               // events of one request, requests in a row
 const FILES_LATE = 10e3;                         // an event's files are told a moment after it, ms
 const AGAIN = 2000;                              // a clip that is under way is asked for again after, ms
@@ -136,9 +136,9 @@ export function setUpTimeline({ api, ask }) {
       }
       for (const together of bins.values()) {
         const last = together.at(-1), count = together.length;
-        const at = together.reduce((sum, e) => sum + x(e.at), 0) / count;
+        const at = Math.min(Math.max(together.reduce((sum, e) => sum + x(e.at), 0) / count, GUTTER), wide - 9);
         const mark = draw("circle", {
-          cx: at, cy: y, r: Math.min(4 + Math.sqrt(count), 10), fill: colourOf(type), "data-number": last.number,
+          cx: at, cy: y, r: Math.min(3 + Math.sqrt(count), BIN / 2), fill: colourOf(type), "data-number": last.number,
           class: `mark${together.some((e) => e.number === chosen) ? " chosen" : ""}`,
         });
         const text = count > 1 ? `${count} × ${nameOf(type)}, ${clock(together[0].at, true)} – ${clock(last.at, true)}` : `${clock(last.at, true)} ${describe(last)}`;
