@@ -1,10 +1,6 @@
 //! Events over time, with picture and clip: over the API of a real daemon, and in a real browser.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::print_stderr,
-    reason = "a test tells by failing, and why it is skipped"
-)]
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 #[path = "support/browser.rs"]
 mod browser;

@@ -30,15 +30,6 @@ pub(super) struct Which {
 
 impl Which {
     fn wanted(self) -> Result<Wanted, String> {
-        let moment = |key: &str, text: Option<String>| {
-            text.filter(|text| !text.is_empty())
-                .map(|text| {
-                    UtcNanos::parse(&text).ok_or_else(|| {
-                        format!("{key}: {text:?} is no time, write 2026-03-01T08:00:00Z\n")
-                    })
-                })
-                .transpose()
-        };
         let kinds = self.r#type.unwrap_or_default();
         let kinds = kinds.split(',').map(str::trim).filter(|it| !it.is_empty());
         Ok(Wanted {
@@ -50,6 +41,16 @@ impl Which {
             place: self.place.filter(|place| !place.is_empty()),
         })
     }
+}
+
+/// The moment that a value of the request names, if there is one.
+pub(super) fn moment(key: &str, text: Option<String>) -> Result<Option<UtcNanos>, String> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    let moment = UtcNanos::parse(&text);
+    let fault = || format!("{key}: {text:?} is no time, write 2026-03-01T08:00:00Z\n");
+    moment.map(Some).ok_or_else(fault)
 }
 
 pub(super) async fn events(

@@ -11,6 +11,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 
+use super::events::moment;
 use super::hub::Hub;
 use super::routes::{json, no_camera};
 use crate::base::{CameraId, UtcNanos};
@@ -70,26 +71,20 @@ pub(super) async fn recordings(
     if hub.views(&id).is_none() {
         return no_camera(&hub, &id);
     }
-    let moment = |text: &Option<String>| match text.as_deref().filter(|text| !text.is_empty()) {
-        None => Ok(None),
-        Some(text) => UtcNanos::parse(text).map(Some).ok_or_else(|| {
-            let text = format!("{text:?} is no time, write 2026-03-01T08:00:00Z\n");
-            (StatusCode::BAD_REQUEST, text).into_response()
-        }),
-    };
-    let (from, to) = match (moment(&which.from), moment(&which.to)) {
+    let (from, to) = match (moment("from", which.from), moment("to", which.to)) {
         (Ok(from), Ok(to)) => (from, to),
-        (Err(response), _) | (_, Err(response)) => return response,
+        (Err(text), _) | (_, Err(text)) => return (StatusCode::BAD_REQUEST, text).into_response(),
     };
     let _busy = peer.at_work();
     let folder = hub.folder_of(&CameraId::new(&id));
+    let (wanted_kind, wanted_limit) = (which.kind, which.limit);
     let look = move || {
         let is_wanted = |kind: FilmKind, begin: UtcNanos| {
-            which.kind.as_deref().is_none_or(|it| it == kind.as_str())
+            wanted_kind.as_deref().is_none_or(|it| it == kind.as_str())
                 && from.is_none_or(|from| begin >= from)
                 && to.is_none_or(|to| begin < to)
         };
-        let limit = which.limit.unwrap_or(LIMIT).min(MOST);
+        let limit = wanted_limit.unwrap_or(LIMIT).min(MOST);
         newest(&folder, &id, is_wanted, limit)
     };
     match tokio::task::spawn_blocking(look).await {
@@ -111,7 +106,7 @@ fn newest(
     let mut films: Vec<_> = names
         .filter_map(|name| {
             let (kind, stamp) = film_named(camera, &name)?;
-            let begin = moment(stamp)?;
+            let begin = begin_of(stamp)?;
             is_wanted(kind, begin).then_some((begin, name, kind))
         })
         .collect();
@@ -160,7 +155,7 @@ fn tail(path: &Path) -> std::io::Result<String> {
 }
 
 /// The moment that `yyyymmddThhmmssZ` names.
-fn moment(stamp: &str) -> Option<UtcNanos> {
+fn begin_of(stamp: &str) -> Option<UtcNanos> {
     let part = |from: usize, to: usize| stamp.get(from..to);
     let (year, month, day) = (part(0, 4)?, part(4, 6)?, part(6, 8)?);
     let (hour, minute, second) = (part(9, 11)?, part(11, 13)?, part(13, 15)?);
