@@ -121,7 +121,7 @@ export function setUpTimeline({ api, ask }) {
     const parts = [];
     for (const at of ticks()) {
       parts.push(draw("line", { x1: x(at), x2: x(at), y1: 0, y2: lanes * LANE, class: "tick" }));
-      parts.push(draw("text", { x: Math.min(x(at), wide - 22), y: high - 6, class: "hour", "text-anchor": "middle" }, clock(at)));
+      parts.push(draw("text", { x: Math.min(x(at), wide - 30), y: high - 6, class: "hour", "text-anchor": "middle" }, clock(at)));
     }
     for (let lane = 0; lane <= lanes; lane++) parts.push(draw("line", { x1: 0, x2: wide, y1: lane * LANE, y2: lane * LANE, class: "lane" }));
     if (!list.length) {
