@@ -115,7 +115,9 @@ fn a_camera_comes_changes_and_goes_over_the_page() {
         return;
     };
     let daemon = PageDaemon::start("");
-    let second = CameraProcess::start(&["--file", &fixture("street.mp4")]);
+    let street = fixture("street.mp4");
+    let asks = ["--user", "viewer", "--password", "hunter2"];
+    let second = CameraProcess::start(&[&["--file", &street][..], &asks[..]].concat());
     let cameras = || daemon.ask("GET", "/api/v1/cameras", &[], None).json();
     let text = || std::fs::read_to_string(daemon.file("site.toml")).unwrap();
     let fill = |key: &str, value: &str| {
@@ -139,6 +141,8 @@ fn a_camera_comes_changes_and_goes_over_the_page() {
     wait_until("the refusal", || told("no credentials in a URI"));
     assert!(!told("hunter2"), "what is secret is not told again");
     fill("uri", &second.uri());
+    fill("user", "viewer");
+    fill("password", "hunter2");
     press(&browser, "camera-try");
     wait_until("it would be taken", || told("Would be taken"));
     assert_eq!(cameras().as_array().unwrap().len(), 1, "only tried");
@@ -148,7 +152,16 @@ fn a_camera_comes_changes_and_goes_over_the_page() {
             "return location.hash === '#yard' && Number(document.body.dataset.frames ?? 0) > 0",
         ) == true
     });
-    assert!(text().contains("id = \"yard\""), "{}", text());
+    assert!(
+        text().contains("id = \"yard\"") && !text().contains("hunter2"),
+        "{}",
+        text()
+    );
+    let shown = browser.value("return document.documentElement.outerHTML");
+    assert!(
+        !shown.as_str().unwrap().contains("hunter2"),
+        "nowhere in the page"
+    );
 
     press(&browser, "manage");
     fill("latency_ms", "100");

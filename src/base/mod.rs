@@ -38,7 +38,7 @@ pub use decision::{
     AffinityParts, Birth, CameraMotion, Choice, Covered, DecisionLimits, FrameDecisions,
     IdentityChange, Refusal, RefusalReason, SeenBox, TrackDecision, TrackName,
 };
-pub use desk::{ConfigChanges, ConfigDesk, ConfigRefusal, ConfigText};
+pub use desk::{ConfigChanges, ConfigDesk, ConfigRefusal, ConfigText, PasswordFile};
 pub use disk_metrics::{DeleteReason, DiskMetrics};
 pub use disk_room::{DiskRoom, RoomLevel};
 pub use embedding::Embedding;

@@ -1,5 +1,5 @@
 // Cameras added, changed and removed, for an operator. What is sent is tried first; nothing of an
-// address is ever shown again.
+// address or a password is ever shown again.
 
 const find = (id) => document.getElementById(id);
 const make = (tag, attributes = {}, ...inside) => {
@@ -10,6 +10,8 @@ const make = (tag, attributes = {}, ...inside) => {
 
 const FIELDS = [
   { key: "uri", name: "Address", hint: "rtsp://192.0.2.10/stream1", wide: true },
+  { key: "user", name: "User", hint: "none" },
+  { key: "password", name: "Password", hint: "none", secret: true },
   { key: "transport", name: "Transport", options: ["tcp", "udp", "auto"] },
   { key: "codec", name: "Codec", options: ["auto", "h264", "h265", "mjpeg"] },
   { key: "latency_ms", name: "Jitter buffer, ms", hint: "200", number: true },
@@ -32,10 +34,10 @@ export function setUpCameras({ api, csrf, cameras, chosen, mayLeave }) {
     find("camera-which").value = of ?? "";
     const field = (name, input, isWide) => make("label", { textContent: name, className: isWide ? "wide" : "" }, input);
     const rows = of === null ? [field("Name", make("input", { id: "camera-id", maxLength: 64, required: true, placeholder: "gate-north" }))] : [];
-    for (const { key, name, hint, options, wide } of FIELDS) {
+    for (const { key, name, hint, options, wide, secret } of FIELDS) {
       const input = options
         ? make("select", {}, make("option", { value: "", textContent: of === null ? "(usual)" : "(as it is)" }), ...options.map((value) => make("option", { value, textContent: { true: "yes", false: "no" }[value] ?? value })))
-        : make("input", { placeholder: of === null ? hint : "(as it is)", autocomplete: "off", spellcheck: false, required: of === null && key === "uri" });
+        : make("input", { type: secret ? "password" : "text", placeholder: of === null ? hint : "(as it is)", autocomplete: secret ? "new-password" : "off", spellcheck: false, required: of === null && key === "uri" });
       input.dataset.key = key;
       rows.push(field(name, input, wide));
     }
@@ -48,7 +50,7 @@ export function setUpCameras({ api, csrf, cameras, chosen, mayLeave }) {
   function words() {
     const words = of();
     for (const input of find("camera-fields").querySelectorAll("[data-key]")) {
-      const { key } = input.dataset, text = input.value.trim();
+      const { key } = input.dataset, text = key === "password" ? input.value : input.value.trim();
       if (!text) continue;
       const { number, list, flag } = FIELDS.find((it) => it.key === key);
       words[key] = list ? text.split(",").map((it) => it.trim()).filter(Boolean) : flag ? text === "true" : number && !Number.isNaN(Number(text)) ? Number(text) : text;
@@ -117,6 +119,6 @@ export function setUpCameras({ api, csrf, cameras, chosen, mayLeave }) {
   find("camera-try").addEventListener("click", () => save(true));
   find("camera-remove").addEventListener("click", remove);
   find("camera-form").addEventListener("submit", (event) => { event.preventDefault(); save(false); });
-  // An address that was typed does not stay in the page.
+  // An address or password that was typed does not stay in the page.
   dialog.addEventListener("close", () => find("camera-fields").replaceChildren());
 }
