@@ -13,8 +13,8 @@ use prometheus_client::registry::Registry;
 
 use super::process_metrics::ProcessMetrics;
 use super::{
-    CameraId, ClipMetrics, ConfigMetrics, DiskMetrics, LookMetrics, RunEnd, SinkMetrics,
-    StateMetrics, ZoneMetrics,
+    CameraId, ClipMetrics, ConfigMetrics, DiskMetrics, LoginMetrics, LookMetrics, RunEnd,
+    SinkMetrics, StateMetrics, ZoneMetrics,
 };
 
 /// A part of the frame path.
@@ -195,6 +195,7 @@ pub struct Metrics {
     disk: DiskMetrics,
     config: ConfigMetrics,
     state: StateMetrics,
+    logins: LoginMetrics,
     stages: [StageSum; Stage::ALL.len()],
     progress: AtomicU64,
 }
@@ -279,6 +280,7 @@ impl Metrics {
         let disk = DiskMetrics::new(registry);
         let config = ConfigMetrics::new(registry);
         let state = StateMetrics::new(registry);
+        let logins = LoginMetrics::new(registry);
         Arc::new(Self {
             registry: root,
             received,
@@ -298,6 +300,7 @@ impl Metrics {
             disk,
             config,
             state,
+            logins,
             stages: Default::default(),
             progress: AtomicU64::new(0),
         })
@@ -349,6 +352,12 @@ impl Metrics {
     #[must_use]
     pub fn state(&self) -> &StateMetrics {
         &self.state
+    }
+
+    /// What became of log-ins at the page.
+    #[must_use]
+    pub fn logins(&self) -> &LoginMetrics {
+        &self.logins
     }
 
     /// Counts work done in a stage.
@@ -406,6 +415,19 @@ impl Metrics {
             reason: reason.as_str(),
         };
         self.runs.get_or_create(&labels).get()
+    }
+
+    /// Connections of a camera that ended, or did not come about, though nobody asked for it.
+    #[must_use]
+    pub fn connections_ended(&self, camera: &CameraId) -> u64 {
+        let ended = |reason: &RunEnd| {
+            let labels = RunLabels {
+                camera: camera.to_string(),
+                reason: reason.as_str(),
+            };
+            self.runs.get(&labels).map_or(0, |counter| counter.get())
+        };
+        RunEnd::FAULTS.iter().map(ended).sum()
     }
 
     /// Counts events of one kind.

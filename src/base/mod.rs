@@ -17,6 +17,7 @@ mod flight;
 mod frame;
 mod ids;
 mod inbox;
+mod login_metrics;
 mod look_metrics;
 mod metrics;
 mod packets;
@@ -39,7 +40,7 @@ pub use decision::{
     AffinityParts, Birth, CameraMotion, Choice, Covered, DecisionLimits, FrameDecisions,
     IdentityChange, Refusal, RefusalReason, SeenBox, TrackDecision, TrackName,
 };
-pub use desk::{ConfigChanges, ConfigDesk, ConfigRefusal, ConfigText};
+pub use desk::{ConfigChanges, ConfigDesk, ConfigRefusal, ConfigText, PasswordFile};
 pub use disk_metrics::{DeleteReason, DiskMetrics};
 pub use disk_room::{DiskRoom, RoomLevel};
 pub use embedding::Embedding;
@@ -54,6 +55,7 @@ pub use frame::{
 };
 pub use ids::{CameraId, ClassId, FrameSeq, RunId, TrackId};
 pub use inbox::{Inbox, Lane, Route, Taken};
+pub use login_metrics::{LoginMetrics, LoginOutcome};
 pub use look_metrics::{LookMetrics, LookReason, Looks};
 pub use metrics::{DropReason, Metrics, Stage, StageStats};
 pub use packets::{FilmStart, NewPackets, Packet, PacketRing};
@@ -66,7 +68,7 @@ pub use result::{
 pub use secret::{
     REDACTED, Secret, UriError, UriParts, hidden_words, redact_text, redact_uri, split_credentials,
 };
-pub use sink_metrics::{SinkMetrics, SinkStep};
+pub use sink_metrics::{SinkMetrics, SinkState, SinkStep};
 pub use state_metrics::StateMetrics;
 pub use stop::{Stop, StopSource};
 pub use stream_clock::{RawSegment, StreamClock, StreamTime};

@@ -112,8 +112,5 @@ mod tests {
             now.max_files >= now.open_files && now.started > 1.7e9,
             "{now:?}"
         );
-        let kept = std::fs::File::open("/proc/self/stat").unwrap();
-        assert!(ProcessUse::now().unwrap().open_files > 0);
-        drop(kept);
     }
 }
