@@ -73,7 +73,7 @@ pub struct SimulateArgs {
     #[arg(long, value_name = "DEG", value_parser = parse_angle)]
     pub lens: Option<f32>,
     /// How far the camera shakes, pixels
-    #[arg(long, value_name = "PX", default_value_t = 0.0, value_parser = parse_few)]
+    #[arg(long, value_name = "PX", default_value_t = 0.0, value_parser = parse_shake)]
     pub shake: f32,
     /// Write a film
     #[arg(long, value_name = "FILE.mp4", group = "output")]
@@ -184,6 +184,13 @@ fn parse_few(text: &str) -> Result<f32, String> {
         .ok()
         .filter(|number| (0.0..=4.0).contains(number))
         .ok_or_else(|| "allowed is 0 to 4".to_owned())
+}
+
+fn parse_shake(text: &str) -> Result<f32, String> {
+    text.parse()
+        .ok()
+        .filter(|pixels| (0.0..=40.0).contains(pixels))
+        .ok_or_else(|| "allowed is 0 to 40".to_owned())
 }
 
 fn parse_angle(text: &str) -> Result<f32, String> {
