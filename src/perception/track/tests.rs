@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
-use crate::base::{BBox, ClassId, TrackState};
+use crate::base::{BBox, ClassId, TrackId, TrackState};
 
 const CAR: ClassId = ClassId(2);
 const TRUCK: ClassId = ClassId(7);

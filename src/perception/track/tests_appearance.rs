@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::*;
-use crate::base::{BBox, ClassId, Embedding};
+use crate::base::{BBox, ClassId, Embedding, TrackId};
 
 const LEN: usize = 32;
 

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::tests::{Film, at, seen};
 use super::*;
-use crate::base::{BBox, ClassId};
+use crate::base::{BBox, ClassId, TrackId};
 
 #[test]
 fn time_that_stands_still_or_goes_back_does_no_harm() {

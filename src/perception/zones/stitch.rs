@@ -33,6 +33,10 @@ const SIZE_FACTOR: f64 = 2.0;
 /// A box this near to the border of the picture touches it, in sizes: boxes end a bit before it.
 const BORDER: f64 = 0.05;
 
+/// An object that would touch the border within this time at its last velocity was on its way out, s: the
+/// last sightings of one that walks out are blurred and cut, and end before the border.
+const ON_ITS_WAY_OUT: f32 = 0.5;
+
 /// Faster than this both must go the same way, in sizes per second.
 const CLEARLY_MOVING: f64 = 0.5;
 
@@ -77,15 +81,16 @@ fn is_opposed(object: &Object, track: &TrackSnapshot, size: f64) -> bool {
     is_moving && object.sizes_per_second() > CLEARLY_MOVING && product < 0.0
 }
 
-/// Was it last seen going out over the border of the picture?
+/// Was it last seen going out over the border of the picture, or about to?
 fn has_left(object: &Object, frame: Size) -> bool {
     let margin = (BORDER * object.size()) as f32;
     let (width, height) = (frame.width as f32, frame.height as f32);
     let ([x, y], bbox) = (object.velocity, &object.bbox);
-    (x < 0.0 && bbox.left() <= margin)
-        || (x > 0.0 && bbox.right() >= width - margin)
-        || (y < 0.0 && bbox.top() <= margin)
-        || (y > 0.0 && bbox.bottom() >= height - margin)
+    let (dx, dy) = (x * ON_ITS_WAY_OUT, y * ON_ITS_WAY_OUT);
+    (x < 0.0 && bbox.left() + dx <= margin)
+        || (x > 0.0 && bbox.right() + dx >= width - margin)
+        || (y < 0.0 && bbox.top() + dy <= margin)
+        || (y > 0.0 && bbox.bottom() + dy >= height - margin)
 }
 
 /// Is the object hidden for too long to go on?
