@@ -334,7 +334,7 @@ pub struct InspectArgs {
 Examples:
   gantryd doctor                                    what this machine has and lacks
   gantryd doctor --gpu                              whether the accelerator finds what the CPU finds
-  gantryd doctor --tune --write /etc/gantryd/gantryd.toml
+  gantryd doctor --tune --write /etc/gantryd/site.toml
                                                     the fastest network, provider and threads here
 
 Ends with 1 if something that every input needs is missing, otherwise with 0.")]

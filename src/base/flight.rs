@@ -57,10 +57,9 @@ impl Metrics {
         };
         for stage in Stage::ALL {
             for reason in FRAME_DROP_REASONS {
-                let dropped = self
-                    .dropped
-                    .get_or_create(&DropLabels::of(camera, stage, reason))
-                    .get();
+                // Asking makes no series of what was never dropped.
+                let labels = DropLabels::of(camera, stage, reason);
+                let dropped = self.dropped.get(&labels).map_or(0, |counter| counter.get());
                 balance.dropped += dropped;
                 if reason == DropReason::Unaccounted {
                     balance.unaccounted += dropped;
