@@ -209,6 +209,7 @@ pub struct Metrics {
     disk: DiskMetrics,
     config: ConfigMetrics,
     state: StateMetrics,
+    video: VideoMetrics,
     stages: [StageSum; Stage::ALL.len()],
     progress: AtomicU64,
 }
@@ -291,6 +292,7 @@ impl Metrics {
         let disk = DiskMetrics::new(&mut registry);
         let config = ConfigMetrics::new(&mut registry);
         let state = StateMetrics::new(&mut registry);
+        let video = VideoMetrics::new(&mut registry);
         Arc::new(Self {
             registry,
             received,
@@ -310,6 +312,7 @@ impl Metrics {
             disk,
             config,
             state,
+            video,
             stages: Default::default(),
             progress: AtomicU64::new(0),
         })
@@ -337,6 +340,12 @@ impl Metrics {
     #[must_use]
     pub fn sinks(&self) -> &SinkMetrics {
         &self.sinks
+    }
+
+    /// Who looks at live video.
+    #[must_use]
+    pub fn video(&self) -> &VideoMetrics {
+        &self.video
     }
 
     /// What became of clips and snapshots.

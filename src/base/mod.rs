@@ -26,6 +26,7 @@ mod sink_metrics;
 mod state_metrics;
 mod stop;
 mod stream_clock;
+mod video_metrics;
 mod worker;
 mod zone_metrics;
 
@@ -53,7 +54,7 @@ pub use ids::{CameraId, ClassId, FrameSeq, RunId, TrackId};
 pub use inbox::{Inbox, Lane, Route, Taken};
 pub use look_metrics::{LookMetrics, LookReason, Looks};
 pub use metrics::{Balance, DropReason, Flight, Metrics, Stage, StageStats};
-pub use packets::{FilmStart, NewPackets, Packet, PacketRing};
+pub use packets::{Bell, FilmStart, NewPackets, Packet, PacketRing, SentStream};
 pub use pipelines::{PipelineText, PipelineTextError};
 pub use result::{
     Detection, EndReason, EndedTrack, FrameResult, Pictured, Recorded, Timings, TrackSnapshot,
@@ -66,5 +67,6 @@ pub use sink_metrics::{SinkMetrics, SinkStep};
 pub use state_metrics::StateMetrics;
 pub use stop::{Stop, StopSource};
 pub use stream_clock::{RawSegment, StreamClock, StreamTime};
+pub use video_metrics::{VideoEnd, VideoGap, VideoMetrics};
 pub use worker::{Worker, WorkerEnd};
 pub use zone_metrics::ZoneMetrics;
