@@ -11,12 +11,15 @@ use std::time::{Duration, Instant};
 
 use browser::Browser;
 use gantryd::app::config::{Config, ConfigError};
+use gantryd::app::reload::ConfigFile;
 use gantryd::base::{
-    CameraId, ConfigChanges, ConfigDesk, ConfigRefusal, ConfigText, Metrics, StopSource, Worker,
+    CameraId, ConfigChanges, ConfigDesk, ConfigRefusal, ConfigText, Metrics, PasswordFile, Secret,
+    StopSource, Worker,
 };
 use gantryd::sinks::http::Listening;
 use gantryd::sinks::web::{
-    Access, AccessRules, AccessToken, CameraFacts, Digest, Hub, PictureOptions, Role, router,
+    Access, AccessRules, AccessToken, CameraFacts, Digest, Engine, Hub, PictureOptions, Role,
+    router,
 };
 use serde_json::{Value, json};
 
@@ -98,6 +101,14 @@ impl ConfigDesk for FileDesk {
         Ok(changes)
     }
 
+    fn password_file(
+        &self,
+        camera: &str,
+        password: &Secret,
+    ) -> Result<PasswordFile, ConfigRefusal> {
+        ConfigFile::new(&self.0).password(camera, password)
+    }
+
     fn apply(&self, text: &str, revision: &str) -> Result<ConfigChanges, ConfigRefusal> {
         if self.current()?.revision != revision {
             return Err(ConfigRefusal::Outdated);
@@ -136,7 +147,8 @@ impl Site {
             fps: 10.0,
         };
         let classes = Arc::from(["person".to_owned(), "car".to_owned()]);
-        let hub = Hub::new(vec![facts], classes, Metrics::new(), options);
+        let (out, engine) = (Path::new("out"), Engine::default());
+        let hub = Hub::new(vec![facts], classes, Metrics::new(), options, out, engine);
         let rules = AccessRules {
             session_idle: PATIENCE,
             session_longest: PATIENCE,
@@ -426,6 +438,56 @@ fn cameras_come_change_and_go_and_no_secret_leaves() {
         assert!(!told.to_string().contains("hunter2"), "{told}");
         assert_eq!(site.text(), before);
     }
+    // A password is kept in a file of its own, is never told, and may go to a new address with it.
+    let passwords = || {
+        let files = std::fs::read_dir(site.file().parent().unwrap()).unwrap();
+        let names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+        let mut names: Vec<_> = names.filter(|it| it.starts_with("yard-")).collect();
+        names.sort();
+        names
+    };
+    let before = site.text();
+    for words in [
+        json!({"user": "v"}),
+        json!({"user": "v", "password": ""}),
+        json!({"user": "v", "password": "hunter2\nx"}),
+        json!({"password": "hunter2"}),
+        json!({"user": "v", "password": "hunter2", "latency_ms": -1}),
+    ] {
+        let (status, told) = site.change("PUT", "cameras/yard", &words);
+        assert_eq!(status, 422, "{words}: {told}");
+        assert!(!told.to_string().contains("hunter2"), "{told}");
+        assert!(site.text() == before && passwords().is_empty(), "{words}");
+    }
+    let words = json!({"user": "v", "password": "hunter2"});
+    let (status, tried) = site.change("PUT", "cameras/yard?dry_run=true", &words);
+    assert_eq!(status, 200, "{tried}");
+    assert!(
+        site.text() == before && passwords().is_empty(),
+        "only tried"
+    );
+    let (status, made) = site.change("PUT", "cameras/yard", &words);
+    assert!(
+        status == 200 && !made.to_string().contains("hunter2"),
+        "{made}"
+    );
+    let kept = passwords();
+    assert_eq!(kept.len(), 1);
+    let text = std::fs::read_to_string(site.file().with_file_name(&kept[0])).unwrap();
+    assert_eq!(text, "hunter2\n");
+    assert!(
+        site.text()
+            .contains(&format!("password_file = \"{}\"", kept[0]))
+            && !site.text().contains("hunter2"),
+        "{}",
+        site.text()
+    );
+    let moved = json!({"uri": "rtsp://10.0.0.10/live", "password": "another"});
+    assert_eq!(site.change("PUT", "cameras/yard", &moved).0, 200);
+    let credentials = site.config().cameras[1].credentials.clone().unwrap();
+    assert_eq!(credentials.user, "v");
+    assert_eq!(credentials.password.expose(), "another");
+
     let (status, gone) = site.change("DELETE", "cameras/yard", &Value::Null);
     assert_eq!(
         (status, &gone["changes"]["removed"]),

@@ -106,6 +106,10 @@ fn people_log_in_and_out_and_do_what_their_role_allows() {
         "/api/v1/session",
         "/api/v1/openapi.json",
         "/api/v1/cameras/street/snapshot.jpg",
+        "/api/v1/cameras/street/events",
+        "/api/v1/cameras/street/events/1/clip.mp4",
+        "/api/v1/cameras/street/recordings/street_20260301T080000Z.mp4",
+        "/api/v1/system",
         "/page.js",
     ] {
         assert_eq!(daemon.ask("GET", path, &[], None).status, 401, "{path}");
@@ -121,6 +125,11 @@ fn people_log_in_and_out_and_do_what_their_role_allows() {
     assert_eq!((wrong.status, wrong.header("set-cookie")), (401, ""));
     let nobody = daemon.log_in("nobody", ANNA);
     assert_eq!((nobody.status, &nobody.text), (401, &wrong.text));
+    let metrics = daemon.metrics();
+    assert!(
+        metrics.contains("gantryd_web_logins_total{result=\"refused\"} 2"),
+        "{metrics}"
+    );
 
     let right = daemon.log_in("anna", ANNA);
     let cookie = right.header("set-cookie");
@@ -245,6 +254,11 @@ fn tokens_work_and_guessing_passwords_is_held_up() {
     }
     let held = daemon.log_in("anna", ANNA);
     assert_eq!(held.status, 429, "the right one, too");
+    let metrics = daemon.metrics();
+    assert!(
+        metrics.contains("gantryd_web_logins_total{result=\"held_up\"} 1"),
+        "{metrics}"
+    );
     let wait: u64 = held.header("retry-after").parse().unwrap();
     assert!((1..=60).contains(&wait), "{wait}");
     assert_eq!(ask("GET", "wall-token"), 200, "others go on");

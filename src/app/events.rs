@@ -17,6 +17,7 @@ use crate::sinks::publish::{
     EventFiles, Keeper, LineFile, PublishError, class_name, event_line, event_line_with,
 };
 use crate::sinks::snapshots::SnapshotDesk;
+use crate::sinks::web::Hub;
 
 /// Frames whose place in a recording is remembered.
 const MAX_PLACES: usize = 1024;
@@ -196,6 +197,7 @@ pub struct DaemonEvents {
     lossless: BTreeSet<CameraId>,
     pictures: Option<ClosesPictures>,
     clips: BTreeMap<CameraId, ClaimsClips>,
+    page: Option<Arc<Hub>>,
     /// Made with the first event.
     cameras: BTreeMap<CameraId, EventFile>,
 }
@@ -259,6 +261,13 @@ impl DaemonEvents {
             .into_iter()
             .map(|(camera, desk)| (camera, ClaimsClips(desk)));
         self.clips = claims.collect();
+        self
+    }
+
+    /// Will tell the page which files show an event.
+    #[must_use]
+    pub fn with_page(mut self, page: Option<Arc<Hub>>) -> Self {
+        self.page = page;
         self
     }
 
@@ -332,6 +341,9 @@ impl DaemonEvents {
             let object = event.object.as_ref();
             let class = object.map(|object| class_name(object.class, classes));
             keeper.add(event, class, &line);
+        }
+        if let Some(page) = &self.page {
+            page.complete(camera, &line);
         }
         (camera.clone(), line)
     }

@@ -24,10 +24,10 @@ use crate::base::{
     CameraId, ConfigDesk, DiskRoom, Event, Metrics, RunEnd, Stage, StopSource, Worker, WorkerEnd,
 };
 use crate::capture::CameraEnd;
-use crate::perception::detect::DetectOptions;
+use crate::perception::detect::{DetectOptions, Provider, ProviderReport};
 use crate::sinks::http::{self, Endpoint, Listening};
 use crate::sinks::snapshots::SnapshotDesk;
-use crate::sinks::web::{Access, Hub, router};
+use crate::sinks::web::{Access, Engine, Hub, router};
 
 /// Results that may wait for the text files.
 const TEXT_QUEUE: usize = 256;
@@ -94,15 +94,27 @@ pub fn run(config: &Config, text: &str, file: ConfigFile) -> anyhow::Result<()> 
         None => (prepared, None),
     };
     let numbers = prepared.event_numbers();
-    let before = Before { taps, numbers };
-    let mut started = start_sinks(config, before, &classes, &metrics, &room, &recorders, &stop)?;
     let hub = page.as_ref().map(|_| {
-        let hub = web::hub(config, &config.web, &classes, &metrics);
-        start_page(&hub, config, &classes, &stop, &mut started).map(|()| hub)
+        let engine = engine(config, prepared.provider(), prepared.detect_workers());
+        let hub = web::hub(config, &config.web, &classes, &metrics, engine);
+        (web::recall(&hub, &stop), hub)
     });
-    let hub = hub.transpose()?;
+    let (recalls, hub) = match hub {
+        Some((recalls, hub)) => (Some(recalls?), Some(hub)),
+        None => (None, None),
+    };
+    let before = Before {
+        taps,
+        numbers,
+        page: hub.clone(),
+    };
+    let mut started = start_sinks(config, before, &classes, &metrics, &room, &recorders, &stop)?;
+    if let Some(hub) = &hub {
+        start_page(hub, config, &classes, &stop, &mut started)?;
+    }
     let mut sinks = started.workers;
     sinks.extend(remembers);
+    sinks.extend(recalls);
     let prepared = prepared
         .with_event_outlets(started.events)
         .changeable(started.newcomers);
@@ -169,6 +181,18 @@ pub fn run(config: &Config, text: &str, file: ConfigFile) -> anyhow::Result<()> 
     }
 }
 
+/// What the page says of the detector.
+fn engine(config: &Config, report: &ProviderReport, sessions: usize) -> Engine {
+    let on_cpu = report.used == Provider::Cpu;
+    Engine {
+        model: config.detect.model.to_string(),
+        provider: report.used.as_str(),
+        why: report.why.clone(),
+        device: (!on_cpu).then_some(config.detect.device),
+        sessions,
+    }
+}
+
 /// The name of a thread that did not end in time, if so.
 fn join(worker: Worker, deadline: Instant) -> Result<Option<String>, PipelineError> {
     let thread = worker.name().to_owned();
@@ -225,6 +249,8 @@ struct Before {
     taps: BTreeMap<CameraId, Tap>,
     /// Of the newest event of each.
     numbers: BTreeMap<CameraId, u64>,
+    /// Is told which files show an event.
+    page: Option<Arc<Hub>>,
 }
 
 fn start_sinks(
@@ -294,7 +320,8 @@ fn start_sinks(
             .with_logs(recorders.logs())
             .with_lossless(lossless.map(|camera| camera.id.clone()).collect())
             .with_pictures(pictures.clone())
-            .with_clips(desks);
+            .with_clips(desks)
+            .with_page(before.page);
         if config.output.events {
             writer = writer.with_files(&config.output.folder, max_bytes(config));
         }

@@ -245,6 +245,8 @@ fn filter(sink: &SinkConfig) -> EventFilter {
 )]
 fn transport(config: &Config, sink: &SinkConfig) -> anyhow::Result<Box<dyn Transport>> {
     match sink.kind {
+        #[cfg(feature = "kafka")]
+        super::config::SinkKind::Kafka => Ok(kafka(sink)),
         #[cfg(feature = "mqtt")]
         super::config::SinkKind::Mqtt => mqtt(config, sink),
         #[cfg(feature = "nats")]
@@ -254,6 +256,7 @@ fn transport(config: &Config, sink: &SinkConfig) -> anyhow::Result<Box<dyn Trans
         #[cfg(feature = "webhook")]
         super::config::SinkKind::Webhook => webhook(sink),
         #[cfg(not(all(
+            feature = "kafka",
             feature = "mqtt",
             feature = "nats",
             feature = "redis",
@@ -261,6 +264,32 @@ fn transport(config: &Config, sink: &SinkConfig) -> anyhow::Result<Box<dyn Trans
         )))]
         _ => anyhow::bail!("this gantryd was built without {}://", sink.url.0.scheme()),
     }
+}
+
+#[cfg(feature = "kafka")]
+fn kafka(sink: &SinkConfig) -> Box<dyn Transport> {
+    use super::config::Sasl;
+    use crate::sinks::publish::{Kafka, KafkaLogin, KafkaOptions};
+    let is_tls = sink.url.0.scheme() == "kafkas";
+    let host = sink.url.0.host_str().unwrap_or_default();
+    let port = sink
+        .url
+        .0
+        .port()
+        .unwrap_or(if is_tls { 9093 } else { 9092 });
+    Box::new(Kafka::new(KafkaOptions {
+        broker: format!("{host}:{port}"),
+        is_tls,
+        ca_file: sink.tls_ca_file.clone(),
+        login: login(sink),
+        login_by: match sink.sasl {
+            Sasl::Plain => KafkaLogin::Plain,
+            Sasl::Scram256 => KafkaLogin::Scram256,
+            Sasl::Scram512 => KafkaLogin::Scram512,
+        },
+        client_id: sink.client_id.clone(),
+        topic: sink.topic.clone(),
+    }))
 }
 
 #[cfg(feature = "mqtt")]
@@ -331,6 +360,7 @@ fn webhook(sink: &SinkConfig) -> anyhow::Result<Box<dyn Transport>> {
 }
 
 #[cfg(any(
+    feature = "kafka",
     feature = "mqtt",
     feature = "nats",
     feature = "redis",

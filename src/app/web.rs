@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
-use crossbeam_channel::{Receiver, never, select};
+use crossbeam_channel::{Receiver, never, select, tick};
 
 use super::config::{CameraConfig, Config, WebConfig};
 use super::pipeline::Published;
 use super::resolve;
-use crate::base::{CameraId, Event, Metrics};
+use super::run::spawn;
+use crate::base::{CameraId, Event, Metrics, StopSource, Worker};
 use crate::perception::zones::ZonesPlan;
 use crate::sinks::annotate::{Place, Privacy, PrivacyRules};
 use crate::sinks::http::{Certificate, CertificateError};
 use crate::sinks::publish::event_line;
-use crate::sinks::web::{CameraFacts, Hub, PictureOptions, Shape};
+use crate::sinks::web::{CameraFacts, Engine, Hub, PictureOptions, SAMPLE_EVERY, Shape};
 
 /// Results that may wait for the page; only the newest of a camera is ever shown.
 pub const RESULT_QUEUE: usize = 8;
@@ -35,6 +36,7 @@ pub fn hub(
     web: &WebConfig,
     classes: &Arc<[String]>,
     metrics: &Arc<Metrics>,
+    engine: Engine,
 ) -> Arc<Hub> {
     let facts = |camera: &CameraConfig| facts(&camera.id, &camera.zones, &camera.privacy);
     let options = PictureOptions {
@@ -46,7 +48,27 @@ pub fn hub(
         Arc::clone(classes),
         Arc::clone(metrics),
         options,
+        &config.output.folder,
+        engine,
     )
+}
+
+/// Opens the event files of all cameras, before anything is written there, and has a thread read back
+/// what was told before the start.
+///
+/// # Errors
+/// If there is no thread for it.
+pub fn recall(hub: &Arc<Hub>, stop: &StopSource) -> anyhow::Result<Worker> {
+    let (histories, told, until) = (hub.histories(), Arc::clone(hub), stop.stop_flag());
+    let read = move || {
+        for (camera, history) in histories {
+            if until.is_stopped() {
+                return;
+            }
+            told.recall(&camera, history);
+        }
+    };
+    spawn("web-past", read, stop)
 }
 
 /// What the page knows of a camera that is watched so.
@@ -80,6 +102,8 @@ pub fn run(
     classes: &[String],
 ) {
     let (mut has_results, mut has_events) = (true, true);
+    let ticks = tick(SAMPLE_EVERY);
+    hub.sample();
     while has_results || has_events {
         select! {
             recv(results) -> item => match item {
@@ -91,8 +115,9 @@ pub fn run(
                 Ok(Published::Gone { camera }) => hub.forget(&camera),
                 Err(_) => (has_results, results) = (false, never()),
             },
+            recv(ticks) -> _ => hub.sample(),
             recv(events) -> event => match event {
-                Ok(event) => hub.note(&event, event_line(&event, classes, None)),
+                Ok(event) => hub.note(&event, &event_line(&event, classes, None)),
                 Err(_) => (has_events, events) = (false, never()),
             },
         }

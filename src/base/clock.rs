@@ -22,6 +22,13 @@ impl Pts {
 pub struct UtcNanos(pub i64);
 
 impl UtcNanos {
+    /// What RFC 3339 text says, `2026-03-01T08:00:00Z`; `None` if it is none.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let time: jiff::Timestamp = text.parse().ok()?;
+        i64::try_from(time.as_nanosecond()).ok().map(Self)
+    }
+
     /// `yyyymmddThhmmssZ`, for file names.
     #[must_use]
     pub fn file_stamp(self) -> String {
@@ -99,6 +106,10 @@ mod tests {
         let utc = UtcNanos(1_700_000_000_123_456_789);
         assert_eq!(utc.to_string(), "2023-11-14T22:13:20.123456789Z");
         assert_eq!(utc.file_stamp(), "20231114T221320Z");
+        assert_eq!(UtcNanos::parse(&utc.to_string()), Some(utc));
+        let elsewhere = UtcNanos::parse("2023-11-14T23:13:20.123456789+01:00");
+        assert_eq!(elsewhere, Some(utc));
+        assert_eq!(UtcNanos::parse("yesterday"), None);
     }
 
     #[test]

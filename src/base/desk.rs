@@ -4,7 +4,12 @@
 //! brings the whole new text; the daemon finds out what differs, and a camera that does not differ
 //! is not touched.
 
+use std::fmt;
+use std::path::PathBuf;
+
 use serde::Serialize;
+
+use super::Secret;
 
 /// The configuration as it is in its file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,6 +53,40 @@ pub enum ConfigRefusal {
     Failed(String),
 }
 
+/// A password in a file of its own that the configuration can name; the file goes with this, unless it is
+/// kept.
+pub struct PasswordFile(tempfile::TempPath);
+
+impl fmt::Debug for PasswordFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PasswordFile").finish_non_exhaustive()
+    }
+}
+
+impl PasswordFile {
+    /// What is at this path is the password's file.
+    #[must_use]
+    pub fn new(path: tempfile::TempPath) -> Self {
+        Self(path)
+    }
+
+    /// Its name, as the configuration beside it says it.
+    #[must_use]
+    pub fn name(&self) -> String {
+        let name = self.0.file_name().unwrap_or_default();
+        name.to_string_lossy().into_owned()
+    }
+
+    /// The configuration names it now: it stays.
+    ///
+    /// # Errors
+    /// [`ConfigRefusal::Failed`] if the system does not leave it.
+    pub fn keep(self) -> Result<PathBuf, ConfigRefusal> {
+        let kept = self.0.keep();
+        kept.map_err(|error| ConfigRefusal::Failed(format!("keeping the password's file: {error}")))
+    }
+}
+
 /// Where the configuration of a running daemon is read and changed. Calls may take as long as a
 /// camera takes to open (seconds); they are made one after the other.
 pub trait ConfigDesk: Send + Sync + std::fmt::Debug {
@@ -62,6 +101,13 @@ pub trait ConfigDesk: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// [`ConfigRefusal::Invalid`].
     fn check(&self, text: &str) -> Result<ConfigChanges, ConfigRefusal>;
+
+    /// Writes a camera's password into a new file beside the configuration, for gantryd's user alone.
+    ///
+    /// # Errors
+    /// [`ConfigRefusal::Failed`] if there is no place for it.
+    fn password_file(&self, camera: &str, password: &Secret)
+    -> Result<PasswordFile, ConfigRefusal>;
 
     /// Makes `text` the configuration: checks it, opens what is new and waits for a frame of each,
     /// then changes the daemon and its file, or neither.

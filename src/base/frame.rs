@@ -195,6 +195,20 @@ pub enum RunEnd {
 }
 
 impl RunEnd {
+    /// Those that nobody asked for.
+    pub(super) const FAULTS: [Self; 10] = [
+        Self::EndOfStream,
+        Self::Stalled,
+        Self::Unreachable,
+        Self::NoAnswer,
+        Self::ConnectionLost,
+        Self::Unauthorized,
+        Self::NotFound,
+        Self::FormatChanged,
+        Self::TimeJump,
+        Self::Undecodable,
+    ];
+
     /// The name used in metrics, logs and published results.
     #[must_use]
     pub fn as_str(self) -> &'static str {

@@ -1,4 +1,4 @@
-//! Every counter there is, and the receipt that keeps the frame balance closed.
+//! Every counter there is.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,9 +11,10 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use super::process_metrics::ProcessMetrics;
 use super::{
-    CameraId, ClipMetrics, ConfigMetrics, DiskMetrics, LookMetrics, RunEnd, SinkMetrics,
-    StateMetrics, ZoneMetrics,
+    CameraId, ClipMetrics, ConfigMetrics, DiskMetrics, LoginMetrics, LookMetrics, RunEnd,
+    SinkMetrics, StateMetrics, ZoneMetrics,
 };
 
 /// A part of the frame path.
@@ -128,12 +129,12 @@ impl EncodeLabelValue for Stage {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CameraLabel {
+pub(super) struct CameraLabel {
     camera: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct DropLabels {
+pub(super) struct DropLabels {
     camera: String,
     stage: &'static str,
     reason: &'static str,
@@ -173,29 +174,14 @@ struct StageSum {
     cpu_ns: AtomicU64,
 }
 
-/// The frame balance of one camera or of all: `received = processed + dropped + in_flight`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Balance {
-    /// Frames that came out of the decoder.
-    pub received: u64,
-    /// Frames whose result was published.
-    pub processed: u64,
-    /// Frames dropped on the way, whatever the reason.
-    pub dropped: u64,
-    /// Frames on the way now.
-    pub in_flight: u64,
-    /// Of the dropped ones, those nobody accounted for: a bug if not 0.
-    pub unaccounted: u64,
-}
-
 /// Every metric of the process; shared by all stages.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
-    received: Family<CameraLabel, Counter>,
-    processed: Family<CameraLabel, Counter>,
-    in_flight: Family<CameraLabel, Gauge>,
-    dropped: Family<DropLabels, Counter>,
+    pub(super) received: Family<CameraLabel, Counter>,
+    pub(super) processed: Family<CameraLabel, Counter>,
+    pub(super) in_flight: Family<CameraLabel, Gauge>,
+    pub(super) dropped: Family<DropLabels, Counter>,
     results_dropped: Family<DropLabels, Counter>,
     stage_seconds: Family<StageLabel, Histogram>,
     frame_age: Family<CameraLabel, Histogram>,
@@ -209,6 +195,7 @@ pub struct Metrics {
     disk: DiskMetrics,
     config: ConfigMetrics,
     state: StateMetrics,
+    logins: LoginMetrics,
     video: VideoMetrics,
     stages: [StageSum; Stage::ALL.len()],
     progress: AtomicU64,
@@ -232,7 +219,9 @@ impl Metrics {
     /// Fresh counters, all 0.
     #[must_use]
     pub fn new() -> Arc<Self> {
-        let mut registry = Registry::with_prefix("gantryd");
+        let mut root = Registry::default();
+        root.register_collector(Box::new(ProcessMetrics));
+        let registry = root.sub_registry_with_prefix("gantryd");
         let received = Family::default();
         let processed = Family::default();
         let in_flight = Family::default();
@@ -285,16 +274,17 @@ impl Metrics {
             "Boxes a model gave that are no boxes (NaN, infinite, no area, off the frame)",
             detections_rejected.clone(),
         );
-        let looks = LookMetrics::new(&mut registry);
-        let zones = ZoneMetrics::new(&mut registry);
-        let sinks = SinkMetrics::new(&mut registry);
-        let clips = ClipMetrics::new(&mut registry);
-        let disk = DiskMetrics::new(&mut registry);
-        let config = ConfigMetrics::new(&mut registry);
-        let state = StateMetrics::new(&mut registry);
-        let video = VideoMetrics::new(&mut registry);
+        let looks = LookMetrics::new(registry);
+        let zones = ZoneMetrics::new(registry);
+        let sinks = SinkMetrics::new(registry);
+        let clips = ClipMetrics::new(registry);
+        let disk = DiskMetrics::new(registry);
+        let config = ConfigMetrics::new(registry);
+        let state = StateMetrics::new(registry);
+        let logins = LoginMetrics::new(registry);
+        let video = VideoMetrics::new(registry);
         Arc::new(Self {
-            registry,
+            registry: root,
             received,
             processed,
             in_flight,
@@ -312,6 +302,7 @@ impl Metrics {
             disk,
             config,
             state,
+            logins,
             video,
             stages: Default::default(),
             progress: AtomicU64::new(0),
@@ -372,6 +363,12 @@ impl Metrics {
         &self.state
     }
 
+    /// What became of log-ins at the page.
+    #[must_use]
+    pub fn logins(&self) -> &LoginMetrics {
+        &self.logins
+    }
+
     /// Counts work done in a stage.
     pub fn stage(&self, stage: Stage, wall: Duration, cpu: Duration) {
         self.stage_seconds
@@ -429,6 +426,19 @@ impl Metrics {
         self.runs.get_or_create(&labels).get()
     }
 
+    /// Connections of a camera that ended, or did not come about, though nobody asked for it.
+    #[must_use]
+    pub fn connections_ended(&self, camera: &CameraId) -> u64 {
+        let ended = |reason: &RunEnd| {
+            let labels = RunLabels {
+                camera: camera.to_string(),
+                reason: reason.as_str(),
+            };
+            self.runs.get(&labels).map_or(0, |counter| counter.get())
+        };
+        RunEnd::FAULTS.iter().map(ended).sum()
+    }
+
     /// Counts events of one kind.
     pub fn events(&self, kind: &'static str, count: u64) {
         self.events.get_or_create(&KindLabel { kind }).inc_by(count);
@@ -468,59 +478,10 @@ impl Metrics {
             .get_or_create(&DropLabels::of(camera, stage, reason))
             .get()
     }
-
-    /// Counts a received frame and gives the receipt that must end as processed or dropped.
-    #[must_use]
-    pub fn frame_received(self: &Arc<Self>, camera: &CameraId) -> Flight {
-        let label = CameraLabel::of(camera);
-        self.received.get_or_create(&label).inc();
-        self.in_flight.get_or_create(&label).inc();
-        Flight {
-            metrics: Arc::clone(self),
-            camera: camera.clone(),
-            open: true,
-        }
-    }
-
-    /// The frame balance of one camera.
-    #[must_use]
-    pub fn balance(&self, camera: &CameraId) -> Balance {
-        let label = CameraLabel::of(camera);
-        let in_flight = self.in_flight.get_or_create(&label).get();
-        let mut balance = Balance {
-            received: self.received.get_or_create(&label).get(),
-            processed: self.processed.get_or_create(&label).get(),
-            in_flight: u64::try_from(in_flight).unwrap_or(0),
-            ..Balance::default()
-        };
-        for stage in Stage::ALL {
-            for reason in FRAME_DROP_REASONS {
-                let dropped = self
-                    .dropped
-                    .get_or_create(&DropLabels::of(camera, stage, reason))
-                    .get();
-                balance.dropped += dropped;
-                if reason == DropReason::Unaccounted {
-                    balance.unaccounted += dropped;
-                }
-            }
-        }
-        balance
-    }
 }
 
-/// Reasons for which a frame, rather than a result, can be dropped.
-const FRAME_DROP_REASONS: [DropReason; 6] = [
-    DropReason::Replaced,
-    DropReason::Unusable,
-    DropReason::BadTime,
-    DropReason::DetectFailed,
-    DropReason::Stopping,
-    DropReason::Unaccounted,
-];
-
 impl CameraLabel {
-    fn of(camera: &CameraId) -> Self {
+    pub(super) fn of(camera: &CameraId) -> Self {
         Self {
             camera: camera.to_string(),
         }
@@ -528,7 +489,7 @@ impl CameraLabel {
 }
 
 impl DropLabels {
-    fn of(camera: &CameraId, stage: Stage, reason: DropReason) -> Self {
+    pub(super) fn of(camera: &CameraId, stage: Stage, reason: DropReason) -> Self {
         Self {
             camera: camera.to_string(),
             stage: stage.as_str(),
@@ -541,77 +502,9 @@ fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Receipt of one received frame. It ends as [`Flight::processed`] or [`Flight::dropped`]; a
-/// receipt that is merely forgotten is counted as dropped, `reason="unaccounted"`.
-#[derive(Debug)]
-pub struct Flight {
-    metrics: Arc<Metrics>,
-    camera: CameraId,
-    open: bool,
-}
-
-impl Flight {
-    /// The frame's result was published.
-    pub fn processed(mut self) {
-        self.close();
-        let label = CameraLabel::of(&self.camera);
-        self.metrics.processed.get_or_create(&label).inc();
-    }
-
-    /// The frame was dropped.
-    pub fn dropped(mut self, stage: Stage, reason: DropReason) {
-        self.close();
-        self.count_drop(stage, reason);
-    }
-
-    fn close(&mut self) {
-        self.open = false;
-        let label = CameraLabel::of(&self.camera);
-        self.metrics.in_flight.get_or_create(&label).dec();
-    }
-
-    fn count_drop(&self, stage: Stage, reason: DropReason) {
-        let labels = DropLabels::of(&self.camera, stage, reason);
-        self.metrics.dropped.get_or_create(&labels).inc();
-    }
-}
-
-impl Drop for Flight {
-    fn drop(&mut self) {
-        if self.open {
-            self.close();
-            self.count_drop(Stage::Capture, DropReason::Unaccounted);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_received_frame_ends_once() {
-        let metrics = Metrics::new();
-        let camera = CameraId::new("gate");
-        let processed = metrics.frame_received(&camera);
-        let replaced = metrics.frame_received(&camera);
-        let forgotten = metrics.frame_received(&camera);
-        let flying = metrics.frame_received(&camera);
-        processed.processed();
-        replaced.dropped(Stage::Inference, DropReason::Replaced);
-        drop(forgotten);
-
-        let balance = metrics.balance(&camera);
-        let expected = Balance {
-            received: 4,
-            processed: 1,
-            dropped: 2,
-            in_flight: 1,
-            unaccounted: 1,
-        };
-        assert_eq!(balance, expected);
-        flying.processed();
-    }
 
     #[test]
     fn exposition_names_the_essential_six() {

@@ -13,13 +13,16 @@ mod disk_metrics;
 mod disk_room;
 mod embedding;
 mod event;
+mod flight;
 mod frame;
 mod ids;
 mod inbox;
+mod login_metrics;
 mod look_metrics;
 mod metrics;
 mod packets;
 mod pipelines;
+mod process_metrics;
 mod result;
 mod secret;
 mod sink_metrics;
@@ -38,7 +41,7 @@ pub use decision::{
     AffinityParts, Birth, CameraMotion, Choice, Covered, DecisionLimits, FrameDecisions,
     IdentityChange, Refusal, RefusalReason, SeenBox, TrackDecision, TrackName,
 };
-pub use desk::{ConfigChanges, ConfigDesk, ConfigRefusal, ConfigText};
+pub use desk::{ConfigChanges, ConfigDesk, ConfigRefusal, ConfigText, PasswordFile};
 pub use disk_metrics::{DeleteReason, DiskMetrics};
 pub use disk_room::{DiskRoom, RoomLevel};
 pub use embedding::Embedding;
@@ -46,16 +49,19 @@ pub use event::{
     Direction, Event, EventKind, LineCount, ObjectTrace, PathPoint, Phase, SceneCounts, Speed,
     SpeedUnit, ZoneCount,
 };
+pub use flight::{Balance, Flight};
 pub use frame::{
     Captured, ColorMatrix, ColorRange, Frame, FrameMeta, FromCamera, OwnedPlanes, PixelFormat,
     Pixels, Plane, Planes, RunEnd, Size, UtcSource,
 };
 pub use ids::{CameraId, ClassId, FrameSeq, RunId, TrackId};
 pub use inbox::{Inbox, Lane, Route, Taken};
+pub use login_metrics::{LoginMetrics, LoginOutcome};
 pub use look_metrics::{LookMetrics, LookReason, Looks};
-pub use metrics::{Balance, DropReason, Flight, Metrics, Stage, StageStats};
+pub use metrics::{DropReason, Metrics, Stage, StageStats};
 pub use packets::{Bell, FilmStart, NewPackets, Packet, PacketRing, SentStream};
 pub use pipelines::{PipelineText, PipelineTextError};
+pub use process_metrics::ProcessUse;
 pub use result::{
     Detection, EndReason, EndedTrack, FrameResult, Pictured, Recorded, Timings, TrackSnapshot,
     TrackState,
@@ -63,7 +69,7 @@ pub use result::{
 pub use secret::{
     REDACTED, Secret, UriError, UriParts, hidden_words, redact_text, redact_uri, split_credentials,
 };
-pub use sink_metrics::{SinkMetrics, SinkStep};
+pub use sink_metrics::{SinkMetrics, SinkState, SinkStep};
 pub use state_metrics::StateMetrics;
 pub use stop::{Stop, StopSource};
 pub use stream_clock::{RawSegment, StreamClock, StreamTime};

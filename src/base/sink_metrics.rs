@@ -1,10 +1,15 @@
 //! What became of events on their way to brokers and webhooks, for exposition.
 
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
+
+use super::{UtcNanos, utc_now};
 
 /// A step of an event on its way to a sink.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -61,6 +66,18 @@ pub struct SinkMetrics {
     steps: Family<StepLabels, Counter>,
     waiting: Family<SinkLabel, Gauge>,
     connected: Family<SinkLabel, Gauge>,
+    states: Mutex<BTreeMap<String, SinkState>>,
+}
+
+/// How a sink is doing now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SinkState {
+    /// It takes events.
+    pub is_connected: bool,
+    /// Since when that is so.
+    pub since: UtcNanos,
+    /// Events in the spool that it has not acknowledged.
+    pub waiting: u64,
 }
 
 impl SinkMetrics {
@@ -98,14 +115,40 @@ impl SinkMetrics {
         self.steps.get_or_create(&step_labels(sink, step)).get()
     }
 
+    /// Every sink that was heard of, by its name.
+    #[must_use]
+    pub fn states(&self) -> BTreeMap<String, SinkState> {
+        self.lock().clone()
+    }
+
+    fn change(&self, sink: &str, change: impl FnOnce(&mut SinkState)) {
+        let unknown = || SinkState {
+            is_connected: false,
+            since: utc_now(),
+            waiting: 0,
+        };
+        change(self.lock().entry(sink.to_owned()).or_insert_with(unknown));
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, SinkState>> {
+        self.states.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// How many events of `sink` wait now.
     pub fn waiting(&self, sink: &str, number: u64) {
+        self.change(sink, |state| state.waiting = number);
         let number = i64::try_from(number).unwrap_or(i64::MAX);
         self.waiting.get_or_create(&sink_label(sink)).set(number);
     }
 
     /// Whether `sink` takes events now.
     pub fn connected(&self, sink: &str, is_connected: bool) {
+        self.change(sink, |state| {
+            if state.is_connected != is_connected {
+                state.is_connected = is_connected;
+                state.since = utc_now();
+            }
+        });
         self.connected
             .get_or_create(&sink_label(sink))
             .set(is_connected.into());
@@ -122,5 +165,26 @@ fn step_labels(sink: &str, step: SinkStep) -> StepLabels {
 fn sink_label(sink: &str) -> SinkLabel {
     SinkLabel {
         sink: sink.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sink_is_connected_or_not_since_the_last_change() {
+        let metrics = SinkMetrics::default();
+        metrics.waiting("room", 3);
+        metrics.connected("room", true);
+        let first = metrics.states()["room"];
+        metrics.connected("room", true);
+        metrics.waiting("room", 0);
+        let second = metrics.states()["room"];
+        assert!(second.is_connected && second.since == first.since);
+        assert_eq!((first.waiting, second.waiting), (3, 0));
+        metrics.connected("room", false);
+        let third = metrics.states()["room"];
+        assert!(!third.is_connected && third.since >= first.since);
     }
 }

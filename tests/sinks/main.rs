@@ -9,6 +9,8 @@
 #[path = "../support/camera_process.rs"]
 mod camera_process;
 mod daemon;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod mqtt;
 mod nats;
 mod outage;

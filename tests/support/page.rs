@@ -83,6 +83,7 @@ impl Answer {
 pub struct PageDaemon {
     child: Child,
     pub port: u16,
+    pub metrics_port: u16,
     pub folder: tempfile::TempDir,
     pub client: ureq::Agent,
     scheme: &'static str,
@@ -98,9 +99,10 @@ impl PageDaemon {
     /// The same with files in `folder`; with `root` over TLS.
     pub fn start_in(folder: tempfile::TempDir, web: &str, root: Option<&[u8]>) -> Self {
         let camera = CameraProcess::start(&["--file", &fixture("street.mp4")]);
-        let port = free_port();
+        let (port, metrics_port) = (free_port(), free_port());
         let text = format!(
-            "[detect]\nmodel = {:?}\n[record]\nenabled = false\n[metrics]\nlisten = \"off\"\n\
+            "[detect]\nmodel = {:?}\n[record]\nenabled = false\n\
+             [metrics]\nlisten = \"127.0.0.1:{metrics_port}\"\n\
              [[cameras]]\nid = \"street\"\nuri = {:?}\n\
              [web]\nlisten = \"127.0.0.1:{port}\"\nmax_width_px = 320\n{web}",
             fixture("models/shapes.onnx"),
@@ -117,6 +119,7 @@ impl PageDaemon {
         let daemon = Self {
             child,
             port,
+            metrics_port,
             client: client(root),
             scheme: if root.is_some() { "https" } else { "http" },
             folder,
@@ -163,6 +166,12 @@ impl PageDaemon {
         let session = self.ask("GET", "/api/v1/session", &[("Cookie", &cookie)], None);
         let csrf = session.json()["csrf"].as_str().unwrap().to_owned();
         (cookie, csrf)
+    }
+
+    /// What `/metrics` says.
+    pub fn metrics(&self) -> String {
+        let url = format!("http://127.0.0.1:{}/metrics", self.metrics_port);
+        request(&self.client, "GET", &url, &[], None).text
     }
 
     /// The status of what is sent as it is, and everything after.

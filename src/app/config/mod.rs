@@ -39,7 +39,7 @@ pub use sections::{
     Encoder, Listen, LogConfig, LogFormat, LogLevel, MetricsConfig, OutputConfig, RecordConfig,
     ServiceConfig,
 };
-pub use sinks::{MqttVersion, SinkConfig, SinkKind, SinkUrl};
+pub use sinks::{MqttVersion, Sasl, SinkConfig, SinkKind, SinkUrl};
 pub use state::StateConfig;
 pub use web::{CertificateFiles, WebConfig};
 

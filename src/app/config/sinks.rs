@@ -24,9 +24,23 @@ choices! {
     }
 }
 
+choices! {
+    /// How a login at Kafka is proven.
+    Sasl {
+        /// The password is sent as it is.
+        Plain = "plain",
+        /// SCRAM with SHA-256.
+        Scram256 = "scram-sha-256",
+        /// SCRAM with SHA-512.
+        Scram512 = "scram-sha-512",
+    }
+}
+
 /// What a sink is, by the scheme of its address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SinkKind {
+    /// `kafka://`, `kafkas://`.
+    Kafka,
     /// `mqtt://`, `mqtts://`.
     Mqtt,
     /// `nats://`, `tls://`.
@@ -38,7 +52,9 @@ pub enum SinkKind {
 }
 
 /// Each scheme, what it is, and whether this program was built with it.
-const SCHEMES: [(&str, SinkKind, bool); 8] = [
+const SCHEMES: [(&str, SinkKind, bool); 10] = [
+    ("kafka", SinkKind::Kafka, cfg!(feature = "kafka")),
+    ("kafkas", SinkKind::Kafka, cfg!(feature = "kafka-tls")),
     ("mqtt", SinkKind::Mqtt, cfg!(feature = "mqtt")),
     ("mqtts", SinkKind::Mqtt, cfg!(feature = "mqtt")),
     ("nats", SinkKind::Nats, cfg!(feature = "nats")),
@@ -49,17 +65,23 @@ const SCHEMES: [(&str, SinkKind, bool); 8] = [
     ("https", SinkKind::Webhook, cfg!(feature = "webhook")),
 ];
 
+/// Everything but a webhook.
+const BROKERS: [SinkKind; 4] = [
+    SinkKind::Kafka,
+    SinkKind::Mqtt,
+    SinkKind::Nats,
+    SinkKind::Redis,
+];
+
 /// Keys that mean something to some sinks only.
-const KEYS_OF: [(&str, &[SinkKind]); 10] = [
-    ("topic", &[SinkKind::Mqtt, SinkKind::Nats, SinkKind::Redis]),
-    (
-        "results_hz",
-        &[SinkKind::Mqtt, SinkKind::Nats, SinkKind::Redis],
-    ),
+const KEYS_OF: [(&str, &[SinkKind]); 11] = [
+    ("topic", &BROKERS),
+    ("results_hz", &BROKERS),
+    ("sasl", &[SinkKind::Kafka]),
     ("zone_state", &[SinkKind::Mqtt]),
     ("home_assistant", &[SinkKind::Mqtt]),
     ("mqtt_version", &[SinkKind::Mqtt]),
-    ("client_id", &[SinkKind::Mqtt]),
+    ("client_id", &[SinkKind::Mqtt, SinkKind::Kafka]),
     ("stream", &[SinkKind::Nats]),
     ("max_len", &[SinkKind::Redis]),
     ("secret_file", &[SinkKind::Webhook]),
@@ -70,7 +92,7 @@ const KEYS_OF: [(&str, &[SinkKind]); 10] = [
 const NAME_CHARS: usize = 64;
 
 /// Schemes that ask for TLS.
-const TLS_SCHEMES: [&str; 4] = ["mqtts", "tls", "rediss", "https"];
+const TLS_SCHEMES: [&str; 5] = ["kafkas", "mqtts", "tls", "rediss", "https"];
 
 /// Address of a sink. Prints as scheme, host and port: anything in the path of a webhook may be a
 /// token.
@@ -141,7 +163,9 @@ pub struct SinkConfig {
     pub spool_mib: u32,
     /// Version of MQTT.
     pub mqtt_version: MqttVersion,
-    /// Name of the MQTT client.
+    /// How a login at Kafka is proven.
+    pub sasl: Sasl,
+    /// Name of the client at MQTT and Kafka.
     pub client_id: String,
     /// Stream of a NATS server.
     pub stream: String,
@@ -227,7 +251,7 @@ fn read_sink(
         && !TLS_SCHEMES.contains(&url.scheme())
     {
         let text = format!(
-            "nothing is encrypted with {}://, use mqtts, tls (NATS), rediss or https, or remove it",
+            "nothing is encrypted with {}://, use kafkas, mqtts, tls (NATS), rediss or https, or remove it",
             url.scheme()
         );
         section.fault("tls_ca_file", text);
@@ -252,6 +276,19 @@ fn read_sink(
         );
     }
     let spool_mib = section.integer("spool_mib", 1..=65_536, default_spool);
+    let sasl = section.choice("sasl", Sasl::ALL, Sasl::Plain);
+    if section.has("sasl") && credentials.is_none() {
+        section.fault(
+            "sasl",
+            "says how to log in, but there are no user and password_file",
+        );
+    }
+    if sasl != Sasl::Plain && !cfg!(feature = "kafka-tls") {
+        section.fault(
+            "sasl",
+            "this gantryd was built without SCRAM, use \"plain\"",
+        );
+    }
     let mqtt_version = section.choice("mqtt_version", MqttVersion::ALL, MqttVersion::V5);
     let timeout = section.secs("timeout_secs", 1.0..=120.0, default_timeout);
     let (url, kind) = address?;
@@ -272,6 +309,7 @@ fn read_sink(
         home_assistant,
         spool_mib,
         mqtt_version,
+        sasl,
         client_id,
         stream,
         max_len,

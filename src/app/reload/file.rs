@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest, Sha256};
 
-use crate::base::{ConfigRefusal, ConfigText};
+use crate::base::{ConfigRefusal, ConfigText, PasswordFile, Secret};
 
 /// Where the configuration is.
 #[derive(Debug, Clone)]
@@ -59,6 +59,33 @@ impl ConfigFile {
         self.replace(text).map_err(|error| {
             ConfigRefusal::Failed(format!(
                 "{self}: it cannot be replaced ({error}); gantryd must own the file and may write to its folder (docs/reload.md)"
+            ))
+        })
+    }
+
+    /// A new file beside it that holds `password`, mode 0600; `camera` begins its name.
+    ///
+    /// # Errors
+    /// [`ConfigRefusal::Failed`] if it cannot be written.
+    pub fn password(&self, camera: &str, password: &Secret) -> Result<PasswordFile, ConfigRefusal> {
+        let write = || {
+            // Seen from the name of the configuration, as everything that it names.
+            let folder = self.path.parent().filter(|it| !it.as_os_str().is_empty());
+            // No part of a path, whatever somebody calls a camera.
+            let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+            let camera = camera.replace(|c| !is_plain(c), "_");
+            let mut new = tempfile::Builder::new()
+                .prefix(&format!("{camera}-"))
+                .suffix(".password")
+                .tempfile_in(folder.unwrap_or(Path::new(".")))?;
+            new.write_all(password.expose().as_bytes())?;
+            new.write_all(b"\n")?;
+            new.as_file().sync_all()?;
+            io::Result::Ok(PasswordFile::new(new.into_temp_path()))
+        };
+        write().map_err(|error| {
+            ConfigRefusal::Failed(format!(
+                "no password can be kept beside {self} ({error}); gantryd may have to be let write to its folder (docs/reload.md)"
             ))
         })
     }
@@ -130,6 +157,25 @@ mod tests {
             "{told}"
         );
         assert!(told.contains("may write to its folder"), "{told}");
+    }
+
+    #[test]
+    fn a_password_has_a_file_for_its_owner_alone_which_goes_unless_it_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = ConfigFile::new(&folder.path().join("site.toml"));
+        let secret = Secret::new("hunter2");
+        drop(file.password("../gate/", &secret).unwrap());
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
+        let made = file.password("gate", &secret).unwrap();
+        let name = made.name();
+        assert!(
+            name.starts_with("gate-") && name.ends_with(".password"),
+            "{name}"
+        );
+        let path = made.keep().unwrap();
+        assert_eq!(path.file_name().unwrap(), &*name);
+        assert_eq!(fs::read_to_string(&path).unwrap(), "hunter2\n");
+        assert_eq!(fs::metadata(&path).unwrap().mode() & 0o777, 0o600);
     }
 
     #[test]

@@ -22,7 +22,7 @@ use super::signals::Hangup;
 use super::{resolve, service};
 use crate::base::{
     CameraId, ChangeOutcome, ConfigChanges, ConfigDesk, ConfigRefusal, ConfigText, DiskRoom,
-    Metrics, Stop, redact_text,
+    Metrics, PasswordFile, Secret, Stop, redact_text,
 };
 
 /// How often it is looked whether a signal has come.
@@ -378,6 +378,14 @@ impl ConfigDesk for Desk {
             .propose(&self.lock().running, text)?
             .difference
             .changes())
+    }
+
+    fn password_file(
+        &self,
+        camera: &str,
+        password: &Secret,
+    ) -> Result<PasswordFile, ConfigRefusal> {
+        self.file.password(camera, password)
     }
 
     fn apply(&self, text: &str, revision: &str) -> Result<ConfigChanges, ConfigRefusal> {

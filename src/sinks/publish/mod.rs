@@ -10,6 +10,8 @@ mod delivery;
 mod envelope;
 mod event;
 mod filter;
+#[cfg(feature = "kafka")]
+mod kafka;
 mod keeper;
 mod line;
 mod lines;
@@ -38,6 +40,8 @@ pub use delivery::{Delivery, RESULT_QUEUE};
 pub use envelope::{envelope, event_id, place, route};
 pub use event::{EVENT_SCHEMA_ID, EventFiles, class_name, event_line, event_line_with};
 pub use filter::EventFilter;
+#[cfg(feature = "kafka")]
+pub use kafka::{Kafka, KafkaLogin, KafkaOptions};
 pub use keeper::Keeper;
 pub use line::{SCHEMA_ID, frame_line, run_end_line};
 pub use lines::{LineFile, PublishError};

@@ -17,6 +17,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use names::{FilmKind, film_named, is_picture};
 pub use space::{Space, SpaceProbe, room_on};
 pub use sweep::Retention;
 

@@ -58,6 +58,56 @@ pub(super) fn unit_of<'n>(camera: &str, name: &'n str) -> Option<&'n str> {
     }
 }
 
+/// What a film is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FilmKind {
+    /// With boxes drawn in.
+    Annotated,
+    /// As the camera sent it.
+    Raw,
+    /// Of an event.
+    Clip,
+}
+
+impl FilmKind {
+    /// The name used in the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Annotated => "annotated",
+            Self::Raw => "raw",
+            Self::Clip => "clip",
+        }
+    }
+}
+
+/// Kind and beginning (`yyyymmddThhmmssZ`) of the film `name` in the folder of `camera`; `None` for
+/// every name that gantryd gives to no film.
+#[must_use]
+pub fn film_named<'n>(camera: &str, name: &'n str) -> Option<(FilmKind, &'n str)> {
+    let stem = name.strip_suffix(".mp4")?;
+    let unit = unit_of(camera, name).filter(|unit| *unit == stem)?;
+    let kind = if unit.ends_with("_clip") {
+        FilmKind::Clip
+    } else if unit.ends_with("_raw") {
+        FilmKind::Raw
+    } else {
+        FilmKind::Annotated
+    };
+    let recorded = camera.replace("..", "__");
+    let rest = unit
+        .strip_prefix(camera)
+        .or_else(|| unit.strip_prefix(&*recorded))?;
+    let stamp = rest.strip_prefix('_')?.get(..STAMP)?;
+    Some((kind, stamp))
+}
+
+/// Is `name`, in the folder of `camera`, a picture of an event?
+#[must_use]
+pub fn is_picture(camera: &str, name: &str) -> bool {
+    name.ends_with(".jpg") && unit_of(camera, name) == Some(name)
+}
+
 /// Is a unit of [`unit_of`] kept of an event: a clip, or a picture?
 pub(super) fn is_of_event(unit: &str) -> bool {
     unit.ends_with("_clip") || unit.ends_with(".jpg")
@@ -138,6 +188,34 @@ mod tests {
         }
         let dotted = unit_of("a..b", "a__b_20231114T221320Z.mp4");
         assert_eq!(dotted, Some("a__b_20231114T221320Z"));
+    }
+
+    #[test]
+    fn films_and_pictures_are_known_by_their_names_and_no_path_is_one() {
+        let stamp = "20231114T221320Z";
+        for (name, kind) in [
+            ("gate_20231114T221320Z.mp4", FilmKind::Annotated),
+            ("gate_20231114T221320Z-2_raw.mp4", FilmKind::Raw),
+            ("gate_20231114T221320Z_2_clip.mp4", FilmKind::Clip),
+        ] {
+            assert_eq!(film_named("gate", name), Some((kind, stamp)));
+        }
+        let dotted = film_named("a..b", "a__b_20231114T221320Z.mp4");
+        assert_eq!(dotted, Some((FilmKind::Annotated, stamp)));
+        assert!(is_picture("gate", "gate_20231114T221320Z_12_frame.jpg"));
+        for name in [
+            "../gate/gate_20231114T221320Z.mp4",
+            "gate_20231114T221320Z/../x.mp4",
+            "gate_20231114T221320Z_1/../../x_frame.jpg",
+            "gate_20231114T221320Z.jsonl",
+            "results_20231114T221320Z.jsonl",
+            "site.toml",
+            "..",
+            "",
+        ] {
+            assert_eq!(film_named("gate", name), None, "{name}");
+            assert!(!is_picture("gate", name), "{name}");
+        }
     }
 
     #[test]

@@ -16,10 +16,12 @@ use tokio::time::timeout;
 use tracing::info;
 
 use super::access::Caller;
-use super::edit::{self, EditError, NewPlaces, Places, Words};
+use super::edit::{self, EditError, Login, NewPlaces, Places, Words};
 use super::hub::Hub;
 use super::routes::Served;
-use crate::base::{ConfigChanges, ConfigDesk, ConfigRefusal, ConfigText, redact_text};
+use crate::base::{
+    ConfigChanges, ConfigDesk, ConfigRefusal, ConfigText, PasswordFile, Secret, redact_text,
+};
 use crate::sinks::http::Peer;
 
 /// Longest wait for another's change; a camera that is opened takes seconds.
@@ -159,7 +161,7 @@ pub(super) async fn put_places(
         Ok(Json(places)) => places,
         Err(rejection) => return rejection.into_response(),
     };
-    change(changing, asked, "zones", move |text| {
+    change(changing, asked, "zones", None, move |text, _| {
         let new = edit::with_places(text, &id, &places)?;
         let index = edit::places(text, &id)?.0;
         Ok((new, Some(index)))
@@ -186,12 +188,23 @@ pub(super) async fn add_camera(
     asked: Asked,
     body: Result<Json<Words>, JsonRejection>,
 ) -> Response {
-    let words = match body {
+    let mut words = match body {
         Ok(Json(words)) => words,
         Err(rejection) => return rejection.into_response(),
     };
-    change(changing, asked, "camera added", move |text| {
-        Ok((edit::with_camera(text, &words)?, None))
+    let id = words.get("id").and_then(|id| id.as_str());
+    let id = id.unwrap_or("camera").to_owned();
+    let login = match NewLogin::take(&mut words, id) {
+        Ok(login) => login,
+        Err(refused) => return told(Ok(Err(Failure::Edit(refused))), &[]),
+    };
+    let user = login.as_ref().and_then(|login| login.user.clone());
+    change(changing, asked, "camera added", login, move |text, file| {
+        let login = file.map(|password_file| Login {
+            user: user.as_deref(),
+            password_file,
+        });
+        Ok((edit::with_camera(text, &words, login.as_ref())?, None))
     })
     .await
 }
@@ -202,12 +215,22 @@ pub(super) async fn change_camera(
     Path(id): Path<String>,
     body: Result<Json<Words>, JsonRejection>,
 ) -> Response {
-    let words = match body {
+    let mut words = match body {
         Ok(Json(words)) => words,
         Err(rejection) => return rejection.into_response(),
     };
-    change(changing, asked, "camera", move |text| {
-        Ok((edit::with_changed_camera(text, &id, &words)?, None))
+    let login = match NewLogin::take(&mut words, id.clone()) {
+        Ok(login) => login,
+        Err(refused) => return told(Ok(Err(Failure::Edit(refused))), &[]),
+    };
+    let user = login.as_ref().and_then(|login| login.user.clone());
+    change(changing, asked, "camera", login, move |text, file| {
+        let login = file.map(|password_file| Login {
+            user: user.as_deref(),
+            password_file,
+        });
+        let new = edit::with_changed_camera(text, &id, &words, login.as_ref())?;
+        Ok((new, None))
     })
     .await
 }
@@ -217,10 +240,51 @@ pub(super) async fn remove_camera(
     asked: Asked,
     Path(id): Path<String>,
 ) -> Response {
-    change(changing, asked, "camera removed", move |text| {
+    change(changing, asked, "camera removed", None, move |text, _| {
         Ok((edit::without_camera(text, &id)?, None))
     })
     .await
+}
+
+/// Longest password of a camera, bytes.
+const LONGEST_PASSWORD: usize = 256;
+
+/// What a camera is to be asked with from now on; it is in the request, and in a file of its own.
+struct NewLogin {
+    camera: String,
+    user: Option<String>,
+    password: Secret,
+}
+
+impl NewLogin {
+    /// Takes it out of what was sent, if it is there.
+    fn take(words: &mut Words, camera: String) -> Result<Option<Self>, EditError> {
+        let refused = |text: &str| Err(EditError::Refused(text.to_owned()));
+        let Some(password) = words.remove("password") else {
+            return match words.contains_key("user") {
+                true => refused("user: to be given together with the password"),
+                false => Ok(None),
+            };
+        };
+        let user = match words.remove("user") {
+            None => None,
+            Some(user) => match user.as_str().filter(|user| !user.is_empty()) {
+                Some(user) => Some(user.to_owned()),
+                None => return refused("user: allowed is a name"),
+            },
+        };
+        let is_line = |it: &&str| {
+            !it.is_empty() && it.len() <= LONGEST_PASSWORD && !it.contains(char::is_control)
+        };
+        match password.as_str().filter(is_line) {
+            Some(password) => Ok(Some(Self {
+                camera,
+                user,
+                password: Secret::new(password),
+            })),
+            None => refused("password: allowed is one line of at most 256 bytes"),
+        }
+    }
 }
 
 /// Why nothing was changed.
@@ -234,12 +298,14 @@ enum Failure {
 }
 
 /// Makes the change `edit` in the text of the revision that was named, and asks for it. What `edit`
-/// gives is the new text, and the index of the camera whose zones it is about.
+/// is given is the text, and the name of the file of the new password; what it gives is the new text, and
+/// the index of the camera whose zones it is about.
 async fn change(
     changing: Changing,
     asked: Asked,
     what: &'static str,
-    edit: impl FnOnce(&str) -> Result<(String, Option<usize>), EditError> + Send + 'static,
+    login: Option<NewLogin>,
+    edit: impl FnOnce(&str, Option<&str>) -> Result<(String, Option<usize>), EditError> + Send + 'static,
 ) -> Response {
     let Some(named) = asked.revision else {
         let text = "If-Match is missing: the revision that GET cameras/ID/config gave\n";
@@ -259,7 +325,10 @@ async fn change(
         if revision != named {
             return Err(Failure::Desk(ConfigRefusal::Outdated));
         }
-        let (new, index) = edit(&text).map_err(Failure::Edit)?;
+        let file = login.map(|login| changing.desk.password_file(&login.camera, &login.password));
+        let file = file.transpose().map_err(Failure::Desk)?;
+        let name = file.as_ref().map(PasswordFile::name);
+        let (new, index) = edit(&text, name.as_deref()).map_err(Failure::Edit)?;
         let refused = |refusal| match refusal {
             ConfigRefusal::Invalid(lines) => Failure::Invalid(lines, index),
             other => Failure::Desk(other),
@@ -267,7 +336,11 @@ async fn change(
         let changes = if dry_run {
             changing.desk.check(&new).map_err(refused)?
         } else {
-            changing.desk.apply(&new, &revision).map_err(refused)?
+            let changes = changing.desk.apply(&new, &revision).map_err(refused)?;
+            if let Some(file) = file {
+                file.keep().map_err(Failure::Desk)?;
+            }
+            changes
         };
         let revision = if dry_run {
             revision

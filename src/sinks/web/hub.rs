@@ -1,17 +1,18 @@
 //! What the page knows: per camera the newest view, the last events, and counts per minute.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Instant;
 
 use tokio::sync::watch;
 
+use super::health::{CameraHealth, CameraSample, Engine, SystemHealth};
+use super::history::History;
+use super::past::{PastEvents, Told, Wanted};
 use super::picture::{self, PictureOptions};
-use crate::base::{CameraId, Event, EventKind, FrameResult, Metrics, UtcSource, utc_now};
+use crate::base::{CameraId, Event, FrameResult, Metrics, UtcNanos, UtcSource, utc_now};
 use crate::sinks::annotate::Privacy;
-
-/// Events that are kept per camera.
-const EVENTS: usize = 500;
 
 /// Minutes of which counts are kept: a day.
 const MINUTES: usize = 1440;
@@ -74,13 +75,10 @@ impl View {
 /// Counts of one minute by place and direction: `("gate", "in")`.
 pub(super) type Minute = BTreeMap<(Arc<str>, &'static str), u32>;
 
-/// Number of an event and its published line.
-pub(super) type Numbered = (u64, Arc<str>);
-
-/// What has come in since the start.
+/// What has come in, and what was read back from before the start.
 #[derive(Debug, Default)]
 struct Past {
-    events: VecDeque<Numbered>,
+    events: PastEvents,
     minutes: BTreeMap<u64, Minute>,
     arrivals: VecDeque<Instant>,
 }
@@ -92,6 +90,7 @@ struct Camera {
     /// Number of the newest event.
     event: watch::Sender<u64>,
     past: Mutex<Past>,
+    health: Mutex<CameraHealth>,
 }
 
 /// Shared by the thread that hears results and the one that answers browsers.
@@ -102,16 +101,22 @@ pub struct Hub {
     pub(super) metrics: Arc<Metrics>,
     pub(super) options: PictureOptions,
     pub(super) started: Instant,
+    /// The output folder, which has a folder for each camera.
+    folder: PathBuf,
+    pub(super) engine: Engine,
+    health: Mutex<SystemHealth>,
 }
 
 impl Hub {
-    /// A hub for these cameras; `classes` are the model's names.
+    /// A hub for these cameras; `classes` are the model's names, `folder` is the one of the output.
     #[must_use]
     pub fn new(
         cameras: Vec<CameraFacts>,
         classes: Arc<[String]>,
         metrics: Arc<Metrics>,
         options: PictureOptions,
+        folder: &Path,
+        engine: Engine,
     ) -> Arc<Self> {
         let with_state = |facts: CameraFacts| (facts.id.clone(), Camera::new(facts));
         Arc::new(Self {
@@ -120,6 +125,9 @@ impl Hub {
             metrics,
             options,
             started: Instant::now(),
+            folder: folder.to_owned(),
+            engine,
+            health: Mutex::default(),
         })
     }
 
@@ -158,35 +166,90 @@ impl Hub {
         camera.newest.send_replace(Some(Arc::new(view)));
     }
 
-    /// Takes an event and its published line.
-    pub fn note(&self, event: &Event, line: String) {
+    /// Takes an event and its published line, as far as that is known when it happens.
+    pub fn note(&self, event: &Event, line: &str) {
         let Some(camera) = self.camera(&event.frame.camera) else {
             return;
         };
+        let Some(told) = Told::of(line) else {
+            return;
+        };
+        // A live camera's own clock may be wrong, and then be put right.
+        let utc = match event.frame.utc_source {
+            UtcSource::Media => event.frame.utc.unwrap_or_else(utc_now),
+            UtcSource::Rtcp | UtcSource::Arrival | UtcSource::Unknown => utc_now(),
+        };
         let mut past = camera.past();
-        if let Some(key) = counted(&event.kind) {
-            // A live camera's own clock may be wrong, and then be put right.
-            let utc = match event.frame.utc_source {
-                UtcSource::Media => event.frame.utc.unwrap_or_else(utc_now),
-                UtcSource::Rtcp | UtcSource::Arrival | UtcSource::Unknown => utc_now(),
-            };
-            let minute = u64::try_from(utc.0).unwrap_or(0) / 60_000_000_000;
-            *past
-                .minutes
-                .entry(minute)
-                .or_default()
-                .entry(key)
-                .or_default() += 1;
-            while past.minutes.len() > MINUTES {
-                past.minutes.pop_first();
-            }
-        }
-        past.events.push_back((event.number, Arc::from(line)));
-        if past.events.len() > EVENTS {
-            past.events.pop_front();
-        }
+        past.count(&told, utc);
+        past.events.add(told);
         drop(past);
         camera.event.send_replace(event.number);
+    }
+
+    /// Takes the published line of an event again, with the files that show it.
+    pub fn complete(&self, camera: &CameraId, line: &str) {
+        let camera = self.camera(camera);
+        if let (Some(camera), Some(told)) = (camera, Told::of(line)) {
+            camera.past().events.complete(told);
+        }
+    }
+
+    /// Event files of these cameras, to be read back with [`Hub::recall`].
+    #[must_use]
+    pub fn histories(&self) -> Vec<(CameraId, History)> {
+        let ids = self.facts().into_iter().map(|facts| facts.id.clone());
+        let history = |id: CameraId| {
+            let history = History::in_folder(&self.folder_of(&id));
+            (id, history)
+        };
+        ids.map(history).collect()
+    }
+
+    /// Takes what was told of a camera before the start.
+    pub fn recall(&self, camera: &CameraId, history: History) {
+        let Some(camera) = self.camera(camera) else {
+            return;
+        };
+        let events = history.read();
+        let mut past = camera.past();
+        for event in &events {
+            past.count(event, event.utc);
+        }
+        past.events.recall(events);
+    }
+
+    /// Takes a sample of how everything is doing: to be called every [`SAMPLE_EVERY`].
+    ///
+    /// [`SAMPLE_EVERY`]: super::SAMPLE_EVERY
+    pub fn sample(&self) {
+        for facts in self.facts() {
+            let age_s = self.rate(facts.id.as_str()).and_then(|(_, age_s)| age_s);
+            if let Some(camera) = self.camera(&facts.id) {
+                camera.health().sample(&facts.id, age_s, &self.metrics);
+            }
+        }
+        self.system_health().sample(&self.folder);
+    }
+
+    /// How a camera was doing in the last minutes.
+    pub(super) fn camera_health(&self, id: &str, minutes: u64) -> Option<Vec<CameraSample>> {
+        let camera = self.find(id)?;
+        let health = camera.health();
+        Some(health.last(minutes))
+    }
+
+    pub(super) fn system_health(&self) -> MutexGuard<'_, SystemHealth> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The output folder.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Where the recordings, clips and pictures of a camera are.
+    pub(super) fn folder_of(&self, camera: &CameraId) -> PathBuf {
+        self.folder.join(camera.as_str())
     }
 
     /// Every camera, in the order of their names.
@@ -204,14 +267,18 @@ impl Hub {
         Some(self.find(id)?.event.subscribe())
     }
 
-    /// Number and line of the newest `limit` events with a number above `after`, oldest first.
-    pub(super) fn events(&self, id: &str, after: u64, limit: usize) -> Option<Vec<Numbered>> {
+    /// The newest `limit` events that are wanted, oldest first.
+    pub(super) fn events(&self, id: &str, wanted: &Wanted, limit: usize) -> Option<Vec<Told>> {
         let camera = self.find(id)?;
         let past = camera.past();
-        let newer = past.events.iter().filter(|(number, _)| *number > after);
-        let mut newest: Vec<_> = newer.rev().take(limit).cloned().collect();
-        newest.reverse();
-        Some(newest)
+        Some(past.events.pick(wanted, limit))
+    }
+
+    /// The event of this number, if it is kept; the outer `None` is no camera.
+    pub(super) fn event(&self, id: &str, number: u64) -> Option<Option<Told>> {
+        let camera = self.find(id)?;
+        let past = camera.past();
+        Some(past.events.get(number).cloned())
     }
 
     /// Counts by minute since the epoch, oldest first, of the `last` minutes that have any or of all.
@@ -275,6 +342,7 @@ impl Camera {
             newest: watch::Sender::new(None),
             event: watch::Sender::new(0),
             past: Mutex::default(),
+            health: Mutex::default(),
             facts: RwLock::new(Arc::new(facts)),
         })
     }
@@ -288,16 +356,26 @@ impl Camera {
         *self.facts.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(facts);
     }
 
+    fn health(&self) -> MutexGuard<'_, CameraHealth> {
+        self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn past(&self) -> MutexGuard<'_, Past> {
         self.past.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Where an event is counted in the chart: crossings and entries.
-fn counted(kind: &EventKind) -> Option<(Arc<str>, &'static str)> {
-    match kind {
-        EventKind::Crossing { line, direction } => Some((Arc::clone(line), direction.as_str())),
-        EventKind::Entry { zone } => Some((Arc::clone(zone), "entries")),
-        _ => None,
+impl Past {
+    /// Counts an event in its minute, if that is one of those that are kept.
+    fn count(&mut self, event: &Told, utc: UtcNanos) {
+        let Some(key) = &event.counted else {
+            return;
+        };
+        let minute = u64::try_from(utc.0).unwrap_or(0) / 60_000_000_000;
+        let counts = self.minutes.entry(minute).or_default();
+        *counts.entry(key.clone()).or_default() += 1;
+        while self.minutes.len() > MINUTES {
+            self.minutes.pop_first();
+        }
     }
 }

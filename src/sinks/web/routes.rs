@@ -19,27 +19,29 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::access::{self, Access, Caller, gate};
 use super::editing::{self, Changing};
 use super::guard::{LONGEST_BODY, guard};
-use super::hub::{Hub, Numbered, View};
-use super::words;
+use super::hub::{Hub, View};
+use super::past::Wanted;
+use super::{events, files, health, recordings, words};
 use crate::base::ConfigDesk;
 
 const PAGE: &str = include_str!("assets/index.html");
 const SCRIPT: &str = include_str!("assets/page.js");
 const STYLE: &str = include_str!("assets/page.css");
 const EDITOR: &str = include_str!("assets/editor.js");
+const TIMELINE: &str = include_str!("assets/timeline.js");
+const PANELS: &str = include_str!("assets/panels.css");
+const CAMERAS: &str = include_str!("assets/cameras.js");
+const HEALTH: &str = include_str!("assets/health.js");
 const LOGIN_SCRIPT: &str = include_str!("assets/login.js");
 const OPENAPI: &str = include_str!("assets/openapi.json");
 
 /// What is in the page of every gantryd: enough to know it by.
 pub const PAGE_TITLE: &str = "<title>gantryd</title>";
 
-const JSON: &str = "application/json";
+pub(super) const JSON: &str = "application/json";
 
 /// Longest message a browser may send; the page sends none.
 const LONGEST_MESSAGE: usize = 1024;
-
-/// Events that one request gives where it does not say how many.
-const EVENTS: usize = 100;
 
 /// Without a new picture for this long the last one is sent again: a viewer that hears nothing is
 /// taken for gone.
@@ -88,6 +90,19 @@ pub fn router(hub: Arc<Hub>, access: Arc<Access>, desk: Option<Arc<dyn ConfigDes
             "/editor.js",
             asset("text/javascript; charset=utf-8", EDITOR),
         )
+        .route(
+            "/timeline.js",
+            asset("text/javascript; charset=utf-8", TIMELINE),
+        )
+        .route(
+            "/cameras.js",
+            asset("text/javascript; charset=utf-8", CAMERAS),
+        )
+        .route(
+            "/health.js",
+            asset("text/javascript; charset=utf-8", HEALTH),
+        )
+        .route("/panels.css", asset("text/css; charset=utf-8", PANELS))
         .route("/page.css", asset("text/css; charset=utf-8", STYLE))
         .route(
             "/login.js",
@@ -97,7 +112,7 @@ pub fn router(hub: Arc<Hub>, access: Arc<Access>, desk: Option<Arc<dyn ConfigDes
         .route("/api/v1/login", post(access::log_in))
         .route("/api/v1/logout", post(access::log_out))
         .route("/api/v1/session", get(access::session))
-        .route("/api/v1/system", get(system))
+        .route("/api/v1/system", get(health::system))
         .route("/api/v1/cameras", get(cameras).post(editing::add_camera))
         .route(
             "/api/v1/cameras/{id}",
@@ -108,8 +123,30 @@ pub fn router(hub: Arc<Hub>, access: Arc<Access>, desk: Option<Arc<dyn ConfigDes
             "/api/v1/cameras/{id}/zones",
             put(editing::put_places).post(editing::try_places),
         )
-        .route("/api/v1/cameras/{id}/events", get(events))
+        .route("/api/v1/cameras/{id}/events", get(events::events))
+        .route("/api/v1/cameras/{id}/events/{number}", get(events::event))
+        .route(
+            "/api/v1/cameras/{id}/events/{number}/frame.jpg",
+            get(files::frame),
+        )
+        .route(
+            "/api/v1/cameras/{id}/events/{number}/object.jpg",
+            get(files::object),
+        )
+        .route(
+            "/api/v1/cameras/{id}/events/{number}/clip.mp4",
+            get(files::clip),
+        )
+        .route(
+            "/api/v1/cameras/{id}/recordings",
+            get(recordings::recordings),
+        )
+        .route(
+            "/api/v1/cameras/{id}/recordings/{file}",
+            get(files::recording),
+        )
         .route("/api/v1/cameras/{id}/minutes", get(minutes))
+        .route("/api/v1/cameras/{id}/health", get(health::camera))
         .route("/api/v1/cameras/{id}/snapshot.jpg", get(snapshot))
         .route("/api/v1/cameras/{id}/live.mjpeg", get(mjpeg))
         .route("/api/v1/cameras/{id}/live", get(live))
@@ -123,44 +160,10 @@ pub fn router(hub: Arc<Hub>, access: Arc<Access>, desk: Option<Arc<dyn ConfigDes
         })
 }
 
-#[derive(Serialize)]
-struct SystemWords {
-    version: &'static str,
-    uptime_s: u64,
-    viewers: usize,
-}
-
-async fn system(State(hub): Shared) -> Response {
-    json(&SystemWords {
-        version: env!("CARGO_PKG_VERSION"),
-        uptime_s: hub.started.elapsed().as_secs(),
-        viewers: hub.viewers(),
-    })
-}
-
 async fn cameras(State(hub): Shared) -> Response {
     let facts = hub.facts();
     let cameras: Vec<_> = facts.iter().map(|it| words::camera(it, &hub)).collect();
     json(&cameras)
-}
-
-#[derive(Deserialize)]
-struct Which {
-    #[serde(default)]
-    after: u64,
-    limit: Option<usize>,
-}
-
-async fn events(
-    State(hub): Shared,
-    Path(id): Path<String>,
-    Query(which): Query<Which>,
-) -> Response {
-    let limit = which.limit.unwrap_or(EVENTS);
-    match hub.events(&id, which.after, limit) {
-        Some(lines) => ([(header::CONTENT_TYPE, JSON)], list(&lines)).into_response(),
-        None => no_camera(&hub, &id),
-    }
 }
 
 #[derive(Deserialize)]
@@ -238,9 +241,9 @@ async fn watch_live(
     mut socket: WebSocket,
     mut viewer: Viewer,
     id: String,
-    mut events: watch::Receiver<u64>,
+    mut numbers: watch::Receiver<u64>,
 ) {
-    let mut told = *events.borrow_and_update();
+    let mut told = *numbers.borrow_and_update();
     loop {
         let message = tokio::select! {
             said = socket.recv() => match said {
@@ -248,16 +251,16 @@ async fn watch_live(
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return,
                 Some(Ok(_)) => continue,
             },
-            changed = events.changed() => {
+            changed = numbers.changed() => {
                 if changed.is_err() {
                     return;
                 }
-                events.borrow_and_update();
-                let lines = viewer.hub.events(&id, told, usize::MAX);
-                let lines = lines.unwrap_or_default();
-                let Some((newest, _)) = lines.last() else { continue };
-                told = *newest;
-                Message::Text(list(&lines).into())
+                numbers.borrow_and_update();
+                let newer = Wanted { after: Some(told), ..Wanted::default() };
+                let news = viewer.hub.events(&id, &newer, usize::MAX).unwrap_or_default();
+                let Some(newest) = news.last() else { continue };
+                told = newest.number;
+                Message::Text(events::list(&news).into())
             },
             shown = viewer.next() => match shown {
                 Some((view, jpeg)) => {
@@ -346,23 +349,38 @@ async fn picture(hub: &Arc<Hub>, view: Option<Arc<View>>) -> Option<(Arc<View>, 
     Some((view, Bytes::from_owner(jpeg)))
 }
 
-/// Published lines, which are JSON already, as a JSON list.
-fn list(lines: &[Numbered]) -> String {
-    let lines: Vec<&str> = lines.iter().map(|(_, line)| &**line).collect();
-    format!("[{}]", lines.join(","))
-}
-
-fn json(words: &impl Serialize) -> Response {
+pub(super) fn json(words: &impl Serialize) -> Response {
     match serde_json::to_string(words) {
         Ok(text) => ([(header::CONTENT_TYPE, JSON)], text).into_response(),
         Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
     }
 }
 
-fn no_camera(hub: &Hub, id: &str) -> Response {
+pub(super) fn no_camera(hub: &Hub, id: &str) -> Response {
     let facts = hub.facts();
     let known: Vec<_> = facts.iter().map(|facts| facts.id.as_str()).collect();
     let known = known.join(", ");
     let text = format!("no camera \"{id}\"; there are: {known}\n");
     (StatusCode::NOT_FOUND, text).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_address_of_the_api_is_described() {
+        let source = include_str!("routes.rs");
+        let source = source.split("#[cfg(test)]").next().unwrap();
+        let parts = source.split("\"/api/v1").skip(1);
+        let answered = parts.filter_map(|part| part.split_once('"').map(|(path, _)| path));
+        let answered: BTreeSet<&str> = answered.filter(|it| *it != "/openapi.json").collect();
+        let described: serde_json::Value = serde_json::from_str(OPENAPI).unwrap();
+        let described = described["paths"].as_object().unwrap();
+        let described: BTreeSet<&str> = described.keys().map(String::as_str).collect();
+        assert!(answered.len() > 15, "{answered:?}");
+        assert_eq!(answered, described);
+    }
 }

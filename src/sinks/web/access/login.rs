@@ -13,8 +13,10 @@ use tokio::time::timeout;
 use tracing::{info, warn};
 
 use super::{Access, COOKIES, Caller, PASSWORD_BYTES};
+use crate::base::LoginOutcome;
 use crate::sinks::http::Peer;
 use crate::sinks::web::editing::Changing;
+use crate::sinks::web::hub::Hub;
 
 const PAGE: &str = include_str!("../assets/login.html");
 
@@ -35,6 +37,7 @@ pub(in crate::sinks::web) struct LoginWords {
 
 pub(in crate::sinks::web) async fn log_in(
     State(access): State<Arc<Access>>,
+    State(hub): State<Arc<Hub>>,
     ConnectInfo(peer): ConnectInfo<Peer>,
     headers: HeaderMap,
     words: Result<Json<LoginWords>, JsonRejection>,
@@ -45,11 +48,13 @@ pub(in crate::sinks::web) async fn log_in(
     };
     let from = peer.ip();
     if let Some(wait) = access.wait(from) {
+        hub.metrics.logins().count(LoginOutcome::HeldUp);
         warn!(%from, wait_secs = wait.as_secs(), "log-in held up: too many tries");
         return later(wait);
     }
     let _busy = peer.at_work();
     let Ok(Ok(place)) = timeout(QUEUE, access.comparing.acquire()).await else {
+        hub.metrics.logins().count(LoginOutcome::HeldUp);
         return later(QUEUE);
     };
     let comparing = Arc::clone(&access);
@@ -62,6 +67,7 @@ pub(in crate::sinks::web) async fn log_in(
     let account = tokio::task::spawn_blocking(compare).await.ok().flatten();
     drop(place);
     let Some(account) = account else {
+        hub.metrics.logins().count(LoginOutcome::Refused);
         // What was given as the name may be a password.
         warn!(%from, "log-in refused: no such name and password");
         return (StatusCode::UNAUTHORIZED, "name or password is wrong\n").into_response();
@@ -79,6 +85,7 @@ pub(in crate::sinks::web) async fn log_in(
             return (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response();
         }
     };
+    hub.metrics.logins().count(LoginOutcome::Opened);
     info!(%from, user = %account.name, role = %account.role, "logged in");
     let age = access.rules.session_longest.as_secs();
     let cookie = cookie(&access, &headers, &opened.secret, age);

@@ -73,7 +73,7 @@ export function crossesItself(points) {
 export function setUpEditor({ api, csrf, camera, ink, live, saved }) {
   const sheet = find("sheet");
   let shapes = [], chosen = -1, revision = null, classes = [], clean = "", told = new Map();
-  let drawing = null, drag = null, cursor = [0.5, 0.5], past = [], future = [], isOpen = false;
+  let isLoading = false, drawing = null, drag = null, cursor = [0.5, 0.5], past = [], future = [], isOpen = false;
 
   const path = (rest) => `${api}/cameras/${encodeURIComponent(camera())}/${rest}`;
   const isDirty = () => isOpen && (JSON.stringify(shapes) !== clean || drawing !== null);
@@ -375,6 +375,7 @@ export function setUpEditor({ api, csrf, camera, ink, live, saved }) {
 
   function buttons() {
     const isFaulty = shapes.some((shape) => faultsOf(shape).length);
+    find("new-zone").disabled = find("new-line").disabled = isLoading || !isOpen;
     find("undo").disabled = !past.length || drawing !== null;
     find("redo").disabled = !future.length || drawing !== null;
     find("try").disabled = find("save").disabled = isFaulty || drawing !== null || !isDirty();
@@ -387,8 +388,20 @@ export function setUpEditor({ api, csrf, camera, ink, live, saved }) {
   // ---- loading, trying, saving
 
   async function load() {
-    const answer = await fetch(path("config"));
-    if (!answer.ok) { say(await answer.text()); return; }
+    // What is drawn before the zones are there would be lost with them.
+    const of = camera();
+    isLoading = true;
+    buttons();
+    const answer = await fetch(path("config")).catch(() => null);
+    isLoading = false;
+    if (of !== camera()) return;
+    if (!answer?.ok) {
+      find("editor").hidden = false;
+      say(answer ? await answer.text() : "no answer, is gantryd running?");
+      find("reload").hidden = false;
+      buttons();
+      return;
+    }
     const config = await answer.json();
     ({ revision, classes } = config);
     shapes = ["zones", "lines"].flatMap((list) => config[list].map((words) => ({ list, was: words.name, words })));
@@ -444,6 +457,7 @@ export function setUpEditor({ api, csrf, camera, ink, live, saved }) {
 
   function leave() {
     isOpen = false; drawing = null; shapes = [];
+    buttons();
     sheet.setAttribute("hidden", "");
     find("editor").hidden = true;
     document.body.classList.remove("editing");

@@ -2,6 +2,9 @@
 // the JSON, the JPEG), a text message a list of events. Everything over the picture is drawn here.
 
 import { setUpEditor } from "./editor.js";
+import { setUpCameras } from "./cameras.js";
+import { setUpHealth } from "./health.js";
+import { describe, setUpTimeline } from "./timeline.js";
 
 const API = "api/v1";
 const TRAIL_SECONDS = 2;
@@ -48,6 +51,8 @@ function choose(id) {
   draw.clearRect(0, 0, live.width, live.height);
   find("events").replaceChildren();
   find("counts").tBodies[0].replaceChildren();
+  timeline.choose(id);
+  health.choose(id);
   connect();
   refresh();
 }
@@ -194,29 +199,19 @@ function tell(frame) {
   });
 }
 
-const KINDS = {
-  line_crossing: (e) => `crossed ${e.line}, ${e.direction}`, turn: (e) => `from ${e.from} to ${e.to}`,
-  zone_entry: (e) => `entered ${e.zone}`, zone_exit: (e) => `left ${e.zone} after ${seconds(e.dwell_ns)}`,
-  loitering: (e) => `loiters in ${e.zone}, ${seconds(e.dwell_ns)}`, stopped: (e) => `stands in ${e.zone} (${e.phase})`,
-  wrong_way: (e) => `wrong way at ${e.place}`, occupancy: (e) => `${e.zone}: ${e.count} inside (${e.phase})`,
-  queue: (e) => `${e.zone}: queue of ${e.count} (${e.phase})`, congestion: (e) => `${e.zone}: congested, ${e.count} (${e.phase})`,
-};
-const seconds = (nanos) => `${(nanos / 1e9).toFixed(1)} s`;
-
 function addEvents(events) {
   const list = find("events");
   for (const event of events) {
     if (event.camera !== chosen || list.querySelector(`[data-number="${event.number}"]`)) continue;
-    const who = event.object ? `${event.object.class} ${event.object.tracks.at(-1)} ` : "";
-    const what = (KINDS[event.type] ?? (() => event.type))(event);
     const when = event.utc ? new Date(event.utc).toLocaleTimeString() : `${(event.pts_ns / 1e9).toFixed(1)} s`;
-    const item = make("li", who + what);
+    const item = make("li", describe(event), { tabIndex: 0 });
     item.dataset.number = event.number;
     item.prepend(make("time", when));
     list.prepend(item);
   }
   while (list.children.length > MOST_EVENTS) list.lastChild.remove();
   document.body.dataset.events = list.children.length;
+  timeline.add(events);
 }
 
 async function refresh() {
@@ -224,6 +219,7 @@ async function refresh() {
     cameras = await ask("cameras");
     const camera = cameras.find(({ id }) => id === chosen);
     if (camera) {
+      timeline.places([...camera.lines, ...camera.zones].map(({ name }) => name));
       const facts = {
         "frames per second": camera.fps.toFixed(1),
         "newest result": camera.age_s == null ? "none yet" : `${camera.age_s.toFixed(1)} s ago`,
@@ -233,6 +229,7 @@ async function refresh() {
       chart(await ask(`cameras/${encodeURIComponent(chosen)}/minutes?last=${CHART_MINUTES}`));
     }
     const system = await ask("system");
+    timeline.setClock(Date.parse(system.utc));
     find("system").textContent = `${system.version} · up ${(system.uptime_s / 3600).toFixed(1)} h`;
   } catch (error) { find("system").textContent = String(error.message ?? error); }
 }
@@ -280,6 +277,7 @@ find("cameras").addEventListener("keydown", (event) => {
   const tabs = [...event.currentTarget.children], at = tabs.indexOf(document.activeElement);
   tabs[(at + step + tabs.length) % tabs.length]?.focus();
 });
+const timeline = setUpTimeline({ api: API, ask }), health = setUpHealth({ ask });
 sessionStorage.removeItem("again");
 const session = await ask("session");
 if (session.has_session) {
@@ -292,6 +290,7 @@ if (session.has_session) {
 }
 if (session.can_edit) {
   editor = setUpEditor({ api: API, csrf: session.csrf, camera: () => chosen, ink, live, saved: refresh });
+  setUpCameras({ api: API, csrf: session.csrf, cameras: () => cameras, chosen: () => chosen, mayLeave: editor.mayLeave });
 }
 cameras = await ask("cameras");
 find("cameras").replaceChildren(...cameras.map(({ id }) => {

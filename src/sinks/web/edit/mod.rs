@@ -111,11 +111,32 @@ pub(super) fn with_places(text: &str, id: &str, new: &NewPlaces) -> Result<Strin
     Ok(document.to_string())
 }
 
+/// What a camera is asked with: the user, where that is new, and the file of the password.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Login<'a> {
+    pub user: Option<&'a str>,
+    pub password_file: &'a str,
+}
+
+impl Login<'_> {
+    fn set(&self, camera: &mut Table) -> Result<(), EditError> {
+        if let Some(user) = self.user {
+            set(camera, "user", &user.into())?;
+        }
+        set(camera, "password_file", &self.password_file.into())
+    }
+}
+
 /// `text` with one camera more.
-pub(super) fn with_camera(text: &str, words: &Words) -> Result<String, EditError> {
+pub(super) fn with_camera(
+    text: &str,
+    words: &Words,
+    login: Option<&Login<'_>>,
+) -> Result<String, EditError> {
     let mut document = parsed(text)?;
     let mut camera = Table::new();
     set_keys(&mut camera, words)?;
+    login.map_or(Ok(()), |login| login.set(&mut camera))?;
     cameras(&mut document)?.push(camera);
     Ok(document.to_string())
 }
@@ -125,6 +146,7 @@ pub(super) fn with_changed_camera(
     text: &str,
     id: &str,
     words: &Words,
+    login: Option<&Login<'_>>,
 ) -> Result<String, EditError> {
     let mut document = parsed(text)?;
     let (_, camera) = find(&mut document, id)?;
@@ -133,14 +155,15 @@ pub(super) fn with_changed_camera(
         let before = camera.get("uri").and_then(Item::as_str);
         uri.as_str() != before
     });
-    if has_password && moves {
+    if has_password && moves && login.is_none() {
         return Err(EditError::Refused(
-            "uri: this camera has a password, which would be sent to the new address; change both in \
-             the file"
+            "uri: this camera has a password, which would be sent to the new address; give the password \
+             of the new one, or change both in the file"
                 .to_owned(),
         ));
     }
     set_keys(camera, words)?;
+    login.map_or(Ok(()), |login| login.set(camera))?;
     Ok(document.to_string())
 }
 
@@ -501,7 +524,7 @@ fps = 5 # slow
     #[test]
     fn cameras_come_change_and_go_without_their_secrets() {
         let camera = object(json!({"id": "new", "uri": "rtsp://10.0.0.7/live", "latency_ms": 50}));
-        let text = with_camera(TEXT, &camera).unwrap();
+        let text = with_camera(TEXT, &camera, None).unwrap();
         assert!(
             text.find("\"yard\"") < text.find("\"new\"")
                 && text.find("\"new\"") < text.find("[web]"),
@@ -509,7 +532,7 @@ fps = 5 # slow
         );
 
         let change = object(json!({"uri": "rtsp://10.0.0.9/live", "latency_ms": null}));
-        let text = with_changed_camera(&text, "new", &change).unwrap();
+        let text = with_changed_camera(&text, "new", &change, None).unwrap();
         assert!(text.contains("10.0.0.9") && !text.contains("latency_ms"));
         let text = without_camera(&text, "new").unwrap();
         assert_eq!(text, TEXT);
@@ -522,7 +545,7 @@ fps = 5 # slow
 
         let moved = object(json!({"uri": "rtsp://evil.example/live"}));
         assert!(
-            with_changed_camera(TEXT, "gate", &moved).is_err(),
+            with_changed_camera(TEXT, "gate", &moved, None).is_err(),
             "its password would follow"
         );
         for (key, value) in [
@@ -535,7 +558,7 @@ fps = 5 # slow
             ("classes", json!({"a": 1})),
         ] {
             let words = Words::from_iter([(key.to_owned(), value)]);
-            assert!(with_camera(TEXT, &words).is_err(), "{key}");
+            assert!(with_camera(TEXT, &words, None).is_err(), "{key}");
         }
     }
 }

@@ -1,0 +1,344 @@
+//! Events over time, with picture and clip: over the API of a real daemon, and in a real browser.
+
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+#[path = "support/browser.rs"]
+mod browser;
+#[path = "support/camera_process.rs"]
+mod camera_process;
+#[path = "support/page.rs"]
+mod page;
+
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use browser::Browser;
+use gantryd::base::{UtcNanos, utc_now};
+use page::{PageDaemon, wait_until};
+use serde_json::{Value, json};
+
+const STREET: &str = "/api/v1/cameras/street";
+
+const CLIP: &str = "street_20260301T080000Z_clip.mp4";
+const PICTURE: &str = "street_20260301T080000Z_3_frame.jpg";
+
+/// The moment so many minutes ago.
+fn ago(minutes: i64) -> String {
+    UtcNanos(utc_now().0 - minutes * 60_000_000_000).to_string()
+}
+
+/// What a daemon of before left: five events over the last hour, the last line broken off; of the files
+/// that they name a picture and two clips are there, one of them under way.
+fn left_behind() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let street = folder.path().join("out/street");
+    fs::create_dir_all(&street).unwrap();
+    let entry = |number: u64, minutes: i64, clip: Value, snapshot: Value| {
+        let line = json!({
+            "schema": "gantryd.event.v1", "type": "zone_entry", "camera": "street", "number": number,
+            "run": 1, "seq": number, "pts_ns": 1, "utc": ago(minutes), "utc_source": "arrival",
+            "zone": "yard", "recording": null, "clip": clip, "snapshot": snapshot,
+        });
+        format!("{line}\n")
+    };
+    let clip = |file: &str| json!({"file": file, "pts_ns": 500_000_000});
+    let picture = |file: &str| json!({"frame": file, "object": null});
+    fs::write(
+        street.join("events_20260301T080000Z.jsonl"),
+        entry(1, 50, Value::Null, Value::Null),
+    )
+    .unwrap();
+    let crossing = json!({
+        "type": "line_crossing", "camera": "street", "number": 2, "run": 1, "seq": 2, "pts_ns": 1,
+        "utc": ago(40), "line": "gate", "direction": "out", "recording": null,
+    });
+    let lines = [
+        format!("{crossing}\n"),
+        entry(3, 30, clip(CLIP), picture(PICTURE)),
+        entry(
+            4,
+            20,
+            clip("street_20260301T090000Z_clip.mp4"),
+            picture("../../site.toml"),
+        ),
+        entry(5, 10, clip("../../../etc/passwd"), Value::Null),
+        "{\"type\":\"zone_entry\",\"number\":6,\"ut".to_owned(),
+    ];
+    fs::write(street.join("events.jsonl"), lines.concat()).unwrap();
+    fs::write(street.join(CLIP), "ABCDEFGH".repeat(32)).unwrap();
+    fs::write(described(&street), "{\"duration_ns\":4000000000}").unwrap();
+    fs::write(street.join(PICTURE), "a picture").unwrap();
+    let under_way = fs::File::create(street.join("street_20260301T090000Z_clip.mp4")).unwrap();
+    // Nobody knows how long the test takes: it is written to for an hour from now.
+    let later = fs::metadata(&street).unwrap().modified().unwrap() + Duration::from_secs(3600);
+    under_way.set_modified(later).unwrap();
+    folder
+}
+
+fn described(street: &Path) -> std::path::PathBuf {
+    street.join(CLIP).with_extension("json")
+}
+
+fn numbers(events: &Value) -> Vec<u64> {
+    let events = events.as_array().unwrap().iter();
+    events
+        .map(|event| event["number"].as_u64().unwrap())
+        .collect()
+}
+
+#[test]
+fn events_of_before_are_found_by_time_type_and_place_with_their_files() {
+    let daemon = PageDaemon::start_in(left_behind(), "", None);
+    let get = |path: &str| daemon.ask("GET", &format!("{STREET}/{path}"), &[], None);
+    wait_until("the events of before", || {
+        numbers(&get("events").json()).len() == 5
+    });
+    for (query, expected) in [
+        ("limit=2", vec![4, 5]),
+        ("after=3", vec![4, 5]),
+        ("before=4&limit=2", vec![2, 3]),
+        ("type=line_crossing,turn", vec![2]),
+        ("place=yard&limit=3", vec![3, 4, 5]),
+    ] {
+        assert_eq!(
+            numbers(&get(&format!("events?{query}")).json()),
+            expected,
+            "{query}"
+        );
+    }
+    let span = format!("events?from={}&to={}", ago(45), ago(25));
+    assert_eq!(numbers(&get(&span).json()), [2, 3]);
+    let wrong = get("events?from=yesterday");
+    assert!(
+        wrong.status == 400 && wrong.text.contains("2026-03-01T08:00:00Z"),
+        "{}",
+        wrong.text
+    );
+    assert_eq!(get("events/3").json()["clip"]["file"], CLIP);
+    let minutes = get("minutes").json();
+    let row = |what: &str| {
+        let mut rows = minutes.as_array().unwrap().iter();
+        rows.any(|row| row["what"] == what && row["count"] == 1)
+    };
+    assert!(row("out") && row("entries"), "{minutes}");
+
+    // The file, a part of it, and nothing where it is known already.
+    let whole = get("events/3/clip.mp4");
+    assert_eq!(
+        (whole.status, whole.header("content-type")),
+        (200, "video/mp4")
+    );
+    assert_eq!(whole.header("content-length"), "256");
+    assert_eq!(whole.header("accept-ranges"), "bytes");
+    assert_eq!(whole.header("cache-control"), "private, no-cache");
+    let part = |range: &str| {
+        let path = format!("{STREET}/events/3/clip.mp4");
+        daemon.ask("GET", &path, &[("Range", range)], None)
+    };
+    let middle = part("bytes=64-66");
+    assert_eq!((middle.status, &*middle.text), (206, "ABC"));
+    assert_eq!(middle.header("content-range"), "bytes 64-66/256");
+    assert_eq!(part("bytes=900-").status, 416);
+    let tag = whole.header("etag");
+    let path = format!("{STREET}/events/3/clip.mp4");
+    let known = daemon.ask("GET", &path, &[("If-None-Match", tag)], None);
+    assert_eq!((known.status, &*known.text), (304, ""));
+    let picture = get("events/3/frame.jpg");
+    assert_eq!(
+        (picture.status, picture.header("content-type")),
+        (200, "image/jpeg")
+    );
+    assert_eq!(get("events/3/object.jpg").status, 404);
+
+    // Under way, never made, not ours, unknown.
+    let under_way = get("events/4/clip.mp4");
+    assert_eq!(
+        (under_way.status, under_way.header("retry-after")),
+        (409, "2")
+    );
+    for (path, reason) in [
+        ("events/1/clip.mp4", "no clip was made of event 1"),
+        ("events/4/frame.jpg", "no picture was made of event 4"),
+        ("events/5/clip.mp4", "no clip was made of event 5"),
+        ("events/77/clip.mp4", "no event 77 here"),
+        ("events/77", "no event 77 here"),
+    ] {
+        let answer = get(path);
+        assert!(
+            answer.status == 404 && answer.text.contains(reason),
+            "{path}: {}",
+            answer.text
+        );
+    }
+
+    let films = get("recordings?kind=clip").json();
+    assert_eq!(films.as_array().unwrap().len(), 2, "{films}");
+    assert_eq!(films[0]["file"], CLIP);
+    assert_eq!(films[0]["begin"], "2026-03-01T08:00:00.000000000Z");
+    assert_eq!(
+        (&films[0]["length_s"], &films[0]["bytes"]),
+        (&json!(4.0), &json!(256))
+    );
+    assert_eq!(
+        (&films[0]["complete"], &films[1]["complete"]),
+        (&json!(true), &json!(false))
+    );
+    assert_eq!(get("recordings?kind=raw").json(), json!([]));
+    assert_eq!(get(&format!("recordings/{CLIP}")).status, 200);
+    for file in [
+        "..%2f..%2fsite.toml",
+        "%2e%2e%2fstreet%2fstreet_20260301T080000Z_clip.mp4",
+        "../../../../../../etc/passwd",
+        "events.jsonl",
+        "street_20260301T080000Z_clip.json",
+        "street_20260301T080000Z_3_frame.jpg",
+    ] {
+        let head = format!(
+            "GET {STREET}/recordings/{file} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\nConnection: close\r\n\r\n",
+            daemon.port
+        );
+        let (status, text) = daemon.raw(&head);
+        assert!(
+            status == 404 && !text.contains("[detect]"),
+            "{file}: {text}"
+        );
+    }
+    // A link is not followed.
+    let street = daemon.file("out/street");
+    let link = street.join("street_20260302T080000Z.mp4");
+    std::os::unix::fs::symlink(daemon.file("site.toml"), link).unwrap();
+    assert_eq!(get("recordings/street_20260302T080000Z.mp4").status, 404);
+
+    // What retention has deleted is told.
+    fs::remove_file(street.join(CLIP)).unwrap();
+    let gone = get("events/3/clip.mp4");
+    assert!(
+        gone.status == 404 && gone.text.contains("no longer on the disk"),
+        "{}",
+        gone.text
+    );
+}
+
+#[test]
+fn health_is_told_with_its_history() {
+    let sinks = "[[sinks]]\nname = \"room\"\nurl = \"mqtt://127.0.0.1:9\"\n";
+    let daemon = PageDaemon::start(sinks);
+    let get = |path: &str| {
+        daemon
+            .ask("GET", &format!("/api/v1/{path}"), &[], None)
+            .json()
+    };
+    let rows = |told: &Value| told.as_array().map_or(0, Vec::len);
+    wait_until("samples of the camera", || {
+        rows(&get("cameras/street/health")) >= 2
+    });
+    let samples = get("cameras/street/health?last=60");
+    let mut newest = samples.as_array().unwrap().iter();
+    assert!(newest.any(|it| it["fps"].as_f64() > Some(0.0)), "{samples}");
+    let system = get("system?last=60");
+    assert!(rows(&system["history"]) >= 1, "{system}");
+    assert_eq!(system["detector"]["provider"], "cpu");
+    let process = &system["process"];
+    for key in ["cpu_percent", "memory_bytes", "threads", "open_files"] {
+        assert!(process[key].as_f64() > Some(0.0), "{key}: {system}");
+    }
+    assert!(system["disk"]["free_bytes"].as_u64() > Some(0), "{system}");
+    let sink = &system["sinks"][0];
+    assert_eq!(
+        (&sink["name"], &sink["connected"]),
+        (&json!("room"), &json!(false))
+    );
+    assert!(sink["since"].as_str().unwrap().ends_with('Z'), "{sink}");
+    assert!(
+        get("system").get("history").is_none(),
+        "only where it is asked for"
+    );
+}
+
+#[test]
+fn the_timeline_shows_an_event_with_its_picture_and_a_clip_that_plays() {
+    let Some(browser) = Browser::start() else {
+        eprintln!("SKIPPED: no Chromium with its driver here (apt-get install chromium-driver)");
+        return;
+    };
+    let daemon = PageDaemon::start(
+        "[clips]\nevents = [\"line_crossing\"]\npre_secs = 1\npost_secs = 1\nmax_secs = 4\n\
+         [snapshots]\nevents = [\"line_crossing\"]\n\
+         [[cameras.lines]]\nname = \"west\"\nline_norm = [[0.25, 0.98], [0.25, 0.02]]\n\
+         [[cameras.zones]]\nname = \"road\"\npolygon_norm = [[0, 0], [1, 0], [1, 1], [0, 1]]\n",
+    );
+    browser.open(&daemon.url("/"));
+    let is = |script: &str| browser.value(script) == true;
+    let marks = "[...document.querySelectorAll('#timeline .mark')]";
+    wait_until("a mark of a crossing", || {
+        is(&format!(
+            "return {marks}.some((it) => it.textContent.includes('crossed west') || \
+             it.textContent.includes('× Crossing'))"
+        ))
+    });
+    // One type alone.
+    let choose = |id: &str, value: &str| {
+        browser.value(&format!(
+            "const it = document.getElementById('{id}'); it.value = '{value}'; \
+             it.dispatchEvent(new Event('change'))"
+        ));
+    };
+    choose("timeline-type", "line_crossing");
+    let lanes = "return [...document.querySelectorAll('#timeline .type')].map((it) => it.textContent).join()";
+    assert_eq!(browser.value(lanes), "Crossing");
+    choose("timeline-place", "road");
+    assert_eq!(browser.value(&format!("return {marks}.length")), 0);
+    choose("timeline-place", "west");
+
+    // By keyboard, as without a mouse.
+    browser.value("document.getElementById('timeline').focus()");
+    browser.press(&["\u{e010}", "\u{e007}"]);
+    wait_until("the event", || {
+        is("return document.getElementById('event').open")
+    });
+    let title = browser.value("return document.getElementById('event-title').textContent");
+    assert!(title.as_str().unwrap().contains("crossed west"), "{title}");
+    wait_until("the pictures", || {
+        is(
+            "const all = [...document.querySelectorAll('.pictures img')]; \
+            return all.length > 0 && all.every((it) => it.complete && it.naturalWidth > 10)",
+        )
+    });
+    let facts = "return document.getElementById('event-facts').innerText";
+    let facts = browser.value(facts);
+    assert!(facts.as_str().unwrap().contains("west"), "{facts}");
+    wait_until("the clip", || {
+        is("return (document.querySelector('#event video')?.readyState ?? 0) >= 2")
+    });
+    browser.value("document.querySelector('#event video').play()");
+    let time = || {
+        browser
+            .value("return document.querySelector('#event video').currentTime")
+            .as_f64()
+    };
+    wait_until("the clip plays", || time() > Some(0.3));
+    let error = browser.value("return document.querySelector('#event video').error?.message ?? ''");
+    assert_eq!(error, "");
+
+    // What retention deletes meanwhile is told instead.
+    let number = browser.value("return document.querySelector('#timeline .chosen').dataset.number");
+    let path = format!("{STREET}/events/{}", number.as_str().unwrap());
+    let event = daemon.ask("GET", &path, &[], None).json();
+    let folder = daemon.file("out/street");
+    fs::remove_file(folder.join(event["clip"]["file"].as_str().unwrap())).unwrap();
+    fs::remove_file(folder.join(event["snapshot"]["frame"].as_str().unwrap())).unwrap();
+    browser.press(&["\u{e00c}"]);
+    wait_until("it is closed", || {
+        is("return !document.getElementById('event').open")
+    });
+    browser.value(&format!(
+        "document.querySelector('#events li[data-number=\"{}\"]').click()",
+        number.as_str().unwrap()
+    ));
+    wait_until("why there is no clip and no picture", || {
+        is(
+            "return document.getElementById('event-media').innerText.split('no longer on the disk').length === 3",
+        )
+    });
+}
