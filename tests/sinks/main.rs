@@ -16,6 +16,8 @@ mod nats;
 mod outage;
 mod redis;
 mod server;
+#[cfg(feature = "kafka")]
+mod soak;
 mod webhook;
 
 use std::time::{Duration, Instant};

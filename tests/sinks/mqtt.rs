@@ -11,15 +11,15 @@ use crate::server::Server;
 use crate::{free_port, is_installed, wait_until};
 
 /// mosquitto, and a subscriber that keeps its session.
-struct Mosquitto {
-    server: Server,
+pub struct Mosquitto {
+    pub server: Server,
     heard: Arc<Mutex<Vec<(String, String)>>>,
     login: Option<(&'static str, &'static str)>,
     _subscriber: Option<tokio::runtime::Runtime>,
 }
 
 impl Mosquitto {
-    fn new(more: &str, login: Option<(&'static str, &'static str)>) -> Self {
+    pub fn new(more: &str, login: Option<(&'static str, &'static str)>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
         let config = folder.path().join("mosquitto.conf");
@@ -97,12 +97,12 @@ impl Receiver for Mosquitto {
         let heard = self.heard.lock().unwrap();
         let events = heard
             .iter()
-            .filter(|(topic, _)| topic.starts_with("plant/7/events/gate/"));
+            .filter(|(topic, _)| topic.starts_with("plant/7/events/gate"));
         events.map(|(_, text)| text.clone()).collect()
     }
 }
 
-fn sink(port: u16, version: &str) -> String {
+pub fn sink(port: u16, version: &str) -> String {
     format!(
         "url = \"mqtt://127.0.0.1:{port}\"\ntopic = \"plant/7\"\nmqtt_version = \"{version}\"\n"
     )

@@ -11,13 +11,13 @@ use crate::server::Server;
 use crate::{free_port, is_installed, wait_until};
 
 /// nats-server, and what its stream holds.
-struct NatsServer {
-    server: Server,
+pub struct NatsServer {
+    pub server: Server,
     runtime: tokio::runtime::Runtime,
 }
 
 impl NatsServer {
-    fn new(more: &[&str]) -> Self {
+    pub fn new(more: &[&str]) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
         let port_text = port.to_string();
@@ -70,7 +70,7 @@ impl Receiver for NatsServer {
     }
 }
 
-fn sink(port: u16) -> String {
+pub fn sink(port: u16) -> String {
     format!("url = \"nats://127.0.0.1:{port}\"\nstream = \"plant\"\ntopic = \"plant/7\"\n")
 }
 

@@ -26,7 +26,7 @@ const HANG: u16 = 0;
 const TAKEN_UNTOLD: u16 = 599;
 
 /// A server that takes events, refuses them, or hangs.
-struct Hook {
+pub struct Hook {
     address: SocketAddr,
     shared: Arc<Shared>,
     runtime: Option<tokio::runtime::Runtime>,
@@ -38,7 +38,7 @@ struct Shared {
 }
 
 impl Hook {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             address: SocketAddr::from(([127, 0, 0, 1], free_port())),
             shared: Arc::new(Shared {
@@ -53,7 +53,7 @@ impl Hook {
         self.shared.status.store(status, Ordering::Relaxed);
     }
 
-    fn sink(&self) -> String {
+    pub fn sink(&self) -> String {
         format!("url = \"http://{}/events?token=hunter2\"\n", self.address)
     }
 }
