@@ -14,7 +14,7 @@ use prometheus_client::registry::Registry;
 use super::process_metrics::ProcessMetrics;
 use super::{
     CameraId, ClipMetrics, ConfigMetrics, DiskMetrics, LoginMetrics, LookMetrics, RunEnd,
-    SinkMetrics, StateMetrics, ZoneMetrics,
+    SinkMetrics, StateMetrics, VideoMetrics, ZoneMetrics,
 };
 
 /// A part of the frame path.

@@ -159,7 +159,9 @@ impl PacketRing {
     pub fn newest_group(&self) -> Vec<Packet> {
         let state = self.lock();
         let key = state.packets.iter().rposition(|it| it.is_key);
-        key.map_or_else(Vec::new, |key| state.packets.range(key..).cloned().collect())
+        key.map_or_else(Vec::new, |key| {
+            state.packets.range(key..).cloned().collect()
+        })
     }
 
     /// Where a film that is to show what was `before` this moment can begin: the last key frame
@@ -398,7 +400,10 @@ mod tests {
     #[test]
     fn a_bell_rings_as_long_as_it_is_held() {
         use std::sync::atomic::{AtomicU32, Ordering};
-        let (ring, rung) = (PacketRing::new(Duration::ZERO, 1000), Arc::new(AtomicU32::new(0)));
+        let (ring, rung) = (
+            PacketRing::new(Duration::ZERO, 1000),
+            Arc::new(AtomicU32::new(0)),
+        );
         let counted = Arc::clone(&rung);
         let bell = Bell::new(move || drop(counted.fetch_add(1, Ordering::Relaxed)));
         ring.listen(&bell);
