@@ -185,6 +185,8 @@ impl Viewer {
             }
             FromPeer::Connected if !show.is_connected => {
                 show.is_connected = true;
+                // What is handed on now begins with a key frame.
+                show.again_at = Instant::now() + AGAIN_AFTER;
                 let now = show.now();
                 let next = show.feed.catch_up(&show.tap.ring, now);
                 self.push(show, next)
