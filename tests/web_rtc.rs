@@ -269,14 +269,6 @@ fn without_video_there_are_pictures_and_it_is_said_why() {
     let off = daemon("");
     assert_eq!(video_of(&off)["reason"], "off");
     drop(off);
-    // The street has B-frames.
-    let reordered = PageDaemon::start("webrtc = true\n");
-    wait_until("B-frames are noticed", || {
-        video_of(&reordered)["reason"] == "reordered"
-    });
-    let text = video_of(&reordered)["text"].to_string();
-    assert!(text.contains("B-frames"), "{text}");
-    drop(reordered);
     let args = ["--codec", "h265", "--size", "320x240"];
     let folder = tempfile::tempdir().unwrap();
     let other = PageDaemon::start_with(folder, "webrtc = true\n", None, &args);

@@ -22,6 +22,9 @@ use crate::sinks::web::{
 /// Results that may wait for the page; only the newest of a camera is ever shown.
 pub const RESULT_QUEUE: usize = 8;
 
+/// What a viewer's task may be late by without missing anything.
+const RING_KEEPS: Duration = Duration::from_millis(500);
+
 /// Most that is kept in memory of a camera for live video.
 const RING_BYTES: u64 = 16 * 1024 * 1024;
 
@@ -69,10 +72,11 @@ pub fn hub(
     )
 }
 
-/// What is kept of what a camera sends where only the page shows it: one group of pictures.
+/// What is kept of what a camera sends where only the page shows it: the newest group of pictures, and
+/// the one before as long as a viewer may still be taking from it.
 #[must_use]
 pub fn ring() -> Arc<PacketRing> {
-    Arc::new(PacketRing::new(Duration::ZERO, RING_BYTES))
+    Arc::new(PacketRing::new(RING_KEEPS, RING_BYTES))
 }
 
 /// What the live cameras send, where that is kept.
