@@ -142,7 +142,7 @@ impl Viewer {
                         Some(Ok(Message::Close(_)) | Err(_)) | None => return Ok(()),
                     }
                 }
-                Some(what) = from_peer.recv() => self.from_peer(what, show, socket).await?,
+                Some(what) = from_peer.recv() => self.follow(what, show, socket).await?,
                 () = rung.notified() => self.hand_on(show)?,
                 changed = self.views.changed() => {
                     changed.map_err(|_gone| VideoEnd::Gone)?;
@@ -170,7 +170,7 @@ impl Viewer {
         VideoEnd::Failed
     }
 
-    async fn from_peer(&self, what: FromPeer, show: &mut Show, socket: &mut WebSocket) -> Step {
+    async fn follow(&self, what: FromPeer, show: &mut Show, socket: &mut WebSocket) -> Step {
         match what {
             FromPeer::Offer(sdp) => {
                 show.is_offered = true;
