@@ -1,6 +1,7 @@
 //! Live video of the page: a real camera, a real daemon, a real browser.
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![expect(clippy::print_stderr, reason = "a test that is skipped says so")]
 #![cfg(feature = "webrtc")]
 
 #[path = "support/browser.rs"]
