@@ -19,7 +19,7 @@ use gantryd::base::{
 use gantryd::sinks::http::Listening;
 use gantryd::sinks::web::{
     Access, AccessRules, AccessToken, CameraFacts, Digest, Engine, Hub, PictureOptions, Role,
-    router,
+    VideoOptions, router,
 };
 use serde_json::{Value, json};
 
@@ -141,6 +141,7 @@ impl Site {
             lines: Vec::new(),
             outlines: Vec::new(),
             privacy: None,
+            video: None,
         };
         let options = PictureOptions {
             max_width: 320,
@@ -148,7 +149,15 @@ impl Site {
         };
         let classes = Arc::from(["person".to_owned(), "car".to_owned()]);
         let (out, engine) = (Path::new("out"), Engine::default());
-        let hub = Hub::new(vec![facts], classes, Metrics::new(), options, out, engine);
+        let hub = Hub::new(
+            vec![facts],
+            classes,
+            Metrics::new(),
+            options,
+            out,
+            engine,
+            VideoOptions::default(),
+        );
         let rules = AccessRules {
             session_idle: PATIENCE,
             session_longest: PATIENCE,

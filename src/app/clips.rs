@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::config::{CameraConfig, ClipsConfig, Config};
-use super::pipeline::{PipelineOptions, Published};
+use super::pipeline::{CameraPlan, PipelineOptions, Published};
 use super::resolve;
 use crate::base::{CameraId, DiskRoom, Metrics, PacketRing, StreamClock};
 use crate::sinks::annotate::{Place, Privacy};
@@ -37,14 +37,21 @@ pub struct Tap {
 
 /// The taps of all cameras that are to have clips or raw segments.
 #[must_use]
-pub fn taps(options: &PipelineOptions) -> BTreeMap<CameraId, Tap> {
-    let cameras = options.cameras.iter().map(|plan| &plan.capture);
+pub fn taps(options: &PipelineOptions, config: &Config) -> BTreeMap<CameraId, Tap> {
+    let with_ring = |plan: &CameraPlan| {
+        let camera = config.cameras.iter().find(|it| it.id == plan.capture.id);
+        // What is kept for live video alone is too short for a clip.
+        let makes_clips = camera.is_some_and(|it| resolve::makes_clips(it, config));
+        plan.capture.packets.clone().filter(|_| makes_clips)
+    };
+    let cameras = options.cameras.iter();
     cameras
-        .filter(|capture| capture.packets.is_some() || capture.raw.is_some())
-        .map(|capture| {
+        .map(|plan| (&plan.capture, with_ring(plan)))
+        .filter(|(capture, ring)| ring.is_some() || capture.raw.is_some())
+        .map(|(capture, ring)| {
             let tap = Tap {
                 clock: Arc::clone(&capture.clock),
-                ring: capture.packets.clone(),
+                ring,
                 has_raw: capture.raw.is_some(),
             };
             (capture.id.clone(), tap)

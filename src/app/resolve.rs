@@ -13,6 +13,7 @@ use super::config::{
 };
 use super::models::{self, ModelError};
 use super::pipeline::CameraPlan;
+use super::web;
 use crate::base::{CameraId, Secret};
 use crate::capture::{
     CameraOptions, Codec, Decode, HttpSource, RawRecord, RtspSource, Source, Transport,
@@ -219,8 +220,12 @@ pub fn camera_from_config(camera: &CameraConfig, config: &Config) -> CameraPlan 
         room: Arc::default(),
         segment_secs: u32::try_from(config.record.segment.as_secs()).unwrap_or(u32::MAX),
     });
-    let makes_clips = config.clips.is_on() && camera.clips && !camera.zones.is_empty();
-    capture.packets = (makes_clips && capture.source.is_live()).then(|| clips::ring(&config.clips));
+    capture.packets = match (makes_clips(camera, config), config.web.shows_video()) {
+        _ if !capture.source.is_live() => None,
+        (true, _) => Some(clips::ring(&config.clips)),
+        (false, true) => Some(web::ring()),
+        (false, false) => None,
+    };
     CameraPlan {
         capture,
         classes: camera.classes.clone(),
@@ -228,6 +233,12 @@ pub fn camera_from_config(camera: &CameraConfig, config: &Config) -> CameraPlan 
         zones: camera.zones.clone(),
         privacy: camera.privacy.clone(),
     }
+}
+
+/// Are there to be clips of the camera's events?
+#[must_use]
+pub fn makes_clips(camera: &CameraConfig, config: &Config) -> bool {
+    config.clips.is_on() && camera.clips && !camera.zones.is_empty()
 }
 
 /// Zones, lines and the calibrated ground, as they are drawn.

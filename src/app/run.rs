@@ -71,7 +71,8 @@ pub fn run(config: &Config, text: &str, file: ConfigFile) -> anyhow::Result<()> 
     {
         raw.room = Arc::clone(&room);
     }
-    let taps = clips::taps(&options);
+    let taps = clips::taps(&options, config);
+    let streams = web::streams(&options);
     let (files, detect) = (options.model.clone(), options.detect.clone());
     let model = files.id.clone();
     let prepared = Pipeline::prepare(options)?;
@@ -96,7 +97,7 @@ pub fn run(config: &Config, text: &str, file: ConfigFile) -> anyhow::Result<()> 
     let numbers = prepared.event_numbers();
     let hub = page.as_ref().map(|_| {
         let engine = engine(config, prepared.provider(), prepared.detect_workers());
-        let hub = web::hub(config, &config.web, &classes, &metrics, engine);
+        let hub = web::hub(config, streams, &classes, &metrics, engine);
         (web::recall(&hub, &stop), hub)
     });
     let (recalls, hub) = match hub {

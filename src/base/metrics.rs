@@ -14,7 +14,7 @@ use prometheus_client::registry::Registry;
 use super::process_metrics::ProcessMetrics;
 use super::{
     CameraId, ClipMetrics, ConfigMetrics, DiskMetrics, LoginMetrics, LookMetrics, RunEnd,
-    SinkMetrics, StateMetrics, ZoneMetrics,
+    SinkMetrics, StateMetrics, VideoMetrics, ZoneMetrics,
 };
 
 /// A part of the frame path.
@@ -196,6 +196,7 @@ pub struct Metrics {
     config: ConfigMetrics,
     state: StateMetrics,
     logins: LoginMetrics,
+    video: VideoMetrics,
     stages: [StageSum; Stage::ALL.len()],
     progress: AtomicU64,
 }
@@ -281,6 +282,7 @@ impl Metrics {
         let config = ConfigMetrics::new(registry);
         let state = StateMetrics::new(registry);
         let logins = LoginMetrics::new(registry);
+        let video = VideoMetrics::new(registry);
         Arc::new(Self {
             registry: root,
             received,
@@ -301,6 +303,7 @@ impl Metrics {
             config,
             state,
             logins,
+            video,
             stages: Default::default(),
             progress: AtomicU64::new(0),
         })
@@ -328,6 +331,12 @@ impl Metrics {
     #[must_use]
     pub fn sinks(&self) -> &SinkMetrics {
         &self.sinks
+    }
+
+    /// Who looks at live video.
+    #[must_use]
+    pub fn video(&self) -> &VideoMetrics {
+        &self.video
     }
 
     /// What became of clips and snapshots.

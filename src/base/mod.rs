@@ -29,6 +29,7 @@ mod sink_metrics;
 mod state_metrics;
 mod stop;
 mod stream_clock;
+mod video_metrics;
 mod worker;
 mod zone_metrics;
 
@@ -58,7 +59,7 @@ pub use inbox::{Inbox, Lane, Route, Taken};
 pub use login_metrics::{LoginMetrics, LoginOutcome};
 pub use look_metrics::{LookMetrics, LookReason, Looks};
 pub use metrics::{DropReason, Metrics, Stage, StageStats};
-pub use packets::{FilmStart, NewPackets, Packet, PacketRing};
+pub use packets::{Bell, FilmStart, NewPackets, Packet, PacketRing, SentStream};
 pub use pipelines::{PipelineText, PipelineTextError};
 pub use process_metrics::ProcessUse;
 pub use result::{
@@ -72,5 +73,6 @@ pub use sink_metrics::{SinkMetrics, SinkState, SinkStep};
 pub use state_metrics::StateMetrics;
 pub use stop::{Stop, StopSource};
 pub use stream_clock::{RawSegment, StreamClock, StreamTime};
+pub use video_metrics::{VideoEnd, VideoGap, VideoMetrics};
 pub use worker::{Worker, WorkerEnd};
 pub use zone_metrics::ZoneMetrics;

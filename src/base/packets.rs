@@ -1,8 +1,9 @@
 //! The newest seconds of a camera as it sent them: encoded pictures between capture, which puts them
-//! in, and clips, which take them out.
+//! in, and clips and the live video of the page, which take them out.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use super::StreamTime;
@@ -46,6 +47,32 @@ pub struct NewPackets {
     pub has_gap: bool,
 }
 
+/// What a camera sends at the moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SentStream {
+    /// What the bytes are, in the words of GStreamer's caps.
+    pub format: Arc<str>,
+    /// Pictures come in another order than they are shown in.
+    pub is_reordered: bool,
+}
+
+/// Rings whenever a packet comes, on the thread that brings it: what it does must be quick.
+pub struct Bell(Box<dyn Fn() + Send + Sync>);
+
+impl Bell {
+    /// Does this when it rings.
+    #[must_use]
+    pub fn new(ring: impl Fn() + Send + Sync + 'static) -> Arc<Self> {
+        Arc::new(Self(Box::new(ring)))
+    }
+}
+
+impl fmt::Debug for Bell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Bell")
+    }
+}
+
 /// Keeps the newest packets of a camera, whole groups from key frame to key frame, bounded by time and
 /// by bytes.
 #[derive(Debug)]
@@ -53,6 +80,7 @@ pub struct PacketRing {
     keep: Duration,
     max_bytes: u64,
     state: Mutex<State>,
+    bells: Mutex<Vec<Weak<Bell>>>,
 }
 
 #[derive(Debug, Default)]
@@ -62,6 +90,8 @@ struct State {
     next_number: u64,
     /// The newest moment that had to go for want of bytes.
     squeezed_out: Option<StreamTime>,
+    /// Seen once in the connection under way.
+    is_reordered: bool,
 }
 
 impl PacketRing {
@@ -72,6 +102,7 @@ impl PacketRing {
             keep,
             max_bytes,
             state: Mutex::default(),
+            bells: Mutex::default(),
         }
     }
 
@@ -86,12 +117,51 @@ impl PacketRing {
         state.next_number += 1;
         state.bytes += packet.data.len() as u64;
         let (is_key, newest, connection) = (packet.is_key, packet.time_ns, packet.connection);
+        let before = state.packets.back();
+        let before = before.filter(|it| it.connection == connection);
+        state.is_reordered = before.is_some_and(|it| state.is_reordered || newest < it.time_ns);
         state.packets.push_back(packet);
         state.forget_all_but(connection);
         if is_key {
             state.forget_before(newest.saturating_sub(nanos(self.keep)));
         }
         state.squeeze(self.max_bytes);
+        drop(state);
+        for bell in self.bells().iter().filter_map(Weak::upgrade) {
+            (bell.0)();
+        }
+    }
+
+    /// Rings `bell` for every packet from now on, as long as somebody else holds it.
+    pub fn listen(&self, bell: &Arc<Bell>) {
+        let mut bells = self.bells();
+        bells.retain(|it| it.strong_count() > 0);
+        bells.push(Arc::downgrade(bell));
+    }
+
+    fn bells(&self) -> MutexGuard<'_, Vec<Weak<Bell>>> {
+        self.bells.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What the camera sends; `None` before its first packet.
+    #[must_use]
+    pub fn sent(&self) -> Option<SentStream> {
+        let state = self.lock();
+        let newest = state.packets.back()?;
+        Some(SentStream {
+            format: Arc::clone(&newest.format),
+            is_reordered: state.is_reordered,
+        })
+    }
+
+    /// The newest key frame and what came after it; empty where none is kept.
+    #[must_use]
+    pub fn newest_group(&self) -> Vec<Packet> {
+        let state = self.lock();
+        let key = state.packets.iter().rposition(|it| it.is_key);
+        key.map_or_else(Vec::new, |key| {
+            state.packets.range(key..).cloned().collect()
+        })
     }
 
     /// Where a film that is to show what was `before` this moment can begin: the last key frame
@@ -286,6 +356,64 @@ mod tests {
         assert_eq!((numbers, new.has_gap), ((195..200).collect(), false));
         assert!(ring.since(200).packets.is_empty());
         assert!(ring.since(10).has_gap);
+    }
+
+    #[test]
+    fn the_newest_group_begins_with_its_key_frame() {
+        let ring = filled(5, u64::MAX, 20);
+        ring.push(packet(20 * SECOND, true));
+        ring.push(packet(20 * SECOND + 1, false));
+        let group = ring.newest_group();
+        let numbers: Vec<u64> = group.iter().map(|it| it.number).collect();
+        assert_eq!((numbers, group[0].is_key), (vec![200, 201], true));
+        let ring = PacketRing::new(Duration::ZERO, u64::MAX);
+        ring.push(packet(0, false));
+        assert!(ring.newest_group().is_empty());
+    }
+
+    #[test]
+    fn a_ring_without_a_time_keeps_one_group() {
+        let ring = filled(0, u64::MAX, 20);
+        assert_eq!(ring.oldest(), Some(at(19.0)));
+        assert_eq!(ring.newest_group().len(), 10);
+    }
+
+    #[test]
+    fn pictures_out_of_order_are_noticed_until_the_next_connection() {
+        let ring = PacketRing::new(Duration::from_secs(1), u64::MAX);
+        let is_reordered = || ring.sent().unwrap().is_reordered;
+        assert_eq!(ring.sent(), None);
+        ring.push(packet(0, true));
+        ring.push(packet(3, false));
+        assert!(!is_reordered());
+        ring.push(packet(1, false));
+        ring.push(packet(4, false));
+        assert!(is_reordered());
+        let other = |time_ns| Packet {
+            connection: 2,
+            ..packet(time_ns, true)
+        };
+        ring.push(other(0));
+        assert!(!is_reordered(), "times of two connections do not compare");
+    }
+
+    #[test]
+    fn a_bell_rings_as_long_as_it_is_held() {
+        use std::sync::atomic::{AtomicU32, Ordering};
+        let (ring, rung) = (
+            PacketRing::new(Duration::ZERO, 1000),
+            Arc::new(AtomicU32::new(0)),
+        );
+        let counted = Arc::clone(&rung);
+        let bell = Bell::new(move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+        });
+        ring.listen(&bell);
+        ring.push(packet(0, true));
+        ring.push(packet(1, false));
+        drop(bell);
+        ring.push(packet(2, false));
+        assert_eq!(rung.load(Ordering::Relaxed), 2);
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! Keeps the newest of what a camera sent for clips: a branch beside the decoder that may fail without
+//! Keeps the newest of what a camera sent for clips and live video: a branch beside the decoder that may fail without
 //! costing a frame.
 
 use std::sync::Arc;
@@ -36,7 +36,7 @@ pub(super) fn attach(
     };
     let film = codecs::film(codec).ok_or_else(|| {
         fault(format!(
-            "clips are made of h264 and h265, this stream is {codec}"
+            "clips and live video need h264 or h265, this stream is {codec}"
         ))
     })?;
     let text = PipelineText::new(TEXT, include_str!("../../pipelines/capture-packets.gst"))
@@ -111,6 +111,6 @@ pub(super) fn is_from_packets(message: &gst::Message) -> bool {
 /// Takes the branch off; frames go on.
 pub(super) fn detach(pipeline: &gst::Pipeline, camera: &CameraId, reason: &str) {
     if take_off(pipeline, BRANCH, camera) {
-        warn!(camera = %camera, reason, "events have no clips in this run, frames go on");
+        warn!(camera = %camera, reason, "no clips and no live video in this run, frames go on");
     }
 }

@@ -87,7 +87,8 @@ pub struct PageDaemon {
     pub folder: tempfile::TempDir,
     pub client: ureq::Agent,
     scheme: &'static str,
-    _camera: CameraProcess,
+    camera: Option<CameraProcess>,
+    camera_args: Vec<String>,
 }
 
 impl PageDaemon {
@@ -98,7 +99,17 @@ impl PageDaemon {
 
     /// The same with files in `folder`; with `root` over TLS.
     pub fn start_in(folder: tempfile::TempDir, web: &str, root: Option<&[u8]>) -> Self {
-        let camera = CameraProcess::start(&["--file", &fixture("street.mp4")]);
+        Self::start_with(folder, web, root, &["--file", &fixture("street.mp4")])
+    }
+
+    /// The same with a camera that was started so.
+    pub fn start_with(
+        folder: tempfile::TempDir,
+        web: &str,
+        root: Option<&[u8]>,
+        camera_args: &[&str],
+    ) -> Self {
+        let camera = CameraProcess::start(camera_args);
         let (port, metrics_port) = (free_port(), free_port());
         let text = format!(
             "[detect]\nmodel = {:?}\n[record]\nenabled = false\n\
@@ -123,13 +134,30 @@ impl PageDaemon {
             client: client(root),
             scheme: if root.is_some() { "https" } else { "http" },
             folder,
-            _camera: camera,
+            camera_args: camera_args.iter().map(|it| (*it).to_owned()).collect(),
+            camera: Some(camera),
         };
         wait_until("an answer", || {
             let asked = daemon.client.get(daemon.url("/page.css")).call();
             asked.is_ok_and(|answer| answer.status() == 200)
         });
         daemon
+    }
+
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The camera is away for a moment, then there again at the same address.
+    pub fn lose_camera(&mut self, meanwhile: impl FnOnce(&Self)) {
+        let camera = self.camera.take().unwrap();
+        let port = camera.port.to_string();
+        camera.kill();
+        meanwhile(self);
+        let mut args: Vec<&str> = self.camera_args.iter().map(String::as_str).collect();
+        args.extend(["--port", &port]);
+        self.camera = Some(CameraProcess::start(&args));
     }
 
     pub fn file(&self, name: &str) -> PathBuf {

@@ -35,6 +35,12 @@ pub struct WebConfig {
     pub max_width: u32,
     /// Most pictures per second and viewer.
     pub fps: f64,
+    /// What the cameras send is shown as it is, where a browser can have it.
+    pub webrtc: bool,
+    /// Browsers that may have live video at a time.
+    pub webrtc_viewers: u32,
+    /// Who tells this machine's address as seen from outside, `stun://host:port`.
+    pub stun: Option<String>,
     /// Names of the machine that the page may be asked for by, lower case.
     pub names: Vec<String>,
     /// TLS.
@@ -57,6 +63,9 @@ impl Default for WebConfig {
             listen: Listen::Off,
             max_width: 960,
             fps: 12.0,
+            webrtc: false,
+            webrtc_viewers: 16,
+            stun: None,
             names: Vec::new(),
             certificate: None,
             plain_http: false,
@@ -85,6 +94,9 @@ impl WebConfig {
             listen,
             max_width: s.integer("max_width_px", 160..=3840, default.max_width),
             fps: s.number("fps", 0.2..=60.0, default.fps),
+            webrtc: s.boolean("webrtc", default.webrtc),
+            webrtc_viewers: s.integer("webrtc_viewers", 1..=256, default.webrtc_viewers),
+            stun: read_stun(s),
             names: read_names(s),
             certificate: read_certificate(s),
             plain_http: s.boolean("plain_http", default.plain_http),
@@ -147,6 +159,12 @@ impl WebConfig {
         }
     }
 
+    /// Is there a page, and does it show what the cameras send?
+    #[must_use]
+    pub fn shows_video(&self) -> bool {
+        self.webrtc && self.listen != Listen::Off
+    }
+
     /// What the page needs to know of who may use it.
     #[must_use]
     pub fn access(&self) -> AccessRules {
@@ -177,6 +195,21 @@ fn read_names(s: &mut Section<'_>) -> Vec<String> {
         s.fault("names", format!("{}, allowed is {allowed}", quoted(name)));
     }
     names.iter().map(|name| name.to_ascii_lowercase()).collect()
+}
+
+fn read_stun(s: &mut Section<'_>) -> Option<String> {
+    let stun = s.text("stun")?;
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "-_.[]:".contains(c);
+    let place = stun.strip_prefix("stun://");
+    let place = place.and_then(|place| place.rsplit_once(':'));
+    let is_usable = place.is_some_and(|(host, port)| {
+        !host.is_empty() && host.chars().all(is_plain) && port.parse::<u16>().is_ok()
+    });
+    if !is_usable {
+        let text = format!("{}, allowed is \"stun://HOST:PORT\"", quoted(&stun));
+        s.fault("stun", text);
+    }
+    is_usable.then_some(stun)
 }
 
 fn read_certificate(s: &mut Section<'_>) -> Option<CertificateFiles> {
@@ -308,6 +341,18 @@ mod tests {
             assert!(shown.contains(part), "missing {part} in\n{shown}");
         }
         assert!(!shown.contains("hunter2"), "{shown}");
+    }
+
+    #[test]
+    fn a_stun_server_is_an_address_and_viewers_are_bounded() {
+        let shown = faults("stun = \"stun.example:3478\"\nwebrtc_viewers = 0\n");
+        assert!(
+            shown.contains("web.stun: \"stun.example:3478\", allowed is \"stun://HOST:PORT\""),
+            "{shown}"
+        );
+        assert!(shown.contains("web.webrtc_viewers"), "{shown}");
+        let good = "webrtc = true\nstun = \"stun://[2001:db8::1]:3478\"\n";
+        assert_eq!(faults(good), "");
     }
 
     #[test]

@@ -81,6 +81,9 @@ const PACKAGES: &[(&str, &[&str])] = &[
     (
         "gstreamer1.0-plugins-bad",
         &[
+            "dtlssrtpenc",
+            "srtpenc",
+            "webrtcbin",
             "av1dec",
             "av1parse",
             "dashdemux",
@@ -141,6 +144,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
             "vaapijpegdec",
         ],
     ),
+    ("gstreamer1.0-nice", &["nicesink", "nicesrc"]),
 ];
 
 /// The Debian package that holds `element`, if known.

@@ -34,6 +34,8 @@ pub(super) const PIPELINES: &[(&str, &str)] = pipelines![
     "record-raw.gst",
     "simulate-mp4.gst",
     "simulate-rtsp.gst",
+    "webrtc-h264.gst",
+    "webrtc-needs.txt",
 ];
 
 #[cfg(test)]

@@ -100,6 +100,7 @@ const FEATURES: &[(&str, &str, bool)] = &[
     ("record-mp4", "recording", false),
     ("record-raw", "raw recording", false),
     ("clip-mp4", "clips of events", false),
+    ("webrtc-h264", "live video", false),
 ];
 
 /// Demuxers and parsers that GStreamer picks by itself: no pipeline names them.
@@ -113,6 +114,9 @@ const CONTAINERS: &[&str] = &[
 
 /// Elements that `rtspsrc` makes by itself.
 const RTSP_HELPERS: &[&str] = &["rtpjitterbuffer", "udpsrc"];
+
+/// Elements that `webrtcbin` makes by itself.
+const WEBRTC_HELPERS: &[&str] = &["dtlssrtpenc", "nicesink", "srtpenc"];
 
 /// Looks at everything, prints the table on stdout and tells how to end.
 ///
@@ -237,6 +241,9 @@ fn features(pipelines: &[(&str, &str)], exists: impl Fn(&str) -> bool) -> Vec<Fi
         }
         if *prefix == "capture-rtsp" {
             needed.extend(RTSP_HELPERS.iter().map(ToString::to_string));
+        }
+        if *prefix == "webrtc-h264" {
+            needed.extend(WEBRTC_HELPERS.iter().map(ToString::to_string));
         }
         findings.push(all_of(subject, &needed, *is_essential, &exists));
     }

@@ -95,6 +95,11 @@ impl CameraPlan {
         Scene {
             zones: self.zones.clone(),
             privacy: self.privacy.clone(),
+            packets: self
+                .capture
+                .packets
+                .clone()
+                .map(|ring| (ring, Arc::clone(&self.capture.clock))),
         }
     }
 }

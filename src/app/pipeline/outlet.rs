@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use crossbeam_channel::{SendError, Sender, TrySendError};
 
-use crate::base::{CameraId, DropReason, EndedTrack, FrameResult, Metrics, RunEnd, RunId, Stage};
+use crate::base::{
+    CameraId, DropReason, EndedTrack, FrameResult, Metrics, PacketRing, RunEnd, RunId, Stage,
+    StreamClock,
+};
 use crate::perception::zones::ZonesPlan;
 use crate::sinks::annotate::PrivacyRules;
 
@@ -17,12 +20,14 @@ const MAX_KEPT: usize = 64;
 const LAST_WAIT: Duration = Duration::from_secs(1);
 
 /// What is looked for in the pictures of a camera, and what no picture may show.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Scene {
     /// Zones and lines, in the order of the counts.
     pub zones: ZonesPlan,
     /// What is hidden.
     pub privacy: PrivacyRules,
+    /// What it sends from now on and where that lies in time, if that is kept anew.
+    pub packets: Option<(Arc<PacketRing>, Arc<StreamClock>)>,
 }
 
 /// What readers get, in order per camera.

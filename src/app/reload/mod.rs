@@ -282,7 +282,10 @@ impl Desk {
         let mut candidates = Vec::new();
         let mut refusal = None;
         for camera in difference.opened() {
-            match self.changes.try_out(self.plan(camera, next), &leaving) {
+            match self
+                .changes
+                .try_out(self.plan(camera, next, true), &leaving)
+            {
                 Ok(candidate) => candidates.push(candidate),
                 Err(error) => {
                     refusal = Some(refused(&error));
@@ -352,15 +355,22 @@ impl Desk {
         first_error?;
         for camera in difference.adjusted() {
             let recorder = recorder_of(&camera.id);
-            self.changes.adjust(&self.plan(camera, next), recorder)?;
+            self.changes
+                .adjust(&self.plan(camera, next, false), recorder)?;
         }
         Ok(())
     }
 
-    fn plan(&self, camera: &CameraConfig, config: &Config) -> super::pipeline::CameraPlan {
+    fn plan(
+        &self,
+        camera: &CameraConfig,
+        config: &Config,
+        is_opened: bool,
+    ) -> super::pipeline::CameraPlan {
         let mut plan = resolve::camera_from_config(camera, config);
-        // The thread that writes clips was started with the stream that was there then.
-        plan.capture.packets = None;
+        // The thread that writes clips was started with the stream that was there then; the page is told.
+        let is_shown = config.web.shows_video() && is_opened;
+        plan.capture.packets = plan.capture.packets.filter(|_| is_shown);
         if let Some(raw) = &mut plan.capture.raw {
             raw.room = Arc::clone(&self.room);
         }
@@ -402,7 +412,7 @@ impl ConfigDesk for Desk {
 fn clips_after_restart(difference: &Difference, next: &Config) -> Vec<String> {
     let is_new = |before: Option<&CameraConfig>, now: &CameraConfig| {
         let had_none = before.is_none_or(|before| before.zones.is_empty());
-        let makes_clips = next.clips.is_on() && now.clips && !now.zones.is_empty();
+        let makes_clips = resolve::makes_clips(now, next);
         let is_opened = difference.is_opened(&now.id);
         (makes_clips && (is_opened || had_none)) || (is_opened && now.raw && next.record.enabled)
     };

@@ -11,6 +11,7 @@ use super::health::{CameraHealth, CameraSample, Engine, SystemHealth};
 use super::history::History;
 use super::past::{PastEvents, Told, Wanted};
 use super::picture::{self, PictureOptions};
+use super::webrtc::{Video, VideoOptions, VideoTap};
 use crate::base::{CameraId, Event, FrameResult, Metrics, UtcNanos, UtcSource, utc_now};
 use crate::sinks::annotate::Privacy;
 
@@ -42,6 +43,8 @@ pub struct CameraFacts {
     pub outlines: Vec<Shape>,
     /// What is hidden in its pictures.
     pub privacy: Option<Arc<Privacy>>,
+    /// What it sends, where that is kept; `None` for a camera that is known already: as before.
+    pub video: Option<VideoTap>,
 }
 
 /// One frame as the page shows it; the picture is encoded once, when the first viewer asks.
@@ -104,6 +107,7 @@ pub struct Hub {
     /// The output folder, which has a folder for each camera.
     folder: PathBuf,
     pub(super) engine: Engine,
+    pub(super) video: Video,
     health: Mutex<SystemHealth>,
 }
 
@@ -117,6 +121,7 @@ impl Hub {
         options: PictureOptions,
         folder: &Path,
         engine: Engine,
+        video: VideoOptions,
     ) -> Arc<Self> {
         let with_state = |facts: CameraFacts| (facts.id.clone(), Camera::new(facts));
         Arc::new(Self {
@@ -127,6 +132,7 @@ impl Hub {
             started: Instant::now(),
             folder: folder.to_owned(),
             engine,
+            video: Video::new(video),
             health: Mutex::default(),
         })
     }
@@ -257,6 +263,11 @@ impl Hub {
         self.all().iter().map(|camera| camera.facts()).collect()
     }
 
+    /// What is known of a camera now.
+    pub(super) fn facts_of(&self, id: &str) -> Option<Arc<CameraFacts>> {
+        Some(self.find(id)?.facts())
+    }
+
     /// A reader of the newest view of a camera that exists.
     pub(super) fn views(&self, id: &str) -> Option<watch::Receiver<Option<Arc<View>>>> {
         Some(self.find(id)?.newest.subscribe())
@@ -352,8 +363,12 @@ impl Camera {
         Arc::clone(&facts)
     }
 
-    fn set_facts(&self, facts: CameraFacts) {
-        *self.facts.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(facts);
+    fn set_facts(&self, mut facts: CameraFacts) {
+        let mut known = self.facts.write().unwrap_or_else(PoisonError::into_inner);
+        if facts.video.is_none() {
+            facts.video.clone_from(&known.video);
+        }
+        *known = Arc::new(facts);
     }
 
     fn health(&self) -> MutexGuard<'_, CameraHealth> {

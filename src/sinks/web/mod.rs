@@ -1,7 +1,7 @@
 //! The page for people: what the cameras see now, with boxes, zones, counts and events, over HTTP.
 //!
 //! Belongs here: the newest view of each camera, its picture as JPEG, its events with the files that show
-//! them, how it and the process are doing, the page and its API, and who may use them. Does not belong here: how a change is made; that is asked for at a [`crate::base::ConfigDesk`].
+//! them, how it and the process are doing, the page and its API, live video (`webrtc/`), and who may use them. Does not belong here: how a change is made; that is asked for at a [`crate::base::ConfigDesk`].
 
 mod access;
 mod edit;
@@ -16,6 +16,7 @@ mod past;
 mod picture;
 mod recordings;
 mod routes;
+mod webrtc;
 mod words;
 
 pub use access::{
@@ -27,3 +28,4 @@ pub use history::History;
 pub use hub::{CameraFacts, Hub, Shape};
 pub use picture::{PictureOptions, RgbPicture, rgb_of};
 pub use routes::{PAGE_TITLE, router};
+pub use webrtc::{VideoOptions, VideoTap};

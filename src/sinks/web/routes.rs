@@ -21,7 +21,7 @@ use super::editing::{self, Changing};
 use super::guard::{LONGEST_BODY, guard};
 use super::hub::{Hub, View};
 use super::past::Wanted;
-use super::{events, files, health, recordings, words};
+use super::{events, files, health, recordings, webrtc, words};
 use crate::base::ConfigDesk;
 
 const PAGE: &str = include_str!("assets/index.html");
@@ -32,6 +32,7 @@ const TIMELINE: &str = include_str!("assets/timeline.js");
 const PANELS: &str = include_str!("assets/panels.css");
 const CAMERAS: &str = include_str!("assets/cameras.js");
 const HEALTH: &str = include_str!("assets/health.js");
+const WEBRTC: &str = include_str!("assets/webrtc.js");
 const LOGIN_SCRIPT: &str = include_str!("assets/login.js");
 const OPENAPI: &str = include_str!("assets/openapi.json");
 
@@ -45,7 +46,7 @@ const LONGEST_MESSAGE: usize = 1024;
 
 /// Without a new picture for this long the last one is sent again: a viewer that hears nothing is
 /// taken for gone.
-const STILL_HERE: Duration = Duration::from_secs(4);
+pub(super) const STILL_HERE: Duration = Duration::from_secs(4);
 
 /// Separates the pictures of an MJPEG stream.
 const BOUNDARY: &str = "gantryd-picture";
@@ -102,6 +103,10 @@ pub fn router(hub: Arc<Hub>, access: Arc<Access>, desk: Option<Arc<dyn ConfigDes
             "/health.js",
             asset("text/javascript; charset=utf-8", HEALTH),
         )
+        .route(
+            "/webrtc.js",
+            asset("text/javascript; charset=utf-8", WEBRTC),
+        )
         .route("/panels.css", asset("text/css; charset=utf-8", PANELS))
         .route("/page.css", asset("text/css; charset=utf-8", STYLE))
         .route(
@@ -150,6 +155,7 @@ pub fn router(hub: Arc<Hub>, access: Arc<Access>, desk: Option<Arc<dyn ConfigDes
         .route("/api/v1/cameras/{id}/snapshot.jpg", get(snapshot))
         .route("/api/v1/cameras/{id}/live.mjpeg", get(mjpeg))
         .route("/api/v1/cameras/{id}/live", get(live))
+        .route("/api/v1/cameras/{id}/video", get(video))
         .layer(DefaultBodyLimit::max(LONGEST_BODY))
         .layer(from_fn_with_state(Arc::clone(&access), gate))
         .layer(from_fn_with_state(Arc::clone(&access), guard))
@@ -233,6 +239,21 @@ async fn live(
             let viewer = Viewer::new(hub, views, access, caller);
             watch_live(socket, viewer, id, events)
         })
+}
+
+async fn video(
+    State(Served { hub, access, .. }): State<Served>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path<String>,
+    upgrade: WebSocketUpgrade,
+) -> Response {
+    let Some(viewer) = webrtc::Viewer::new(&hub, access, caller, &id) else {
+        return no_camera(&hub, &id);
+    };
+    upgrade
+        .max_message_size(webrtc::LONGEST_MESSAGE)
+        .max_frame_size(webrtc::LONGEST_MESSAGE)
+        .on_upgrade(move |socket| viewer.look(socket))
 }
 
 /// Sends frames and events until the browser goes. A frame is a binary message: length of its JSON

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::hub::{CameraFacts, Hub, Shape};
-use crate::base::{FrameResult, SceneCounts, TrackSnapshot};
+use crate::base::{FrameResult, SceneCounts, TrackSnapshot, VideoEnd};
 
 /// A camera: what is drawn over its picture, and how it is doing.
 #[derive(Serialize)]
@@ -19,6 +19,17 @@ pub(super) struct CameraWords<'a> {
     processed: u64,
     dropped: u64,
     in_flight: u64,
+    video: VideoWords,
+}
+
+/// Whether what it sends can be looked at as it is, and if not why.
+#[derive(Serialize)]
+struct VideoWords {
+    available: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -108,6 +119,16 @@ pub(super) fn camera<'a>(facts: &'a CameraFacts, hub: &Hub) -> CameraWords<'a> {
         processed: balance.processed,
         dropped: balance.dropped,
         in_flight: balance.in_flight,
+        video: video(facts, hub),
+    }
+}
+
+fn video(facts: &CameraFacts, hub: &Hub) -> VideoWords {
+    let refusal = hub.video.refusal(facts);
+    VideoWords {
+        available: refusal.is_none(),
+        reason: refusal.map(VideoEnd::as_str),
+        text: refusal.map(|end| hub.video.told(end)),
     }
 }
 

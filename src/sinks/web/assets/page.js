@@ -1,10 +1,12 @@
-// The live view: one WebSocket per camera looked at. A binary message is a frame (length of its JSON,
-// the JSON, the JPEG), a text message a list of events. Everything over the picture is drawn here.
+// The live view: one WebSocket per camera looked at. What the camera sends is shown as video where that is
+// possible (webrtc.js), else pictures: a binary message is a frame (length of its JSON, the JSON, the JPEG),
+// a text message a list of events. Everything over the picture is drawn here.
 
 import { setUpEditor } from "./editor.js";
 import { setUpCameras } from "./cameras.js";
 import { setUpHealth } from "./health.js";
 import { describe, setUpTimeline } from "./timeline.js";
+import { openVideo } from "./webrtc.js";
 
 const API = "api/v1";
 const TRAIL_SECONDS = 2;
@@ -25,6 +27,7 @@ const layers = Object.fromEntries([...document.querySelectorAll("[data-layer]")]
   return [name, box];
 }));
 
+let noVideo = null; // why the chosen camera has none although it could
 let editor = null, cameras = [], chosen = null, socket = null, shown = null, trails = new Map(), frames = 0;
 
 const ask = async (path) => {
@@ -47,7 +50,7 @@ function choose(id) {
   chosen = id;
   location.hash = encodeURIComponent(id);
   for (const tab of find("cameras").children) tab.setAttribute("aria-selected", String(tab.textContent === id));
-  shown = null; trails = new Map(); frames = 0;
+  shown = null; trails = new Map(); frames = 0; noVideo = null;
   draw.clearRect(0, 0, live.width, live.height);
   find("events").replaceChildren();
   find("counts").tBodies[0].replaceChildren();
@@ -57,38 +60,91 @@ function choose(id) {
   refresh();
 }
 
+const canVideo = () => "RTCPeerConnection" in window && cameras.find(({ id }) => id === chosen)?.video.available;
+const wantsVideo = () => find("as-video").checked && !noVideo && canVideo();
+
 function connect() {
   socket?.close();
   state("connecting");
-  const id = chosen;
-  const address = new URL(`${API}/cameras/${encodeURIComponent(id)}/live`, location.href);
+  document.body.classList.remove("video");
+  document.body.dataset.mode = wantsVideo() ? "video" : "pictures";
+  if (wantsVideo()) connectVideo(); else connectPictures();
+  tellVideo();
+}
+
+const streamOf = (id, what) => {
+  const address = new URL(`${API}/cameras/${encodeURIComponent(id)}/${what}`, location.href);
   address.protocol = address.protocol.replace("http", "ws");
-  const mine = socket = new WebSocket(address);
+  return address;
+};
+
+// What happened while nobody listened; numbers begin anew when the daemon does.
+async function catchUp(id, mine) {
+  state("waiting for a picture");
+  const missed = await ask(`cameras/${encodeURIComponent(id)}/events`).catch(() => []);
+  if (mine !== socket) return;
+  const newest = missed.at(-1)?.number ?? 0, first = find("events").firstChild;
+  if (first && newest < Number(first.dataset.number)) find("events").replaceChildren();
+  addEvents(missed);
+}
+
+function show(frame) {
+  remember(frame);
+  shown?.picture.close();
+  shown = frame;
+  frames += 1;
+  paint(frame);
+  tell(frame);
+  state(frame.age_s > STALE_SECONDS ? `no picture for ${Math.round(frame.age_s)} s` : "");
+  document.body.dataset.frames = frames;
+  document.body.dataset.objects = frame.tracks.length;
+}
+
+function connectVideo() {
+  let exact = 0;
+  const id = chosen;
+  const mine = socket = openVideo({
+    address: streamOf(id, "video"),
+    video: find("video"),
+    onOpen: () => catchUp(id, mine),
+    onBegin: () => { document.body.classList.add("video"); state(""); },
+    onFrame: (frame, isExact) => {
+      if (isExact) document.body.dataset.exact = exact += 1;
+      show(frame);
+    },
+    onEvents: addEvents,
+    onEnd: ({ reason, text, hasBegun }) => {
+      if (mine !== socket) return;
+      // Pictures until the camera is chosen again, unless it was a mere break.
+      const isBreak = hasBegun && ["lost", "vanished", "slow", "not_connected"].includes(reason);
+      if (!isBreak) noVideo = text;
+      state("connection lost, trying again");
+      setTimeout(() => { if (mine === socket) connect(); }, isBreak ? 2000 : 0);
+    },
+  });
+}
+
+function tellVideo() {
+  const video = cameras.find(({ id }) => id === chosen)?.video;
+  find("video-choice").hidden = !video || video.reason === "off";
+  find("as-video").disabled = !canVideo();
+  const why = find("as-video").checked ? (noVideo ?? video?.text) : "";
+  const text = video?.reason === "off" || document.body.dataset.mode === "video" || !why ? "" : `pictures: ${why}`;
+  if (find("video-state").textContent !== text) find("video-state").textContent = text;
+  document.body.dataset.noVideo = text;
+}
+
+function connectPictures() {
+  const id = chosen;
+  const mine = socket = new WebSocket(streamOf(id, "live"));
   mine.binaryType = "arraybuffer";
-  mine.onopen = async () => {
-    state("waiting for a picture");
-    // What happened while nobody listened; numbers begin anew when the daemon does.
-    const missed = await ask(`cameras/${encodeURIComponent(id)}/events`).catch(() => []);
-    if (mine !== socket) return;
-    const newest = missed.at(-1)?.number ?? 0, first = find("events").firstChild;
-    if (first && newest < Number(first.dataset.number)) find("events").replaceChildren();
-    addEvents(missed);
-  };
+  mine.onopen = () => catchUp(id, mine);
   mine.onmessage = async ({ data }) => {
     if (typeof data === "string") { addEvents(JSON.parse(data)); return; }
     const length = new DataView(data).getUint32(0);
     const frame = JSON.parse(new TextDecoder().decode(new Uint8Array(data, 4, length)));
     frame.picture = await createImageBitmap(new Blob([new Uint8Array(data, 4 + length)], { type: "image/jpeg" }));
-    if (mine !== socket) return;
-    remember(frame);
-    shown?.picture.close();
-    shown = frame;
-    frames += 1;
-    paint(frame);
-    tell(frame);
-    state(frame.age_s > STALE_SECONDS ? `no picture for ${Math.round(frame.age_s)} s` : "");
-    document.body.dataset.frames = frames;
-    document.body.dataset.objects = frame.tracks.length;
+    if (mine === socket) show(frame);
   };
   mine.onclose = () => {
     if (mine !== socket) return;
@@ -119,7 +175,9 @@ function paint(frame) {
   }
   const scale = live.width / frame.width;
   const unit = Math.max(live.width / 480, 1);
-  if (layers.picture.checked) draw.drawImage(frame.picture, 0, 0);
+  // Video is below, and is seen through.
+  if (layers.picture.checked && !(frame.picture instanceof ImageBitmap)) draw.clearRect(0, 0, live.width, live.height);
+  else if (layers.picture.checked) draw.drawImage(frame.picture, 0, 0);
   else { draw.fillStyle = "#000"; draw.fillRect(0, 0, live.width, live.height); }
   draw.lineJoin = draw.lineCap = "round";
   draw.font = `${Math.round(6.5 * unit)}px system-ui, sans-serif`;
@@ -219,6 +277,8 @@ async function refresh() {
     cameras = await ask("cameras");
     const camera = cameras.find(({ id }) => id === chosen);
     if (camera) {
+      if (wantsVideo() && document.body.dataset.mode === "pictures") connect();
+      tellVideo();
       timeline.places([...camera.lines, ...camera.zones].map(({ name }) => name));
       const facts = {
         "frames per second": camera.fps.toFixed(1),
@@ -270,6 +330,13 @@ function chart(rows) {
 }
 
 // ---- begin
+
+find("as-video").checked = localStorage.getItem("video") !== "off";
+find("as-video").addEventListener("change", ({ target }) => {
+  localStorage.setItem("video", target.checked ? "on" : "off");
+  noVideo = null;
+  connect();
+});
 
 find("cameras").addEventListener("keydown", (event) => {
   const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
