@@ -412,13 +412,16 @@ fn keep(soak: &Soak) {
     std::fs::write(folder.join("soak.svg"), drawing(&soak.samples)).unwrap();
 }
 
+/// Name, colour, figure.
+type Curve = (&'static str, &'static str, fn(&Sample) -> f64);
+
 /// Three curves over the time, each from 0 to its largest.
 fn drawing(samples: &[Sample]) -> String {
     let last = samples.last().map_or(1.0, |it| it.at_s);
     let mut svg = "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 760 470\" font-family=\"sans-serif\" \
          font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"#fff\"/>\n"
         .to_owned();
-    let curves: [(&str, &str, fn(&Sample) -> f64); 3] = [
+    let curves: [Curve; 3] = [
         ("memory, MiB", "#0072b2", |it| it.memory_mib),
         ("threads", "#d55e00", |it| it.threads),
         ("open files", "#009e73", |it| it.files),
@@ -433,14 +436,14 @@ fn drawing(samples: &[Sample]) -> String {
                 format!("{x:.1},{y:.1}")
             })
             .collect();
-        write!(
+        writeln!(
             svg,
             "<g transform=\"translate(70 {top})\"><text y=\"-8\">{name}</text>\
              <rect width=\"640\" height=\"100\" fill=\"none\" stroke=\"#999\"/>\
              <text x=\"-6\" y=\"10\" text-anchor=\"end\">{most:.0}</text>\
              <text x=\"-6\" y=\"100\" text-anchor=\"end\">0</text>\
              <text x=\"640\" y=\"116\" text-anchor=\"end\">{:.0} min</text>\
-             <polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.5\"/></g>\n",
+             <polyline points=\"{}\" fill=\"none\" stroke=\"{colour}\" stroke-width=\"1.5\"/></g>",
             last / 60.0,
             points.join(" ")
         )
