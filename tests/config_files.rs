@@ -115,19 +115,22 @@ fn every_fault_of_a_sink_is_told_with_what_is_allowed() {
         "[[sinks]]\nname = \"room\"\nurl = \"mqtt://u:hunter2@h\"\n\
          [[sinks]]\nname = \"room\"\nurl = \"amqp://h\"\n\
          [[sinks]]\nname = \"hook\"\nurl = \"http://h/x\"\ntopic = \"x\"\ncameras = [\"yard\"]\n\
-         types = [\"boom\"]\nplaces = [\"door\"]\nevents = false\ntimeout_secs = 0\n",
+         types = [\"boom\"]\nplaces = [\"door\"]\nevents = false\ntimeout_secs = 0\n\
+         [[sinks]]\nname = \"log\"\nurl = \"kafka://h\"\nsasl = \"plain\"\nstream = \"s\"\n",
     );
     assert_eq!(
         faults(&text, &[]),
         "site.toml: sinks[0].url: \"mqtt://***@h\", no credentials in an address: use user and password_file\n\
          site.toml: sinks[1].name: \"room\" is the name of another sink too, each needs its own\n\
-         site.toml: sinks[1].url: \"amqp://h\", allowed is mqtt://, mqtts://, nats://, tls://, redis://, rediss://, http://, https:// with a host\n\
+         site.toml: sinks[1].url: \"amqp://h\", allowed is kafka://, kafkas://, mqtt://, mqtts://, nats://, tls://, redis://, rediss://, http://, https:// with a host\n\
          site.toml: sinks[2].topic: means nothing to a sink with http://\n\
          site.toml: sinks[2].cameras: \"yard\", allowed are gate\n\
          site.toml: sinks[2].types: \"boom\", allowed are line_crossing, turn, zone_entry, zone_exit, loitering, stopped, wrong_way, occupancy, queue, congestion\n\
          site.toml: sinks[2].places: \"door\", but there are none\n\
          site.toml: sinks[2].events: false, and nothing else is sent: remove the sink, or set results_hz\n\
-         site.toml: sinks[2].timeout_secs: 0, allowed is 1 to 120"
+         site.toml: sinks[2].timeout_secs: 0, allowed is 1 to 120\n\
+         site.toml: sinks[3].stream: means nothing to a sink with kafka://\n\
+         site.toml: sinks[3].sasl: says how to log in, but there are no user and password_file"
     );
 }
 

@@ -185,6 +185,7 @@ impl Viewer {
             }
             FromPeer::Connected if !show.is_connected => {
                 show.is_connected = true;
+                self.still(show)?;
                 // What is handed on now begins with a key frame.
                 show.again_at = Instant::now() + AGAIN_AFTER;
                 let now = show.now();
@@ -196,6 +197,7 @@ impl Viewer {
             FromPeer::Lost => Err(VideoEnd::NotConnected),
             FromPeer::KeyAsked if !show.is_connected || Instant::now() < show.again_at => Ok(()),
             FromPeer::KeyAsked => {
+                self.still(show)?;
                 show.again_at = Instant::now() + AGAIN_AFTER;
                 let now = show.now();
                 let next = show.feed.again(&show.tap.ring, now);
