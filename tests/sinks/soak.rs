@@ -120,6 +120,8 @@ impl Soak {
         let child = command
             .args(["run", "--log-format", "json", "--config"])
             .arg(config)
+            // As config/gantryd.service has it.
+            .env("MALLOC_ARENA_MAX", "2")
             .stderr(Stdio::from(log))
             .spawn()
             .unwrap();
