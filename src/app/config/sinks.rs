@@ -277,7 +277,7 @@ fn read_sink(
     }
     let spool_mib = section.integer("spool_mib", 1..=65_536, default_spool);
     let sasl = section.choice("sasl", Sasl::ALL, Sasl::Plain);
-    if section.has("sasl") && credentials.is_none() {
+    if section.was_given("sasl") && credentials.is_none() {
         section.fault(
             "sasl",
             "says how to log in, but there are no user and password_file",
