@@ -11,6 +11,8 @@ mod changes;
 mod conductor;
 mod detecting;
 mod event_outlet;
+mod opening;
+mod options;
 mod outlet;
 mod plans;
 mod roster;
@@ -19,7 +21,6 @@ mod trackers;
 mod tracking;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -27,18 +28,14 @@ use crossbeam_channel::{Receiver, bounded, never};
 
 use crate::app::state::Memory;
 use crate::base::{CameraId, FromCamera, Inbox, Metrics, StopSource, Worker, WorkerEnd};
-use crate::capture::{self, CameraEnd, CameraOptions, CaptureError, StatusHandle, TrialError};
-use crate::perception::detect::{
-    DetectError, DetectOptions, Detector, ModelFiles, Provider, ProviderReport,
-};
-use crate::perception::schedule::DetectSchedule;
-use crate::perception::track::TrackOptions;
-use crate::perception::zones::ZonesPlan;
-use crate::sinks::annotate::PrivacyRules;
+use crate::capture::{self, CameraEnd, CaptureError, StatusHandle, TrialError};
+use crate::perception::detect::{DetectError, Detector, Provider, ProviderReport};
 
-use carrying::{ByGate, CarryWorker, Gates, SharedGate};
+use carrying::{CarryWorker, SharedGate};
 pub use changes::{Candidate, Changes, Underway};
 pub use event_outlet::EventOutlet;
+use opening::{inbox_of, open_detectors};
+pub use options::{CameraPlan, PipelineOptions};
 pub use outlet::{Outlet, Published, Scene, WhenFull};
 use plans::Maker;
 use roster::{Roster, Running};
@@ -60,89 +57,6 @@ const CHANGES_QUEUE: usize = 16;
 
 /// Results that may wait for the reader of [`Pipeline::results`].
 const RESULTS_QUEUE: usize = 256;
-
-/// One camera, and what counts as an object there.
-#[derive(Debug, Clone)]
-pub struct CameraPlan {
-    /// Where its frames come from.
-    pub capture: CameraOptions,
-    /// Names of the classes to track; empty tracks all.
-    pub classes: Vec<String>,
-    /// Confidence a detection needs to start a track; weaker ones only continue one.
-    pub confidence: Option<f32>,
-    /// What is counted in its picture.
-    pub zones: ZonesPlan,
-    /// What no picture may show.
-    pub privacy: PrivacyRules,
-}
-
-impl CameraPlan {
-    /// A camera of which everything is tracked that the model knows.
-    #[must_use]
-    pub fn new(capture: CameraOptions) -> Self {
-        Self {
-            capture,
-            classes: Vec::new(),
-            confidence: None,
-            zones: ZonesPlan::default(),
-            privacy: PrivacyRules::default(),
-        }
-    }
-
-    /// What readers of its results are told of it.
-    #[must_use]
-    pub fn scene(&self) -> Scene {
-        Scene {
-            zones: self.zones.clone(),
-            privacy: self.privacy.clone(),
-            packets: self
-                .capture
-                .packets
-                .clone()
-                .map(|ring| (ring, Arc::clone(&self.capture.clock))),
-        }
-    }
-}
-
-/// What a [`Pipeline`] is made of.
-#[derive(Debug, Clone)]
-pub struct PipelineOptions {
-    /// The cameras; their ids differ.
-    pub cameras: Vec<CameraPlan>,
-    /// The model that all of them share.
-    pub model: ModelFiles,
-    /// How the model is run.
-    pub detect: DetectOptions,
-    /// Sessions of the model that work side by side; by default one per core on the CPU and one
-    /// on an accelerator.
-    pub workers: Option<NonZeroUsize>,
-    /// Pictures of different cameras per call of the network, where the model allows it; by default
-    /// 1 on the CPU, where a batch only adds waiting, and what the model takes on an accelerator.
-    pub batch: Option<NonZeroUsize>,
-    /// How objects are followed.
-    pub track: TrackOptions,
-    /// Whether the motion of the camera is looked for in the picture.
-    pub motion_from_image: bool,
-    /// Which frames the detector looks at.
-    pub schedule: DetectSchedule,
-}
-
-impl PipelineOptions {
-    /// These cameras and this model, everything else at its default.
-    #[must_use]
-    pub fn new(cameras: Vec<CameraPlan>, model: ModelFiles) -> Self {
-        Self {
-            cameras,
-            model,
-            detect: DetectOptions::default(),
-            workers: None,
-            batch: None,
-            track: TrackOptions::default(),
-            motion_from_image: false,
-            schedule: DetectSchedule::default(),
-        }
-    }
-}
 
 /// Why a pipeline cannot start or did not end well.
 #[derive(Debug, thiserror::Error)]
@@ -663,46 +577,4 @@ struct Made {
     readers: Readers,
     outstanding: usize,
     file_slots: Arc<BTreeSet<usize>>,
-}
-
-/// The inbox of cameras with these gates. Where a decision needs the tracks of the frame before, one
-/// frame of the camera is under way at a time.
-fn inbox_of(gates: Vec<Option<SharedGate>>, outstanding: usize) -> (Inbox<FromCamera>, Gates) {
-    let mut inbox = Inbox::new(gates.len()).with_outstanding(outstanding);
-    let by_slot = Gates::default();
-    let is_gated = gates.iter().any(Option::is_some);
-    for (slot, gate) in gates.into_iter().enumerate() {
-        if let Some(gate) = gate {
-            if gate.needs_tracks() {
-                inbox = inbox.one_at_a_time(slot);
-            }
-            by_slot.add(slot, gate);
-        }
-    }
-    if is_gated {
-        inbox = inbox.routed(Box::new(ByGate(by_slot.clone())));
-    }
-    (inbox, by_slot)
-}
-
-/// One session per worker: `Session::run` needs a session of its own.
-fn open_detectors(options: &PipelineOptions) -> Result<Vec<Detector>, PipelineError> {
-    let first = Detector::open(&options.model, &options.detect)?;
-    let count = options.workers.map_or_else(
-        || auto_workers(first.report().used, &options.detect),
-        NonZeroUsize::get,
-    );
-    let mut detectors = vec![first];
-    while detectors.len() < count {
-        detectors.push(Detector::open(&options.model, &options.detect)?);
-    }
-    Ok(detectors)
-}
-
-fn auto_workers(provider: Provider, detect: &DetectOptions) -> usize {
-    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    match provider {
-        Provider::Cpu => (cores / detect.intra_threads.get()).max(1),
-        _ => 1,
-    }
 }

@@ -1,0 +1,53 @@
+//! What is opened before the first frame: the inbox, and a session of the model per worker.
+
+use std::num::NonZeroUsize;
+
+use super::carrying::{ByGate, Gates, SharedGate};
+use super::{PipelineError, PipelineOptions};
+use crate::base::{FromCamera, Inbox};
+use crate::perception::detect::{DetectOptions, Detector, Provider};
+
+/// The inbox of cameras with these gates. Where a decision needs the tracks of the frame before, one
+/// frame of the camera is under way at a time.
+pub(super) fn inbox_of(
+    gates: Vec<Option<SharedGate>>,
+    outstanding: usize,
+) -> (Inbox<FromCamera>, Gates) {
+    let mut inbox = Inbox::new(gates.len()).with_outstanding(outstanding);
+    let by_slot = Gates::default();
+    let is_gated = gates.iter().any(Option::is_some);
+    for (slot, gate) in gates.into_iter().enumerate() {
+        if let Some(gate) = gate {
+            if gate.needs_tracks() {
+                inbox = inbox.one_at_a_time(slot);
+            }
+            by_slot.add(slot, gate);
+        }
+    }
+    if is_gated {
+        inbox = inbox.routed(Box::new(ByGate(by_slot.clone())));
+    }
+    (inbox, by_slot)
+}
+
+/// One session per worker: `Session::run` needs a session of its own.
+pub(super) fn open_detectors(options: &PipelineOptions) -> Result<Vec<Detector>, PipelineError> {
+    let first = Detector::open(&options.model, &options.detect)?;
+    let count = options.workers.map_or_else(
+        || auto_workers(first.report().used, &options.detect),
+        NonZeroUsize::get,
+    );
+    let mut detectors = vec![first];
+    while detectors.len() < count {
+        detectors.push(Detector::open(&options.model, &options.detect)?);
+    }
+    Ok(detectors)
+}
+
+fn auto_workers(provider: Provider, detect: &DetectOptions) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    match provider {
+        Provider::Cpu => (cores / detect.intra_threads.get()).max(1),
+        _ => 1,
+    }
+}
