@@ -54,7 +54,7 @@ impl CameraPlan {
     }
 }
 
-/// What a [`Pipeline`] is made of.
+/// What a [`Pipeline`](super::Pipeline) is made of.
 #[derive(Debug, Clone)]
 pub struct PipelineOptions {
     /// The cameras; their ids differ.
