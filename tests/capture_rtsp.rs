@@ -18,7 +18,9 @@ use std::time::{Duration, Instant};
 use camera_process::CameraProcess;
 use camera_run::{CameraRun, PATIENCE, made_by, options};
 use gantryd::base::{RunEnd, RunId, UtcSource};
-use gantryd::capture::{CameraOptions, CameraState, RawRecord, RtspSource, Source, Transport};
+use gantryd::capture::{
+    CameraOptions, CameraState, Codec, RawRecord, RtspSource, Source, Transport,
+};
 
 /// Options for the camera at `port`, patient for five seconds.
 fn at(port: u16) -> CameraOptions {
@@ -167,6 +169,22 @@ fn a_closed_port_is_unreachable_at_once() {
     let (reason, text, took) = first_end(at(port));
     assert_eq!(reason, RunEnd::Unreachable, "{text}");
     assert!(took < Duration::from_secs(3), "{took:?}");
+}
+
+#[test]
+fn another_codec_than_wanted_and_an_unknown_host_are_told_with_the_remedy() {
+    let camera = CameraProcess::start(&["--codec", "h265"]);
+    let mut options = at(camera.port);
+    options.codec = Codec::H264;
+    let (reason, text, _) = first_end(options);
+    assert_eq!(reason, RunEnd::Undecodable, "{text}");
+    for part in ["codec = \"h264\"", "sends h265", "codec = \"auto\""] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
+    // RFC 6761: a name below .invalid never resolves.
+    let (reason, text, _) = first_end(from("rtsp://gate.invalid/cam", |_| {}));
+    assert_eq!(reason, RunEnd::Unreachable, "{text}");
+    assert!(text.contains("gate.invalid has no address"), "{text}");
 }
 
 #[test]

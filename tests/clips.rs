@@ -108,13 +108,7 @@ impl Daemon {
 
     /// Descriptions of the clips that are complete, oldest first.
     fn clips(&self) -> Vec<Value> {
-        let names = names(&self.gate()).into_iter();
-        let described = names.filter(|name| name.ends_with("_clip.json"));
-        described
-            .filter_map(|name| {
-                serde_json::from_str(&fs::read_to_string(self.gate().join(name)).ok()?).ok()
-            })
-            .collect()
+        clips_in(&self.gate())
     }
 
     fn events(&self) -> Vec<Value> {
@@ -153,6 +147,14 @@ fn names(folder: &Path) -> Vec<String> {
         .collect();
     names.sort();
     names
+}
+
+fn clips_in(folder: &Path) -> Vec<Value> {
+    let names = names(folder).into_iter();
+    let described = names.filter(|name| name.ends_with("_clip.json"));
+    described
+        .filter_map(|name| serde_json::from_str(&fs::read_to_string(folder.join(name)).ok()?).ok())
+        .collect()
 }
 
 fn is_whole(clip: &Value) -> bool {
@@ -509,6 +511,41 @@ fn heavy_street(folder: &Path) -> PathBuf {
     pipeline.set_state(gstreamer::State::Null).unwrap();
     assert_eq!(end.unwrap().type_(), gstreamer::MessageType::Eos);
     path
+}
+
+#[test]
+fn a_camera_that_comes_has_clips_and_one_that_is_opened_anew_goes_on_having_them() {
+    let (gate, dock) = (street_camera(), street_camera());
+    let tables = "[clips]\nevents = [\"line_crossing\"]\npre_secs = 1\npost_secs = 1\nmax_secs = 4";
+    let daemon = Daemon::start(&gate.uri(), tables, "");
+    wait_until("a clip of the first stream", || !daemon.clips().is_empty());
+
+    let file = daemon.folder.path().join("site.toml");
+    let text = fs::read_to_string(&file).unwrap();
+    let (before, camera) = text.split_at(text.find("[[cameras]]").unwrap());
+    let opened_anew = camera.replace("annotate = false", "annotate = false\nlatency_ms = 100");
+    let opened_anew = opened_anew.replace("\"street\"", "\"lane\"");
+    let new = camera.replace("\"gate\"", "\"dock\"");
+    let new = new.replace(&gate.uri(), &dock.uri());
+    fs::write(&file, format!("{before}{opened_anew}\n{new}")).unwrap();
+    let pid = rustix::process::Pid::from_child(&daemon.child);
+    rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
+
+    let dock_folder = daemon.folder.path().join("out/dock");
+    wait_until("clips of both new streams", || {
+        let of_dock = clips_in(&dock_folder);
+        let of_gate = daemon.clips();
+        of_dock.iter().any(is_whole) && of_gate.iter().any(|it| it["run"] == 2 && is_whole(it))
+    });
+    let folder = daemon.stop();
+    let gate = clips_in(&folder.path().join("out/gate"));
+    let zone_of = |clip: &Value| clip["scenery"]["zones"][0][0].clone();
+    for clip in &gate {
+        let zone = if clip["run"] == 1 { "street" } else { "lane" };
+        assert_eq!(zone_of(clip), zone, "{clip}");
+    }
+    let log = fs::read_to_string(folder.path().join("log")).unwrap();
+    assert!(!log.contains("only after a restart"), "{log}");
 }
 
 #[test]

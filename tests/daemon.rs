@@ -71,8 +71,13 @@ struct Daemon {
 }
 
 impl Daemon {
-    /// Starts with these cameras (id, uri) and segments of three seconds.
+    /// Starts with these cameras (id, uri), none of them required, and segments of three seconds.
     fn start(cameras: &[(&str, String)]) -> Self {
+        Self::start_with(cameras, "required = false")
+    }
+
+    /// The same with this key of each camera.
+    fn start_with(cameras: &[(&str, String)], key: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
         let mut text = format!(
@@ -82,7 +87,7 @@ impl Daemon {
         );
         for (id, uri) in cameras {
             text += &format!(
-                "[[cameras]]\nid = {id:?}\nuri = {uri:?}\nrequired = false\n\
+                "[[cameras]]\nid = {id:?}\nuri = {uri:?}\n{key}\n\
                  [[cameras.lines]]\nname = \"west\"\nline_norm = [[0.25, 0.98], [0.25, 0.02]]\n\
                  [[cameras.zones]]\nname = \"street\"\n\
                  polygon_norm = [[0, 0], [1, 0], [1, 1], [0, 1]]\n"
@@ -404,6 +409,53 @@ fn a_camera_that_comes_back_goes_on_with_a_new_run_and_no_id_stands_for_another_
     assert!(
         sequence.windows(2).all(|pair| pair[0] < pair[1]),
         "numbering goes on"
+    );
+}
+
+#[test]
+fn readiness_and_metrics_tell_of_a_camera_that_is_away() {
+    let gate = street_camera();
+    let port = gate.port.to_string();
+    let daemon = Daemon::start_with(&[("gate", gate.uri())], "required = true");
+    daemon.wait_for_results("gate", 5);
+    let readiness = || daemon.get("/readyz");
+    let delivers = || {
+        daemon
+            .get("/metrics")
+            .contains("gantryd_camera_delivering{camera=\"gate\"} 1")
+    };
+    wait_until("readiness", || readiness().contains("200 OK") && delivers());
+    gate.kill();
+    wait_until("the loss is told", || {
+        let told = readiness();
+        told.contains("503") && told.contains("no picture from gate") && !delivers()
+    });
+    let _back = CameraProcess::start(&["--file", &fixture("street.mp4"), "--port", &port]);
+    wait_until("the return is told", || {
+        readiness().contains("200 OK") && delivers()
+    });
+}
+
+#[test]
+fn a_folder_that_takes_no_results_keeps_the_service_from_starting() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("site.toml");
+    let text = format!(
+        "[[cameras]]\nid = \"a\"\nuri = \"rtsp://127.0.0.1:1/x\"\n[detect]\nmodel = {:?}\n\
+         [metrics]\nlisten = \"off\"\n[output]\nfolder = \"/proc/self/task/out\"\n",
+        fixture("models/shapes.onnx")
+    );
+    std::fs::write(&config, text).unwrap();
+    let output = Command::cargo_bin("gantryd")
+        .unwrap()
+        .args(["run", "--config", config.to_str().unwrap()])
+        .output()
+        .unwrap();
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(1), "{told}");
+    assert!(
+        told.contains("output.folder: /proc/self/task/out: no file can be made in"),
+        "{told}"
     );
 }
 

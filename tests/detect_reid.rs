@@ -12,6 +12,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use detect_common::i420;
+use gantryd::app::models::inspect;
 use gantryd::base::{
     BBox, ClassId, ColorMatrix, ColorRange, Detection, Embedding, Frame, OwnedPlanes, PixelFormat,
     Pixels,
@@ -118,6 +119,17 @@ fn assert_alike(found: Option<&Embedding>, expected: &Embedding, what: &str) {
     let similarity = found.and_then(|found| found.similarity(expected)).unwrap();
     // 0.9999 is an angle of less than one degree.
     assert!(similarity > 0.9999, "{what}: {similarity}");
+}
+
+#[test]
+fn inspection_tells_a_network_for_re_identification_by_its_vectors() {
+    let told = inspect(fixture("reid_nchw"), None, &DetectOptions::default());
+    let told = told.unwrap();
+    assert!(told.is_usable());
+    let text = told.to_string();
+    for part in ["family      re-identification", "reid ="] {
+        assert!(text.contains(part), "{part} in {text}");
+    }
 }
 
 #[test]

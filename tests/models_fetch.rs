@@ -471,6 +471,11 @@ fn a_licence_that_binds_has_to_be_accepted() {
     }
     assert_eq!(server.requests.load(Ordering::SeqCst), 0);
     let mut options = options(folder.path());
+    options.from = Some(format!("{address}/m.onnx"));
+    let text = fetch("m", &options).unwrap_err().to_string();
+    let again = format!("gantryd models fetch m --from {address}/m.onnx --accept-licence AGPL-3.0");
+    assert!(text.contains(&again), "{text}");
+    options.from = None;
     options.accepted_licence = Some("agpl-3.0".to_owned());
     let told = fetch("m", &options).unwrap().to_string();
     assert!(told.contains("licence  AGPL-3.0"), "{told}");

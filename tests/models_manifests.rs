@@ -101,7 +101,7 @@ fn the_copies_at_hand_are_the_files_that_the_manifests_mean() {
         assert_eq!(Some(fetched.bytes), manifests()[id].bytes, "{id}");
         let files = by_id(id, &[folder(), to.path().to_owned()]).unwrap();
         let inspection = inspect(files, None, &DetectOptions::default()).unwrap();
-        assert!(inspection.is_detector(), "{id}");
+        assert!(inspection.is_usable(), "{id}");
         let told = inspection.to_string();
         assert!(told.contains(&format!("family      {family}\n")), "{told}");
         assert!(

@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use assert_cmd::cargo::CommandCargoExt;
 use camera_process::CameraProcess;
 use gantryd::app::config::Config;
+use gantryd::app::films::FilmMakers;
 use gantryd::app::pipeline::Newcomers;
 use gantryd::app::recorders::Recorders;
 use gantryd::app::reload::{ConfigFile, Desk, DeskParts, Watched};
@@ -547,6 +548,7 @@ impl InProcess {
             text,
             changes: pipeline.take_changes().unwrap(),
             recorders: Arc::new(Recorders::new(&config, &classes, &metrics, &room, &stop)),
+            films: Arc::new(FilmMakers::new(&config, &classes, &metrics, &room, &stop)),
             watched: Watched::new(&config.cameras, &metrics),
             classes,
             model: "shapes".to_owned(),

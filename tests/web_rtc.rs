@@ -97,7 +97,6 @@ fn metric(daemon: &PageDaemon, line: &str) -> u64 {
 const VIEWERS: &str = "gantryd_video_viewers{camera=\"street\"}";
 
 #[test]
-#[ignore = "needs a machine with nothing else to do: the browser decodes in software"]
 fn video_plays_with_its_objects_in_step_and_outlives_the_camera() {
     let (true, Some(browser)) = (can_show(), browser()) else {
         return;
@@ -199,7 +198,6 @@ fn reason(browser: &Browser) -> Value {
 }
 
 #[test]
-#[ignore = "needs a machine with nothing else to do: the browser decodes in software"]
 fn one_viewer_too_many_and_garbage_are_told() {
     let (true, Some(browser)) = (can_show(), browser()) else {
         return;

@@ -71,8 +71,8 @@ pub fn told(error: &ConfigError) -> String {
 pub fn surroundings(config: &Config) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut note = |key: String, text: String| faults.push(Fault { key, text });
-    if let Err(text) = writable(&config.output.folder) {
-        note("output.folder".to_owned(), text);
+    if let Err(fault) = writable(&config.output.folder) {
+        note(fault.key, fault.text);
     }
     if let Err(error) = web::certificate(&config.web) {
         note("web.tls_cert_file".to_owned(), error.to_string());
@@ -97,8 +97,35 @@ pub fn surroundings(config: &Config) -> Vec<Fault> {
     faults
 }
 
+/// Can `run` begin with the folder of results? A full disk keeps it from nothing: room may come.
+///
+/// # Errors
+/// What is wrong with it, and what is allowed.
+pub fn check_folder(config: &Config) -> Result<(), Fault> {
+    match writable(&config.output.folder) {
+        Err(fault) if !fault.is_full => Err(Fault {
+            key: fault.key,
+            text: fault.text,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// What is wrong with the folder of results.
+#[derive(Debug)]
+struct FolderFault {
+    key: String,
+    text: String,
+    is_full: bool,
+}
+
 /// Can files be made in `folder`, or the folder itself if it is not there yet?
-fn writable(folder: &Path) -> Result<(), String> {
+fn writable(folder: &Path) -> Result<(), FolderFault> {
+    let fault = |text, is_full| FolderFault {
+        key: "output.folder".to_owned(),
+        text,
+        is_full,
+    };
     let shown = folder.display();
     let existing = folder
         .ancestors()
@@ -112,10 +139,11 @@ fn writable(folder: &Path) -> Result<(), String> {
         .find(|ancestor| ancestor.exists())
         .unwrap_or(Path::new("/"));
     if !existing.is_dir() {
-        return Err(format!(
+        let text = format!(
             "{shown}: {} is a file, allowed is a folder",
             existing.display()
-        ));
+        );
+        return Err(fault(text, false));
     }
     // Only a real file tells: permissions say nothing of a read-only or full disk.
     let trial = existing.join(format!(".gantryd-check-{}", std::process::id()));
@@ -123,7 +151,12 @@ fn writable(folder: &Path) -> Result<(), String> {
     let removed = std::fs::remove_file(&trial);
     made.and(removed).map_err(|error| {
         let (place, reason) = (existing.display(), error.kind());
-        format!("{shown}: no file can be made in {place} ({reason}), allowed is a folder this user may write to")
+        let text = format!("{shown}: no file can be made in {place} ({reason}), allowed is a folder this user may write to");
+        let is_full = matches!(
+            reason,
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+        );
+        fault(text, is_full)
     })
 }
 
@@ -333,8 +366,11 @@ mod tests {
         // /proc takes no files, not even from root.
         let error = writable(&PathBuf::from("/proc/self/task/out")).unwrap_err();
         assert!(
-            error.starts_with("/proc/self/task/out: no file can be made in"),
-            "{error}"
+            error
+                .text
+                .starts_with("/proc/self/task/out: no file can be made in"),
+            "{}",
+            error.text
         );
     }
 

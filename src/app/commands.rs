@@ -110,7 +110,7 @@ fn models_command(command: &ModelsCommand) -> anyhow::Result<Exit> {
             let files = models::resolve(&args.model.to_string())?;
             let inspection = models::inspect(files, args.size, &options)?;
             print(&inspection.to_string())?;
-            if !inspection.is_detector() {
+            if !inspection.is_usable() {
                 return Ok(Exit::Config);
             }
         }

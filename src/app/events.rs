@@ -12,7 +12,7 @@ use super::event_file::EventFile;
 use super::summary::EventTally;
 use super::writers::IDLE_FLUSH;
 use crate::base::{CameraId, DropReason, Event, FrameSeq, Metrics, Recorded};
-use crate::sinks::clips::{ClaimsClips, ClipDesk};
+use crate::sinks::clips::{ClaimsClips, ClipDesks};
 use crate::sinks::publish::{
     EventFiles, Keeper, LineFile, PublishError, class_name, event_line, event_line_with,
 };
@@ -196,7 +196,7 @@ pub struct DaemonEvents {
     /// Cameras whose frames all get recorded.
     lossless: BTreeSet<CameraId>,
     pictures: Option<ClosesPictures>,
-    clips: BTreeMap<CameraId, ClaimsClips>,
+    clips: ClaimsClips,
     page: Option<Arc<Hub>>,
     /// Made with the first event.
     cameras: BTreeMap<CameraId, EventFile>,
@@ -256,11 +256,8 @@ impl DaemonEvents {
 
     /// Will ask these desks for clips of the events of their cameras.
     #[must_use]
-    pub fn with_clips(mut self, desks: BTreeMap<CameraId, Arc<ClipDesk>>) -> Self {
-        let claims = desks
-            .into_iter()
-            .map(|(camera, desk)| (camera, ClaimsClips(desk)));
-        self.clips = claims.collect();
+    pub fn with_clips(mut self, desks: ClipDesks) -> Self {
+        self.clips = ClaimsClips(desks);
         self
     }
 
@@ -320,9 +317,8 @@ impl DaemonEvents {
     /// The line of an event, which is handed to the sinks' spool on the way.
     fn line(&mut self, event: &Event, classes: &[String]) -> (CameraId, String) {
         let camera = &event.frame.camera;
-        let desk = self.clips.get(camera).map(|ClaimsClips(desk)| desk);
         // Before the recording is waited for: what was before the event is kept for a while only.
-        let clip = desk.and_then(|desk| desk.claim(event));
+        let claimed = self.clips.0.claim(event);
         let is_lossless = self.lossless.contains(camera);
         let log = self.logs.of(camera);
         let place = log.and_then(|log| log.place(event.frame.seq, patience(is_lossless)));
@@ -330,12 +326,12 @@ impl DaemonEvents {
         let pictured = pictures.and_then(|desk| desk.0.taken_of(camera, event.number));
         let shown_in = EventFiles {
             recorded: place.as_ref(),
-            clip: clip.as_ref(),
+            clip: claimed.as_ref().map(|(_, place)| place),
             pictured: pictured.as_ref(),
         };
         let line = event_line_with(event, classes, shown_in);
-        if let (Some(desk), Some(clip)) = (desk, &clip) {
-            desk.tell(clip, &line);
+        if let Some((desk, place)) = &claimed {
+            desk.tell(place, &line);
         }
         if let Some(keeper) = &mut self.keeper {
             let object = event.object.as_ref();

@@ -13,6 +13,7 @@ pub mod eval;
 mod event_file;
 pub mod events;
 pub mod explain;
+pub mod films;
 pub mod gmc;
 pub mod manual;
 pub mod models;

@@ -8,7 +8,7 @@ use crossbeam_channel::bounded;
 
 use super::config::{CameraConfig, Config, RecordConfig};
 use super::events::RecordingLogs;
-use super::pipeline::{Outlet, RecorderChange};
+use super::pipeline::{Job, Outlet, ReaderChange};
 use super::run::{spawn, when_full};
 use super::{resolve, writers};
 use crate::base::{DiskRoom, Metrics, StopSource, Worker};
@@ -97,6 +97,7 @@ impl Recorders {
         Ok(Some(
             Outlet::new(sender, when_full(camera))
                 .of(camera.id.clone())
+                .doing(Job::Recording)
                 .with_pictures(),
         ))
     }
@@ -110,13 +111,13 @@ impl Recorders {
         &self,
         before: Option<&CameraConfig>,
         now: &CameraConfig,
-    ) -> anyhow::Result<RecorderChange> {
+    ) -> anyhow::Result<ReaderChange> {
         let was_recorded = before.is_some_and(|before| self.is_recorded(before));
         if was_recorded == self.is_recorded(now) {
-            return Ok(RecorderChange::Keep);
+            return Ok(ReaderChange::Keep);
         }
         let started = self.start(now)?;
-        Ok(started.map_or(RecorderChange::Stop, RecorderChange::Start))
+        Ok(started.map_or(ReaderChange::Stop, ReaderChange::Start))
     }
 
     /// The threads, which end when what feeds them is gone.

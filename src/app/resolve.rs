@@ -220,7 +220,8 @@ pub fn camera_from_config(camera: &CameraConfig, config: &Config) -> CameraPlan 
         room: Arc::default(),
         segment_secs: u32::try_from(config.record.segment.as_secs()).unwrap_or(u32::MAX),
     });
-    capture.packets = match (makes_clips(camera, config), config.web.shows_video()) {
+    let makes_clips = config.clips.is_on() && camera.clips;
+    capture.packets = match (makes_clips, config.web.shows_video()) {
         _ if !capture.source.is_live() => None,
         (true, _) => Some(clips::ring(&config.clips)),
         (false, true) => Some(web::ring()),
@@ -233,12 +234,6 @@ pub fn camera_from_config(camera: &CameraConfig, config: &Config) -> CameraPlan 
         zones: camera.zones.clone(),
         privacy: camera.privacy.clone(),
     }
-}
-
-/// Are there to be clips of the camera's events?
-#[must_use]
-pub fn makes_clips(camera: &CameraConfig, config: &Config) -> bool {
-    config.clips.is_on() && camera.clips && !camera.zones.is_empty()
 }
 
 /// Zones, lines and the calibrated ground, as they are drawn.

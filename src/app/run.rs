@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use crossbeam_channel::{RecvTimeoutError, Sender, bounded};
 
-use super::clips::Tap;
+use super::check::check_folder;
 use super::config::{CameraConfig, Config, Listen, MotionSource};
 use super::events::DaemonEvents;
+use super::films::FilmMakers;
 use super::pipeline::{
     EventOutlet, Newcomers, Outlet, Pipeline, PipelineError, PipelineOptions, WhenFull,
 };
@@ -23,14 +24,14 @@ use super::{accelerator, clips, disk, resolve, service, sinks, state, web};
 use crate::base::{
     CameraId, ConfigDesk, DiskRoom, Event, Metrics, RunEnd, Stage, StopSource, Worker, WorkerEnd,
 };
-use crate::capture::CameraEnd;
+use crate::capture::{CameraEnd, CameraOptions};
 use crate::perception::detect::{DetectOptions, Provider, ProviderReport};
 use crate::sinks::http::{self, Endpoint, Listening};
 use crate::sinks::snapshots::SnapshotDesk;
 use crate::sinks::web::{Access, Engine, Hub, router};
 
 /// Results that may wait for the text files.
-const TEXT_QUEUE: usize = 256;
+pub(super) const TEXT_QUEUE: usize = 256;
 
 /// Events that may wait for their files.
 const EVENT_QUEUE: usize = 1024;
@@ -49,6 +50,7 @@ const LIVENESS_LIMIT: Duration = Duration::from_secs(20);
 pub fn run(config: &Config, text: &str, file: ConfigFile) -> anyhow::Result<()> {
     let hangup = Hangup::listen().context("listening for signals")?;
     let signals = Signals::listen().context("listening for signals")?;
+    check_folder(config).map_err(|fault| anyhow!("{fault}"))?;
     let metrics = Metrics::new();
     let listening = match config.metrics.listen {
         Listen::Off => None,
@@ -71,7 +73,11 @@ pub fn run(config: &Config, text: &str, file: ConfigFile) -> anyhow::Result<()> 
     {
         raw.room = Arc::clone(&room);
     }
-    let taps = clips::taps(&options, config);
+    let captures: Vec<CameraOptions> = options
+        .cameras
+        .iter()
+        .map(|it| it.capture.clone())
+        .collect();
     let streams = web::streams(&options);
     let (files, detect) = (options.model.clone(), options.detect.clone());
     let model = files.id.clone();
@@ -89,6 +95,7 @@ pub fn run(config: &Config, text: &str, file: ConfigFile) -> anyhow::Result<()> 
     let classes = prepared.class_names();
     let retention = disk::look_after(config, &room, &metrics, &stop)?;
     let recorders = Arc::new(Recorders::new(config, &classes, &metrics, &room, &stop));
+    let films = Arc::new(FilmMakers::new(config, &classes, &metrics, &room, &stop));
     let remembering = state::remember(config, &files, &detect, &classes, &metrics, &stop)?;
     let (prepared, remembers) = match remembering {
         Some((memory, worker)) => (prepared.remembered_by(&Arc::new(memory)), Some(worker)),
@@ -105,11 +112,13 @@ pub fn run(config: &Config, text: &str, file: ConfigFile) -> anyhow::Result<()> 
         None => (None, None),
     };
     let before = Before {
-        taps,
+        captures,
+        recorders: Arc::clone(&recorders),
+        films: Arc::clone(&films),
         numbers,
         page: hub.clone(),
     };
-    let mut started = start_sinks(config, before, &classes, &metrics, &room, &recorders, &stop)?;
+    let mut started = start_sinks(config, before, &classes, &metrics, &room, &stop)?;
     if let Some(hub) = &hub {
         start_page(hub, config, &classes, &stop, &mut started)?;
     }
@@ -129,6 +138,7 @@ pub fn run(config: &Config, text: &str, file: ConfigFile) -> anyhow::Result<()> 
             text: text.to_owned(),
             changes,
             recorders: Arc::clone(&recorders),
+            films: Arc::clone(&films),
             watched: watched.clone(),
             classes: Arc::clone(&classes),
             model,
@@ -163,6 +173,7 @@ pub fn run(config: &Config, text: &str, file: ConfigFile) -> anyhow::Result<()> 
     // The sinks are waited for even if the path failed: what was published is written.
     sinks.extend(services);
     sinks.extend(recorders.take_workers());
+    sinks.extend(films.take_workers());
     let ended: Vec<_> = sinks.into_iter().map(|sink| join(sink, deadline)).collect();
     let mut late = path?;
     for name in ended {
@@ -247,7 +258,10 @@ struct Sinks {
 
 /// What sinks must know of the cameras that are going to be started.
 struct Before {
-    taps: BTreeMap<CameraId, Tap>,
+    /// How each is opened.
+    captures: Vec<CameraOptions>,
+    recorders: Arc<Recorders>,
+    films: Arc<FilmMakers>,
     /// Of the newest event of each.
     numbers: BTreeMap<CameraId, u64>,
     /// Is told which files show an event.
@@ -260,7 +274,6 @@ fn start_sinks(
     classes: &Arc<[String]>,
     metrics: &Arc<Metrics>,
     room: &Arc<DiskRoom>,
-    recorders: &Recorders,
     stop: &StopSource,
 ) -> anyhow::Result<Sinks> {
     let Sinks {
@@ -287,20 +300,10 @@ fn start_sinks(
         workers.push(spawn("publish", write, stop)?);
     }
     for camera in &config.cameras {
-        outlets.extend(recorders.start(camera)?);
-    }
-    let mut desks = BTreeMap::new();
-    let tapped = config
-        .cameras
-        .iter()
-        .filter_map(|it| Some((it, before.taps.get(&it.id)?)));
-    for (number, (camera, tap)) in tapped.enumerate() {
-        let (desk, films) = clips::films(camera, config, tap, classes, room, metrics);
-        desks.extend(desk.map(|desk| (camera.id.clone(), desk)));
-        let (sender, results) = bounded(TEXT_QUEUE);
-        outlets.push(Outlet::new(sender, when_full(camera)).of(camera.id.clone()));
-        let write = move || films.run(&results);
-        workers.push(spawn(&format!("clip-{number}"), write, stop)?);
+        outlets.extend(before.recorders.start(camera)?);
+        if let Some(capture) = before.captures.iter().find(|it| it.id == camera.id) {
+            outlets.extend(before.films.start(camera, capture)?);
+        }
     }
     let mut pictures = None;
     if let Some((writer, desk)) = clips::snapshots(config, room, metrics) {
@@ -312,16 +315,16 @@ fn start_sinks(
     outlets.extend(sinks.outlets);
     newcomers.results.extend(sinks.newcomers);
     // Sinks end with the thread that keeps events for them: it runs though nothing is counted yet.
-    let has_files = !desks.is_empty() || pictures.is_some();
+    let has_files = config.clips.is_on() || pictures.is_some();
     if sinks.keeper.is_some() || config.output.events || has_files {
         let (sender, received) = bounded(EVENT_QUEUE);
         let lossless = config.cameras.iter().filter(|camera| camera.lossless);
         let mut writer = DaemonEvents::new()
             .with_keeper(sinks.keeper)
-            .with_logs(recorders.logs())
+            .with_logs(before.recorders.logs())
             .with_lossless(lossless.map(|camera| camera.id.clone()).collect())
             .with_pictures(pictures.clone())
-            .with_clips(desks)
+            .with_clips(before.films.desks())
             .with_page(before.page);
         if config.output.events {
             writer = writer.with_files(&config.output.folder, max_bytes(config));

@@ -6,6 +6,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
 use super::CameraId;
+use super::metrics::CameraLabel;
 
 /// Why an event has no clip or snapshot, or a clip shows less than was asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -37,11 +38,6 @@ impl ClipLoss {
             Self::Ended => "ended",
         }
     }
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CameraLabel {
-    camera: String,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -95,7 +91,7 @@ impl ClipMetrics {
 
     /// Counts a clip that is on the disk.
     pub fn clip_made(&self, camera: &CameraId) {
-        self.made.get_or_create(&label(camera)).inc();
+        self.made.get_or_create(&CameraLabel::of(camera)).inc();
     }
 
     /// Counts a clip that is shorter than was asked for.
@@ -112,7 +108,7 @@ impl ClipMetrics {
 
     /// Counts an event whose pictures are on the disk.
     pub fn snapshot_made(&self, camera: &CameraId) {
-        self.snapshots.get_or_create(&label(camera)).inc();
+        self.snapshots.get_or_create(&CameraLabel::of(camera)).inc();
     }
 
     /// Counts an event without its pictures.
@@ -140,11 +136,5 @@ impl ClipMetrics {
     pub fn clips_missing(&self, camera: &CameraId, reason: ClipLoss) -> u64 {
         let labels = LossLabels::of(camera, reason);
         self.refused.get_or_create(&labels).get()
-    }
-}
-
-fn label(camera: &CameraId) -> CameraLabel {
-    CameraLabel {
-        camera: camera.as_str().to_owned(),
     }
 }

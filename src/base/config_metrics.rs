@@ -7,15 +7,11 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::CameraId;
+use super::metrics::CameraLabel;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct OutcomeLabel {
     outcome: &'static str,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CameraLabel {
-    camera: String,
 }
 
 /// What became of a change.
@@ -35,6 +31,7 @@ pub enum ChangeOutcome {
 pub struct ConfigMetrics {
     changes: Family<OutcomeLabel, Counter>,
     watched: Family<CameraLabel, Gauge>,
+    delivering: Family<CameraLabel, Gauge>,
 }
 
 impl ConfigMetrics {
@@ -51,6 +48,11 @@ impl ConfigMetrics {
             "1 for a camera that is watched, 0 for one that no longer is",
             metrics.watched.clone(),
         );
+        registry.register(
+            "camera_delivering",
+            "1 while frames of the camera arrive, 0 while it is away",
+            metrics.delivering.clone(),
+        );
         metrics
     }
 
@@ -66,9 +68,20 @@ impl ConfigMetrics {
 
     /// Says whether a camera is watched.
     pub fn watched(&self, camera: &CameraId, is_watched: bool) {
-        let label = CameraLabel {
-            camera: camera.to_string(),
-        };
+        let label = CameraLabel::of(camera);
         self.watched.get_or_create(&label).set(is_watched.into());
+    }
+
+    /// Says whether frames of a camera arrive.
+    pub fn delivering(&self, camera: &CameraId, is_delivering: bool) {
+        let gauge = self.delivering.get_or_create(&CameraLabel::of(camera));
+        gauge.set(is_delivering.into());
+    }
+
+    /// Do frames of the camera arrive?
+    #[must_use]
+    pub fn is_delivering(&self, camera: &CameraId) -> bool {
+        let gauge = self.delivering.get(&CameraLabel::of(camera));
+        gauge.is_some_and(|it| it.get() == 1)
     }
 }

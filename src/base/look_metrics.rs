@@ -6,11 +6,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::registry::Registry;
 
 use super::CameraId;
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CameraLabel {
-    camera: String,
-}
+use super::metrics::CameraLabel;
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReasonLabels {
@@ -142,13 +138,5 @@ impl LookMetrics {
             .into_iter()
             .filter(|(_, count)| *count > 0)
             .collect()
-    }
-}
-
-impl CameraLabel {
-    fn of(camera: &CameraId) -> Self {
-        Self {
-            camera: camera.to_string(),
-        }
     }
 }

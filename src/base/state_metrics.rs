@@ -1,17 +1,12 @@
 //! What became of the states that are remembered of cameras, for exposition.
 
-use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
+use super::metrics::CameraLabel;
 use super::{CameraId, UtcNanos};
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CameraLabel {
-    camera: String,
-}
 
 /// Counters of what is remembered over restarts.
 #[derive(Debug, Default)]
@@ -51,7 +46,7 @@ impl StateMetrics {
 
     /// The state of `camera` is on the disk.
     pub fn written(&self, camera: &CameraId, now: UtcNanos) {
-        let label = label(camera);
+        let label = CameraLabel::of(camera);
         self.written.get_or_create(&label).inc();
         let at = self.written_at.get_or_create(&label);
         at.set(now.0 / 1_000_000_000);
@@ -59,30 +54,26 @@ impl StateMetrics {
 
     /// The state of `camera` could not be written.
     pub fn failed(&self, camera: &CameraId) {
-        self.failures.get_or_create(&label(camera)).inc();
+        self.failures.get_or_create(&CameraLabel::of(camera)).inc();
     }
 
     /// So many tracks of `camera` were seen again after nobody had watched.
     pub fn continued(&self, camera: &CameraId, tracks: u64) {
-        let counter = self.tracks_continued.get_or_create(&label(camera));
+        let counter = self
+            .tracks_continued
+            .get_or_create(&CameraLabel::of(camera));
         counter.inc_by(tracks);
     }
 
     /// States of `camera` written so far.
     #[must_use]
     pub fn written_so_far(&self, camera: &CameraId) -> u64 {
-        self.written.get_or_create(&label(camera)).get()
+        self.written.get_or_create(&CameraLabel::of(camera)).get()
     }
 
     /// States of `camera` that could not be written so far.
     #[must_use]
     pub fn failures_so_far(&self, camera: &CameraId) -> u64 {
-        self.failures.get_or_create(&label(camera)).get()
-    }
-}
-
-fn label(camera: &CameraId) -> CameraLabel {
-    CameraLabel {
-        camera: camera.to_string(),
+        self.failures.get_or_create(&CameraLabel::of(camera)).get()
     }
 }

@@ -7,6 +7,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use super::CameraId;
+use super::metrics::CameraLabel;
 
 /// Why a viewer has no video, or no longer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -91,11 +92,6 @@ impl VideoGap {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
-struct CameraLabel {
-    camera: String,
-}
-
-#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
 struct ReasonLabels {
     camera: String,
     reason: &'static str,
@@ -151,7 +147,7 @@ impl VideoMetrics {
 
     /// A viewer more, or one less.
     pub fn viewer(&self, camera: &CameraId, is_there: bool) {
-        let viewers = self.viewers.get_or_create(&label(camera));
+        let viewers = self.viewers.get_or_create(&CameraLabel::of(camera));
         if is_there {
             viewers.inc();
         } else {
@@ -161,7 +157,9 @@ impl VideoMetrics {
 
     /// Counts pictures handed to a viewer.
     pub fn packets(&self, camera: &CameraId, count: u64) {
-        self.packets.get_or_create(&label(camera)).inc_by(count);
+        self.packets
+            .get_or_create(&CameraLabel::of(camera))
+            .inc_by(count);
     }
 
     /// Counts a viewer who gets no video.
@@ -181,12 +179,6 @@ impl VideoMetrics {
         let labels = reasons(camera, reason.as_str());
         self.gaps.get_or_create(&labels).inc();
         self.dropped.get_or_create(&labels).inc_by(missed);
-    }
-}
-
-fn label(camera: &CameraId) -> CameraLabel {
-    CameraLabel {
-        camera: camera.as_str().to_owned(),
     }
 }
 

@@ -120,7 +120,14 @@ impl Branch {
         if selected.is_none() && is_wanted(caps, self.options.codec) {
             *selected = Some(number);
         }
+        self.tell_other_codec(caps);
         *selected == Some(number)
+    }
+
+    fn tell_other_codec(&self, caps: &gst::CapsRef) {
+        if is_video(caps) && !is_wanted(caps, self.options.codec) {
+            self.tell(SessionEvent::OtherCodec(codec_of(caps)));
+        }
     }
 
     fn on_pad(&self, pipeline: &gst::Pipeline, pad: &gst::Pad) {
@@ -131,6 +138,7 @@ impl Branch {
             is_video(&caps)
         };
         if !wanted {
+            self.tell_other_codec(&caps);
             return self.tell(SessionEvent::OtherFound);
         }
         if self.linked.swap(true, Ordering::AcqRel) {

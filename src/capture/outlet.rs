@@ -192,6 +192,9 @@ impl Outlet {
 
     fn report_end(&self, run: RunId, reason: RunEnd) {
         self.metrics.run_ended(&self.camera, reason);
+        if !matches!(reason, RunEnd::FormatChanged | RunEnd::TimeJump) {
+            self.metrics.config().delivering(&self.camera, false);
+        }
         self.status.update(|status| status.last_end = Some(reason));
         let notice = FromCamera::RunEnded {
             camera: self.camera.clone(),
@@ -253,7 +256,9 @@ impl Outlet {
             return Delivery::Done;
         }
         let place = state.sequence.place(arrived);
-        state.last_frame = Some(decoded.arrived);
+        if state.last_frame.replace(decoded.arrived).is_none() {
+            self.metrics.config().delivering(&self.camera, true);
+        }
         state.last_time = Duration::from_nanos(decoded.time_ns.unwrap_or(place.pts.0));
         let (utc, utc_source) = state.capture_time(&decoded, place);
         let lossless = state.lossless;

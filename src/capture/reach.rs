@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr, TcpStream, ToSocketAddrs as _};
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tracing::debug;
@@ -41,11 +41,19 @@ pub(super) struct Host {
     name: Option<String>,
     port: u16,
     tls: bool,
-    /// The last addresses known: the name may be gone while its host is away.
-    addresses: Arc<Mutex<Vec<SocketAddr>>>,
+    found: Arc<Mutex<Found>>,
     /// The last look-up and when it began. A resolver cannot be interrupted, so nobody joins it; it
     /// ends by its own time limit, and only one runs.
     look_up: Mutex<Option<(Worker, Instant)>>,
+}
+
+/// What is known of a host's name.
+#[derive(Debug, Default)]
+struct Found {
+    /// The last addresses known: the name may be gone while its host is away.
+    addresses: Vec<SocketAddr>,
+    /// Why the last look-up gave none.
+    refusal: Option<String>,
 }
 
 impl Door {
@@ -71,7 +79,10 @@ impl Door {
             name: address.is_none().then(|| text.to_owned()),
             port,
             tls: uri.scheme().ends_with('s'),
-            addresses: Arc::new(Mutex::new(known.into_iter().collect())),
+            found: Arc::new(Mutex::new(Found {
+                addresses: known.into_iter().collect(),
+                refusal: None,
+            })),
             look_up: Mutex::new(None),
         };
         host.look_up_if_due();
@@ -93,7 +104,7 @@ impl Door {
     pub fn words(&self) -> Option<String> {
         let Self::Host(host) = self else { return None };
         if host.known().is_empty() {
-            return None;
+            return host.nameless();
         }
         Some(match host.knock() {
             Err(error) => format!("cannot be reached: {error}"),
@@ -111,10 +122,17 @@ impl Door {
 
 impl Host {
     fn known(&self) -> Vec<SocketAddr> {
-        self.addresses
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        lock(&self.found).addresses.clone()
+    }
+
+    /// The words for a name that was looked up in vain; `None` while nobody has answered.
+    fn nameless(&self) -> Option<String> {
+        let name = self.name.as_ref()?;
+        let refusal = lock(&self.found).refusal.clone()?;
+        Some(format!(
+            "the host name {name} has no address: {refusal}; correct the name in uri, give the \
+             address in its place, or see to this machine's name server (getent hosts {name})"
+        ))
     }
 
     /// Tries to connect to one address after the other.
@@ -149,21 +167,28 @@ impl Host {
         if !is_due {
             return;
         }
-        let (port, addresses) = (self.port, Arc::clone(&self.addresses));
+        let (port, found) = (self.port, Arc::clone(&self.found));
         let ask = move || match (name.as_str(), port).to_socket_addrs() {
-            Ok(found) => {
-                let found: Vec<_> = found.take(ADDRESSES).collect();
-                if !found.is_empty() {
-                    *addresses.lock().unwrap_or_else(PoisonError::into_inner) = found;
+            Ok(addresses) => {
+                let addresses: Vec<_> = addresses.take(ADDRESSES).collect();
+                if !addresses.is_empty() {
+                    *lock(&found) = Found {
+                        addresses,
+                        refusal: None,
+                    };
                 }
             }
-            Err(error) => debug!(%error, "looking up the host"),
+            Err(error) => lock(&found).refusal = Some(error.to_string()),
         };
         match Worker::spawn("dns", ask, |_| {}) {
             Ok(worker) => *look_up = Some((worker, Instant::now())),
             Err(error) => debug!(%error, "starting thread dns"),
         }
     }
+}
+
+fn lock(found: &Mutex<Found>) -> MutexGuard<'_, Found> {
+    found.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A source's door while a connection to it is being made.
@@ -250,6 +275,25 @@ mod tests {
             crate::base::WorkerEnd::Finished
         );
         assert_eq!(host.known(), known);
+    }
+
+    #[test]
+    fn a_name_without_an_address_is_told_with_what_can_be_done() {
+        let host = host("rtsp://gate.invalid/1");
+        let look_up = host.look_up.lock().unwrap().take();
+        let (worker, _) = look_up.unwrap();
+        assert_eq!(
+            worker.join_until(Instant::now() + Duration::from_secs(30)),
+            crate::base::WorkerEnd::Finished
+        );
+        let words = Door::Host(host).words().unwrap();
+        for part in [
+            "gate.invalid has no address",
+            "uri",
+            "getent hosts gate.invalid",
+        ] {
+            assert!(words.contains(part), "{words}");
+        }
     }
 
     #[test]

@@ -51,8 +51,10 @@ pub(super) enum SessionEvent {
     RawFailed(String),
     /// The packets for clips cannot be kept; frames go on.
     PacketsFailed(String),
-    /// A stream that is no video, or not the one wanted, was found.
+    /// A stream that is no video was found.
     OtherFound,
+    /// Video was found that is coded in this way, not as `codec` says.
+    OtherCodec(String),
     /// Decoding cannot be built.
     Fault(CaptureError),
     /// All streams are known and none is video.
@@ -90,6 +92,8 @@ pub(super) struct Session<'a> {
     /// Frames come from a medium with an end: EOS is its end, not a loss.
     recorded: Arc<AtomicBool>,
     warning: Option<String>,
+    /// How the video is coded that `codec` does not want.
+    other_codec: Option<String>,
     raw_retry: RawRetry,
 }
 
@@ -116,6 +120,7 @@ pub(super) fn run(
         video_since: None,
         recorded: Arc::new(AtomicBool::new(!live)),
         warning: None,
+        other_codec: None,
         raw_retry: RawRetry::default(),
     };
     session.run()
@@ -319,6 +324,13 @@ impl Session<'_> {
         }
         let secs = allowed.as_secs_f64();
         Err(Box::new(match self.video_since {
+            Some(_) if self.outlet.last_frame().is_none() => self.failed(
+                RunEnd::Stalled,
+                format!(
+                    "connected, but no picture within {secs} s: decoding begins with a key frame; let \
+                     the camera send one every 1 to 2 s, or raise connect_secs"
+                ),
+            ),
             Some(_) => self.failed(RunEnd::Stalled, format!("no frame for {secs} s")),
             None => self.failed(RunEnd::NoAnswer, format!("no answer within {secs} s")),
         }))
@@ -348,10 +360,15 @@ impl Session<'_> {
                 self.progress.has_stream = true;
                 None
             }
+            SessionEvent::OtherCodec(codec) => {
+                self.other_codec = Some(codec);
+                None
+            }
             SessionEvent::Fault(error) => Some(self.ended(RunEnd::Undecodable, Some(error))),
             SessionEvent::NoVideo => {
                 self.progress.has_stream = true;
-                Some(self.failed(RunEnd::Undecodable, NO_VIDEO.to_owned()))
+                let words = self.wrong_codec().unwrap_or_else(|| NO_VIDEO.to_owned());
+                Some(self.failed(RunEnd::Undecodable, words))
             }
             SessionEvent::FirstFrame => {
                 let status = self.status.snapshot();
@@ -375,15 +392,31 @@ impl Session<'_> {
 
     fn after_error(&mut self, report: &Report) -> Ended {
         self.progress.has_frame = self.outlet.last_frame().is_some();
-        let (reason, mut words) = report.classify(self.progress);
+        let (mut reason, mut words) = report.classify(self.progress);
         if reason == RunEnd::Unreachable {
             words = self.door.door().and_then(Door::words).unwrap_or(words);
+        }
+        if let Some(wrong) = self.wrong_codec() {
+            (reason, words) = (RunEnd::Undecodable, wrong);
         }
         debug!(
             detail = self.options.source.redact(&report.debug),
             "GStreamer error"
         );
         self.failed(reason, words)
+    }
+
+    /// The words for video that is there, but not as `codec` says.
+    fn wrong_codec(&self) -> Option<String> {
+        let sent = self
+            .other_codec
+            .as_ref()
+            .filter(|_| !self.progress.has_video)?;
+        let wanted = self.options.codec.as_str();
+        Some(format!(
+            "codec = \"{wanted}\" is wanted, but the camera sends {sent}; set codec = \"auto\" to take \
+             it, or the camera to {wanted}"
+        ))
     }
 
     fn gone_quiet(&self) -> Ended {

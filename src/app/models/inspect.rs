@@ -7,7 +7,8 @@ use std::fmt;
 
 use super::providers;
 use crate::perception::detect::{
-    DetectError, DetectOptions, Manifest, ModelFiles, ModelPlan, Signature, Structure, recognise,
+    DetectError, DetectOptions, Manifest, ModelFiles, ModelPlan, ReidPlan, Signature, Structure,
+    recognise, recognise_reid,
 };
 use image::image_input;
 use words::{amount, class_map, cost, picture, residual, shortened};
@@ -21,6 +22,8 @@ pub struct Inspection {
     files: ModelFiles,
     signature: Signature,
     plan: Result<ModelPlan, String>,
+    /// How it is used for re-identification, where it is no detector.
+    reid: Option<ReidPlan>,
     licence: Option<String>,
     size: Option<[u64; 2]>,
     structure: Structure,
@@ -29,10 +32,11 @@ pub struct Inspection {
 }
 
 impl Inspection {
-    /// Whether gantryd can use the model; if not, the print says why.
+    /// Whether gantryd can use the model, as a detector or for re-identification; if not, the print says
+    /// why.
     #[must_use]
-    pub fn is_detector(&self) -> bool {
-        self.plan.is_ok()
+    pub fn is_usable(&self) -> bool {
+        self.plan.is_ok() || self.reid.is_some()
     }
 
     /// What the graph is made of.
@@ -60,6 +64,10 @@ pub fn inspect(
     let signature = Signature::read(&files.onnx)?;
     let plan =
         recognise(&files.onnx, &signature, manifest.as_ref()).map_err(|error| error.to_string());
+    let reid = match &plan {
+        Ok(_) => None,
+        Err(_) => recognise_reid(&files.onnx, &signature, manifest.as_ref()).ok(),
+    };
     let image =
         image_input(&signature, plan.as_ref().ok(), size).map_err(|reason| DetectError::File {
             model: files.id.clone(),
@@ -88,6 +96,7 @@ pub fn inspect(
         files,
         signature,
         plan,
+        reid,
         size: image.size,
         structure,
     })
@@ -133,6 +142,21 @@ impl fmt::Display for Inspection {
         }
         for (key, value) in &signature.metadata {
             writeln!(f, "metadata    {key} = {}", shortened(value))?;
+        }
+        if let Some(reid) = &self.reid {
+            writeln!(
+                f,
+                "family      re-identification: one vector per crop, in {}",
+                reid.output
+            )?;
+            writeln!(f, "picture     {}", picture(&reid.input))?;
+            for note in &reid.notes {
+                writeln!(f, "note        {note}")?;
+            }
+            return write!(
+                f,
+                "use         --reid FILE, or reid = \"FILE\" in [track]; it finds no objects"
+            );
         }
         match &self.plan {
             Err(why) => write!(f, "family      none\n{why}"),

@@ -13,10 +13,10 @@ use crossbeam_channel::{Sender, bounded};
 use super::carrying::{Gates, SharedGate};
 use super::plans::Maker;
 use super::roster::{Roster, Running};
-use super::succession::{Change, RecorderChange};
+use super::succession::{Change, ReaderChanges};
 use super::{CameraPlan, Failure, PipelineError};
 use crate::base::{CameraId, DropReason, FromCamera, Inbox, Metrics, Stage, StopSource, Worker};
-use crate::capture::{self, Camera, CameraEnd, Numbering, Source, Trial};
+use crate::capture::{self, Camera, CameraEnd, CameraOptions, Numbering, Source, Trial};
 
 /// How long a camera that was asked to end is waited for, and then what waits of it in the inbox.
 const END_WITHIN: Duration = Duration::from_secs(10);
@@ -68,6 +68,12 @@ impl Candidate {
     #[must_use]
     pub fn id(&self) -> &CameraId {
         &self.plan.capture.id
+    }
+
+    /// How it is opened.
+    #[must_use]
+    pub fn capture(&self) -> &CameraOptions {
+        &self.plan.capture
     }
 }
 
@@ -190,7 +196,7 @@ impl Changes {
     pub fn admit(
         &self,
         mut candidate: Candidate,
-        recorder: RecorderChange,
+        readers: ReaderChanges,
     ) -> Result<(), PipelineError> {
         let id = candidate.plan.capture.id.clone();
         let (slot, scene) = (candidate.slot, Arc::new(candidate.plan.scene()));
@@ -203,14 +209,14 @@ impl Changes {
                 slot,
                 tracking: Box::new(self.parts.maker.newcomer(&candidate.plan, gate)?),
                 scene,
-                recorder,
+                readers,
             },
             None => Change::Adjust {
                 slot,
                 watching: Box::new(self.parts.maker.watching(&candidate.plan)?),
                 source: Some(candidate.plan.capture.source.to_string()),
                 scene,
-                recorder,
+                readers,
             },
         };
         self.tell_tracker(change)?;
@@ -234,7 +240,7 @@ impl Changes {
     ///
     /// # Errors
     /// [`PipelineError::Stopping`]; [`PipelineError::Detect`] if the model has no such class.
-    pub fn adjust(&self, plan: &CameraPlan, recorder: RecorderChange) -> Result<(), PipelineError> {
+    pub fn adjust(&self, plan: &CameraPlan, readers: ReaderChanges) -> Result<(), PipelineError> {
         let Some(slot) = self.parts.roster.slot(&plan.capture.id) else {
             return Err(PipelineError::Stopping);
         };
@@ -243,7 +249,7 @@ impl Changes {
             watching: Box::new(self.parts.maker.watching(plan)?),
             source: None,
             scene: Arc::new(plan.scene()),
-            recorder,
+            readers,
         })
     }
 

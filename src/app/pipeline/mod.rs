@@ -36,11 +36,11 @@ pub use changes::{Candidate, Changes, Underway};
 pub use event_outlet::EventOutlet;
 use opening::{inbox_of, open_detectors};
 pub use options::{CameraPlan, PipelineOptions};
-pub use outlet::{Outlet, Published, Scene, WhenFull};
+pub use outlet::{Job, Outlet, Published, Scene, WhenFull};
 use plans::Maker;
 use roster::{Roster, Running};
-pub use succession::RecorderChange;
 use succession::{Change, Succession};
+pub use succession::{ReaderChange, ReaderChanges};
 use trackers::Trackers;
 use tracking::{CameraTracking, Tracking};
 

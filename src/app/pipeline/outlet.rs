@@ -83,6 +83,15 @@ pub enum WhenFull {
     Drop,
 }
 
+/// What a reader does for one camera alone; it goes when the camera is watched otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Job {
+    /// Films with boxes.
+    Recording,
+    /// Clips of events, and lines beside raw recordings.
+    Clips,
+}
+
 /// One reader of results.
 #[derive(Debug, Clone)]
 pub struct Outlet {
@@ -92,6 +101,7 @@ pub struct Outlet {
     /// The only cameras that this reader wants; empty wants all.
     among: Arc<[CameraId]>,
     with_frame: bool,
+    job: Option<Job>,
     stage: Stage,
     /// Ends of runs and other notices that wait for a place in the channel.
     kept: VecDeque<Published>,
@@ -107,6 +117,7 @@ impl Outlet {
             camera: None,
             among: Arc::from([]),
             with_frame: false,
+            job: None,
             stage: Stage::Publish,
             kept: VecDeque::new(),
         }
@@ -142,9 +153,16 @@ impl Outlet {
         self.camera.as_ref() == Some(camera)
     }
 
-    /// Does it feed the recorder of this camera?
-    pub(super) fn is_recorder_of(&self, camera: &CameraId) -> bool {
-        self.is_of(camera) && self.stage == Stage::Annotate
+    /// For a reader that does this for the camera of [`Outlet::of`].
+    #[must_use]
+    pub fn doing(mut self, job: Job) -> Self {
+        self.job = Some(job);
+        self
+    }
+
+    /// Does its reader do this for the camera?
+    pub(super) fn does(&self, job: Job, camera: &CameraId) -> bool {
+        self.is_of(camera) && self.job == Some(job)
     }
 
     /// With the picture in every result, for annotating and recording. The channel's capacity

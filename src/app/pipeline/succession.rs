@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::Newcomers;
-use super::outlet::{Outlet, Published, Scene};
+use super::outlet::{Job, Outlet, Published, Scene};
 use super::tracking::{CameraTracking, Tracking, Watching};
 use crate::base::{CameraId, DropReason, Metrics, ZoneCount};
 use crate::perception::track::TrackOptions;
@@ -16,15 +16,25 @@ const MAX_LEAVING: usize = 64;
 /// Cameras that went whose numbers are remembered, so that none is given twice if they come again.
 const MAX_RETIRED: usize = 1024;
 
-/// Whether a camera is recorded from now on.
-#[derive(Debug)]
-pub enum RecorderChange {
+/// Who does a job for a camera from now on.
+#[derive(Debug, Default)]
+pub enum ReaderChange {
     /// As it was.
+    #[default]
     Keep,
     /// By the reader of this outlet.
     Start(Outlet),
-    /// No longer.
+    /// Nobody.
     Stop,
+}
+
+/// Who records a camera, and who makes its clips, from now on.
+#[derive(Debug, Default)]
+pub struct ReaderChanges {
+    /// Films with boxes.
+    pub recording: ReaderChange,
+    /// Clips of events, and lines beside raw recordings.
+    pub clips: ReaderChange,
 }
 
 /// What the `track` thread is asked to do, between two frames.
@@ -35,7 +45,7 @@ pub(super) enum Change {
         slot: usize,
         tracking: Box<CameraTracking>,
         scene: Arc<Scene>,
-        recorder: RecorderChange,
+        readers: ReaderChanges,
     },
     /// A camera that goes on, and is watched otherwise.
     Adjust {
@@ -44,7 +54,7 @@ pub(super) enum Change {
         /// Where the next run comes from, if its stream was opened anew.
         source: Option<String>,
         scene: Arc<Scene>,
-        recorder: RecorderChange,
+        readers: ReaderChanges,
     },
     /// A camera of which nothing comes any more.
     Remove { slot: usize },
@@ -104,17 +114,17 @@ impl Tracking {
                 slot,
                 tracking,
                 scene,
-                recorder,
-            } => self.install(slot, *tracking, scene, recorder),
+                readers,
+            } => self.install(slot, *tracking, scene, readers),
             Change::Adjust {
                 slot,
                 watching,
                 source,
                 scene,
-                recorder,
+                readers,
             } => {
                 self.move_to(slot, source.as_deref());
-                self.adjust(slot, *watching, scene, recorder);
+                self.adjust(slot, *watching, scene, readers);
             }
             Change::Remove { slot } => self.remove(slot),
         }
@@ -125,7 +135,7 @@ impl Tracking {
         slot: usize,
         mut tracking: CameraTracking,
         scene: Arc<Scene>,
-        recorder: RecorderChange,
+        readers: ReaderChanges,
     ) {
         let camera = tracking.camera.clone();
         let before = self.succession.retired.remove(&camera).unwrap_or_default();
@@ -137,7 +147,7 @@ impl Tracking {
             .extend(results.iter().filter_map(|it| it.for_new(&camera)));
         self.events
             .extend(events.iter().map(|it| it.for_new(&camera)));
-        self.change_recorder(&camera, recorder);
+        self.change_readers(&camera, readers);
         self.tell(&Published::Watched { camera, scene });
     }
 
@@ -154,7 +164,7 @@ impl Tracking {
         slot: usize,
         (watching, options): (Watching, TrackOptions),
         scene: Arc<Scene>,
-        recorder: RecorderChange,
+        readers: ReaderChanges,
     ) {
         let Some(tracking) = self.cameras.get_mut(&slot) else {
             return;
@@ -170,7 +180,7 @@ impl Tracking {
             }
         }
         self.send_events(&events, None);
-        self.change_recorder(&camera, recorder);
+        self.change_readers(&camera, readers);
         self.tell(&Published::Watched { camera, scene });
     }
 
@@ -194,14 +204,19 @@ impl Tracking {
         }
     }
 
-    fn change_recorder(&mut self, camera: &CameraId, recorder: RecorderChange) {
-        if matches!(recorder, RecorderChange::Keep) {
+    fn change_readers(&mut self, camera: &CameraId, readers: ReaderChanges) {
+        self.change_reader(Job::Recording, camera, readers.recording);
+        self.change_reader(Job::Clips, camera, readers.clips);
+    }
+
+    fn change_reader(&mut self, job: Job, camera: &CameraId, reader: ReaderChange) {
+        if matches!(reader, ReaderChange::Keep) {
             return;
         }
-        for outlet in self.outlets.extract_if(.., |it| it.is_recorder_of(camera)) {
+        for outlet in self.outlets.extract_if(.., |it| it.does(job, camera)) {
             self.succession.let_go(outlet, camera, &self.metrics);
         }
-        if let RecorderChange::Start(outlet) = recorder {
+        if let ReaderChange::Start(outlet) = reader {
             self.outlets.push(outlet);
         }
     }

@@ -16,7 +16,8 @@ pub use watched::Watched;
 
 use super::check::{camera_faults, class_faults};
 use super::config::{CameraConfig, Config, ConfigError};
-use super::pipeline::{Candidate, Changes, PipelineError, RecorderChange};
+use super::films::FilmMakers;
+use super::pipeline::{CameraPlan, Candidate, Changes, PipelineError, ReaderChange, ReaderChanges};
 use super::recorders::Recorders;
 use super::signals::Hangup;
 use super::{resolve, service};
@@ -48,6 +49,8 @@ pub struct DeskParts {
     pub changes: Changes,
     /// Records them.
     pub recorders: Arc<Recorders>,
+    /// Makes clips of their events.
+    pub films: Arc<FilmMakers>,
     /// Who is watched, for readiness and the watchdog.
     pub watched: Watched,
     /// Names of the model's classes.
@@ -68,6 +71,7 @@ pub struct Desk {
     state: Mutex<State>,
     changes: Changes,
     recorders: Arc<Recorders>,
+    films: Arc<FilmMakers>,
     watched: Watched,
     classes: Arc<[String]>,
     model: String,
@@ -107,6 +111,7 @@ impl Desk {
             },
             changes: parts.changes,
             recorders: parts.recorders,
+            films: parts.films,
             watched: parts.watched,
             classes: parts.classes,
             model: parts.model,
@@ -206,9 +211,6 @@ impl Desk {
             cameras: difference.cameras().cloned().collect(),
             ..running.clone()
         };
-        for key in clips_after_restart(&difference, &next) {
-            difference.note_after_restart(key);
-        }
         Ok(Proposal { next, difference })
     }
 
@@ -249,23 +251,23 @@ impl Desk {
         }
         let _underway = self.changes.begin().map_err(|error| failed(&error))?;
         let candidates = self.try_out(&next, &difference)?;
-        let prepared = self.recorder_changes(&difference);
-        let prepared = prepared.and_then(|recorders| {
+        let prepared = self.reader_changes(&difference, &candidates);
+        let prepared = prepared.and_then(|readers| {
             write.map_or(Ok(()), |text| self.file.write(text))?;
-            Ok(recorders)
+            Ok(readers)
         });
-        let mut recorders = match prepared {
-            Ok(recorders) => recorders,
+        let mut readers = match prepared {
+            Ok(readers) => readers,
             Err(refusal) => {
                 self.give_up(candidates);
                 return Err(refusal);
             }
         };
-        let mut recorder_of = move |id: &CameraId| {
-            let index = recorders.iter().position(|(of, _)| of == id);
-            index.map_or(RecorderChange::Keep, |it| recorders.swap_remove(it).1)
+        let mut readers_of = move |id: &CameraId| {
+            let index = readers.iter().position(|(of, _)| of == id);
+            index.map_or_else(ReaderChanges::default, |it| readers.swap_remove(it).1)
         };
-        self.settle(&next, &difference, candidates, &mut recorder_of)
+        self.settle(&next, &difference, candidates, &mut readers_of)
             .map_err(|error| failed(&error))?;
         self.watched.set(&next.cameras);
         *running = next;
@@ -282,10 +284,7 @@ impl Desk {
         let mut candidates = Vec::new();
         let mut refusal = None;
         for camera in difference.opened() {
-            match self
-                .changes
-                .try_out(self.plan(camera, next, true), &leaving)
-            {
+            match self.changes.try_out(self.plan(camera, next), &leaving) {
                 Ok(candidate) => candidates.push(candidate),
                 Err(error) => {
                     refusal = Some(refused(&error));
@@ -315,20 +314,36 @@ impl Desk {
         }
     }
 
-    /// What becomes of the recorder of each camera that changes.
-    fn recorder_changes(
+    /// Who records each camera that changes, and who makes its clips.
+    fn reader_changes(
         &self,
         difference: &Difference,
-    ) -> Result<Vec<(CameraId, RecorderChange)>, ConfigRefusal> {
+        candidates: &[Candidate],
+    ) -> Result<Vec<(CameraId, ReaderChanges)>, ConfigRefusal> {
         let mut changes = Vec::new();
         for (before, now) in difference.changed() {
-            let change = self.recorders.change(before, now);
-            let change = change.map_err(|error| {
+            let candidate = candidates.iter().find(|it| *it.id() == now.id);
+            let readers = self.readers(before, now, candidate);
+            let readers = readers.map_err(|error| {
                 ConfigRefusal::Camera(redact_text(&format!("camera {}: {error:#}", now.id)))
             })?;
-            changes.push((now.id.clone(), change));
+            changes.push((now.id.clone(), readers));
         }
         Ok(changes)
+    }
+
+    fn readers(
+        &self,
+        before: Option<&CameraConfig>,
+        now: &CameraConfig,
+        candidate: Option<&Candidate>,
+    ) -> anyhow::Result<ReaderChanges> {
+        let recording = self.recorders.change(before, now)?;
+        let clips = match candidate {
+            Some(candidate) => self.films.change(now, candidate.capture())?,
+            None => ReaderChange::Keep,
+        };
+        Ok(ReaderChanges { recording, clips })
     }
 
     /// Makes the change. Nothing of it can be refused any more; only a daemon that stops breaks it off.
@@ -337,7 +352,7 @@ impl Desk {
         next: &Config,
         difference: &Difference,
         candidates: Vec<Candidate>,
-        recorder_of: &mut impl FnMut(&CameraId) -> RecorderChange,
+        readers_of: &mut impl FnMut(&CameraId) -> ReaderChanges,
     ) -> Result<(), PipelineError> {
         for id in difference.removed() {
             self.changes.remove(id)?;
@@ -346,7 +361,7 @@ impl Desk {
         let mut first_error = Ok(());
         for candidate in candidates {
             let id = candidate.id().clone();
-            match self.changes.admit(candidate, recorder_of(&id)) {
+            match self.changes.admit(candidate, readers_of(&id)) {
                 Ok(()) => self.metrics.config().watched(&id, true),
                 // The others are let in all the same: each has an owner then.
                 Err(error) => first_error = first_error.and(Err(error)),
@@ -354,23 +369,16 @@ impl Desk {
         }
         first_error?;
         for camera in difference.adjusted() {
-            let recorder = recorder_of(&camera.id);
-            self.changes
-                .adjust(&self.plan(camera, next, false), recorder)?;
+            let mut plan = self.plan(camera, next);
+            // Its stream goes on, and with it what is kept of that.
+            plan.capture.packets = None;
+            self.changes.adjust(&plan, readers_of(&camera.id))?;
         }
         Ok(())
     }
 
-    fn plan(
-        &self,
-        camera: &CameraConfig,
-        config: &Config,
-        is_opened: bool,
-    ) -> super::pipeline::CameraPlan {
+    fn plan(&self, camera: &CameraConfig, config: &Config) -> CameraPlan {
         let mut plan = resolve::camera_from_config(camera, config);
-        // The thread that writes clips was started with the stream that was there then; the page is told.
-        let is_shown = config.web.shows_video() && is_opened;
-        plan.capture.packets = plan.capture.packets.filter(|_| is_shown);
         if let Some(raw) = &mut plan.capture.raw {
             raw.room = Arc::clone(&self.room);
         }
@@ -405,23 +413,6 @@ impl ConfigDesk for Desk {
         }
         self.make(&mut state, Ok(text.to_owned()), Some(text))
     }
-}
-
-/// Clips, and lines beside raw segments, of cameras that are new or opened anew, and of those that had
-/// nothing to count before.
-fn clips_after_restart(difference: &Difference, next: &Config) -> Vec<String> {
-    let is_new = |before: Option<&CameraConfig>, now: &CameraConfig| {
-        let had_none = before.is_none_or(|before| before.zones.is_empty());
-        let makes_clips = resolve::makes_clips(now, next);
-        let is_opened = difference.is_opened(&now.id);
-        (makes_clips && (is_opened || had_none)) || (is_opened && now.raw && next.record.enabled)
-    };
-    let those = difference
-        .changed()
-        .filter(|(before, now)| is_new(*before, now));
-    those
-        .map(|(_, now)| format!("clips and raw sidecars of {}", now.id))
-        .collect()
 }
 
 fn tell(is_change: bool, changes: &ConfigChanges, told: &mut Vec<String>) {

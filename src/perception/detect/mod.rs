@@ -55,7 +55,9 @@ pub use plan::{
 };
 pub use preprocess::{Element, FrameError, Padding, Preprocessor};
 pub use proof::{Proof, prove};
-pub use recognise::{ModelPlan, RecogniseError, ReidPlan, plan as recognise};
+pub use recognise::{
+    ModelPlan, RecogniseError, ReidPlan, plan as recognise, reid as recognise_reid,
+};
 pub use reid::{DEFAULT_REID_MAX_CROPS, DEFAULT_REID_MIN_HEIGHT, Reid, ReidCount, ReidOptions};
 pub use runtime::{Runtime, RuntimeError};
 pub use session::{ProviderReport, try_provider};

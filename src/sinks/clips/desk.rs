@@ -97,6 +97,12 @@ impl ClipDesk {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Was the event seen in the stream that clips are made of here?
+    pub(super) fn saw(&self, event: &Event) -> bool {
+        let moment = self.clock.time_of(event.frame.run, event.frame.pts);
+        moment.is_some()
+    }
+
     /// Where `event` will be in a clip: in one that is being written and can go on so far, else in a
     /// new one. `None` if it shall have none, or cannot, which is counted.
     pub fn claim(&self, event: &Event) -> Option<Recorded> {
@@ -252,20 +258,15 @@ impl ClipDesk {
         }
     }
 
+    /// Nobody claims any more.
+    pub(super) fn end_claims(&self) {
+        self.lock().is_over = true;
+        self.changed.notify_all();
+    }
+
     /// No clip is begun any more.
     pub(super) fn close(&self) {
         self.lock().is_closed = true;
-    }
-}
-
-/// Tells a desk, when dropped, that nobody claims any more.
-#[derive(Debug)]
-pub struct ClaimsClips(pub Arc<ClipDesk>);
-
-impl Drop for ClaimsClips {
-    fn drop(&mut self) {
-        self.0.lock().is_over = true;
-        self.0.changed.notify_all();
     }
 }
 

@@ -6,6 +6,7 @@
 //! and where packets come from.
 
 mod desk;
+mod desks;
 mod film;
 mod naming;
 mod raw_lines;
@@ -17,7 +18,8 @@ use std::time::Duration;
 
 use crate::sinks::publish::EventFilter;
 
-pub use desk::{ClaimsClips, ClipDesk};
+pub use desk::ClipDesk;
+pub use desks::{ClaimsClips, ClipDesks};
 pub use raw_lines::RawLines;
 pub use sidecar::{CLIP_SCHEMA_ID, Scenery};
 pub use writer::ClipWriter;

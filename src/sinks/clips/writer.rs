@@ -68,6 +68,11 @@ impl ClipWriter {
         }
     }
 
+    /// From now on this is drawn over the pictures.
+    pub fn show(&mut self, scenery: Scenery) {
+        self.scenery = scenery;
+    }
+
     /// Remembers a result for the lines of clips.
     pub fn note(&mut self, result: Arc<FrameResult>) {
         self.results.push_back(result);

@@ -13,7 +13,7 @@ pub enum FetchError {
     Model(#[from] ModelError),
     /// The licence asks for more than naming the authors.
     #[error(
-        "model {id}: its weights are under {licence} ({source_of}), which may bind what you build with them; if you accept that: gantryd models fetch {id} --accept-licence {licence}"
+        "model {id}: its weights are under {licence} ({source_of}), which may bind what you build with them; if you accept that: {again}"
     )]
     Licence {
         /// The model.
@@ -22,6 +22,8 @@ pub enum FetchError {
         licence: String,
         /// Where it comes from.
         source_of: String,
+        /// The command that accepts it.
+        again: String,
     },
     /// Nobody offers the file.
     #[error("model {id}: {what}, then: gantryd models fetch {id} --from FILE.onnx")]

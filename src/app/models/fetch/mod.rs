@@ -152,7 +152,7 @@ pub fn fetch(id: &str, options: &FetchOptions) -> Result<Fetched, FetchError> {
             return Ok(found);
         }
     }
-    check_licence(id, &manifest, options.accepted_licence.as_deref())?;
+    check_licence(id, &manifest, options)?;
     let source = source(id, &manifest, options.from.as_deref())?;
     let folder = target.parent().unwrap_or(Path::new("."));
     std::fs::create_dir_all(folder).map_err(io_error(folder))?;
@@ -212,17 +212,21 @@ pub fn fetch(id: &str, options: &FetchOptions) -> Result<Fetched, FetchError> {
     })
 }
 
-fn check_licence(id: &str, manifest: &Manifest, accepted: Option<&str>) -> Result<(), FetchError> {
+fn check_licence(id: &str, manifest: &Manifest, options: &FetchOptions) -> Result<(), FetchError> {
     let Some(licence) = &manifest.licence else {
         return Ok(());
     };
     let is_free = PERMISSIVE
         .iter()
         .any(|free| free.eq_ignore_ascii_case(licence));
+    let accepted = options.accepted_licence.as_ref();
     if is_free || accepted.is_some_and(|name| name.eq_ignore_ascii_case(licence)) {
         return Ok(());
     }
+    let from = options.from.as_ref();
+    let from = from.map_or_else(String::new, |from| format!(" --from {from}"));
     Err(FetchError::Licence {
+        again: format!("gantryd models fetch {id}{from} --accept-licence {licence}"),
         id: id.to_owned(),
         licence: licence.clone(),
         source_of: manifest.source.clone().unwrap_or_default(),

@@ -1,7 +1,7 @@
 // Live video: what the camera sends, over WebRTC. Results come over the same WebSocket as the talk about
 // the connection, each with the RTP time of its picture, and are drawn when that is shown.
 
-const FIRST_PICTURE_MS = 5000;
+const FIRST_PICTURE_MS = 10000; // as long as the daemon tries
 const KEPT_RESULTS = 100;
 
 // RTP times begin anew every thirteen hours: what matters is which way round is shorter.
