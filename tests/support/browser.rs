@@ -8,6 +8,7 @@
 
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -15,8 +16,12 @@ use serde_json::{Value, json};
 /// How long the driver may take to answer at all.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// Browsers of one test program run one after the other: each decodes and draws in software.
+static TURN: Mutex<()> = Mutex::new(());
+
 /// A headless browser with one window; ends with the test.
 pub struct Browser {
+    _turn: MutexGuard<'static, ()>,
     driver: Child,
     session: String,
 }
@@ -24,6 +29,7 @@ pub struct Browser {
 impl Browser {
     /// `None` where the browser or its driver is not installed.
     pub fn start() -> Option<Self> {
+        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let free = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = free.local_addr().unwrap().port();
         drop(free);
@@ -57,7 +63,11 @@ impl Browser {
         let made: Value = made.body_mut().read_json().unwrap();
         let id = made["value"]["sessionId"].as_str().unwrap();
         let session = format!("{address}/session/{id}");
-        Some(Self { driver, session })
+        Some(Self {
+            _turn: turn,
+            driver,
+            session,
+        })
     }
 
     /// Loads a page.

@@ -14,14 +14,14 @@ use tower_http::services::ServeFile;
 use super::hub::Hub;
 use super::past::{EVENTS, Told};
 use super::routes::no_camera;
-use crate::base::CameraId;
+use crate::base::{CameraId, UtcNanos, utc_now};
 use crate::sinks::clips::sidecar_of;
 use crate::sinks::retention::{FilmKind, film_named, is_picture};
 
 /// A browser asks again whether a file is still there; what it has it need not load again.
 const REVALIDATE: HeaderValue = HeaderValue::from_static("private, no-cache");
 
-/// When a clip that is under way is worth asking for again, seconds.
+/// When a file that is under way is worth asking for again, seconds.
 const AGAIN_SECS: u64 = 2;
 
 /// A clip that nobody has written to for so long is not under way, whether described or not.
@@ -110,9 +110,13 @@ async fn of_event(
         return (StatusCode::NOT_FOUND, text).into_response();
     };
     let path = hub.folder_of(&CameraId::new(&id)).join(name);
-    if shows == Shows::Clip && is_under_way(&path).await {
+    let is_under_way = match shows {
+        Shows::Clip => is_under_way(&path).await,
+        Shows::Frame | Shows::Object => is_awaited(&path, event.utc).await,
+    };
+    if is_under_way {
         let again = [(header::RETRY_AFTER, AGAIN_SECS.to_string())];
-        let text = format!("the clip of event {number} is still being written\n");
+        let text = format!("the {what} of event {number} is still being written\n");
         return (StatusCode::CONFLICT, again, text).into_response();
     }
     given(path, request, &format!("the {what} of event {number}")).await
@@ -140,6 +144,13 @@ async fn is_under_way(path: &std::path::Path) -> bool {
     let written = tokio::fs::metadata(path).await.and_then(|it| it.modified());
     let age = written.map(|written| written.elapsed().unwrap_or_default());
     age.is_ok_and(|age| age < SETTLED_AFTER)
+}
+
+/// A picture is there at once when it is complete, which may be a moment after its event was told.
+async fn is_awaited(path: &std::path::Path, event: UtcNanos) -> bool {
+    let age = utc_now().0.saturating_sub(event.0);
+    let is_young = u64::try_from(age).is_ok_and(|age| Duration::from_nanos(age) < SETTLED_AFTER);
+    is_young && tokio::fs::symlink_metadata(path).await.is_err()
 }
 
 /// The file, or the part of it that is asked for.

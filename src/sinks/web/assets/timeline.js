@@ -316,6 +316,10 @@ export function setUpTimeline({ api, ask }) {
     const image = make("img", { alt: name, src: address }), figure = make("figure", {}, image);
     image.addEventListener("error", async () => {
       const answer = await fetch(address).catch(() => null);
+      if (answer?.ok || answer?.status === 409) {
+        setTimeout(() => { if (image.isConnected) image.src = address; }, AGAIN);
+        return;
+      }
       figure.replaceChildren(make("p", { className: "quiet", textContent: answer ? await answer.text() : "no answer" }));
     });
     image.addEventListener("load", () => {
