@@ -24,6 +24,7 @@ use gantryd::app::recorders::Recorders;
 use gantryd::app::reload::{ConfigFile, Desk, DeskParts, Watched};
 use gantryd::app::run;
 use gantryd::base::{ConfigDesk, ConfigRefusal, Event, Metrics};
+use gantryd::sinks::retention::CameraLimits;
 use gantryd::{CameraId, EventOutlet, Outlet, Pipeline, Published, StopSource, WhenFull};
 use serde_json::Value;
 
@@ -549,6 +550,7 @@ impl InProcess {
             changes: pipeline.take_changes().unwrap(),
             recorders: Arc::new(Recorders::new(&config, &classes, &metrics, &room, &stop)),
             films: Arc::new(FilmMakers::new(&config, &classes, &metrics, &room, &stop)),
+            limits: CameraLimits::default(),
             watched: Watched::new(&config.cameras, &metrics),
             classes,
             model: "shapes".to_owned(),

@@ -6,10 +6,11 @@ use super::config::Config;
 use super::resolve;
 use super::run::spawn;
 use crate::base::{DiskRoom, Metrics, RoomLevel, StopSource, Worker, utc_now};
-use crate::sinks::retention::Retention;
+use crate::sinks::retention::{CameraLimits, Retention};
 
 /// Looks after the output folder once, before anything is written there: on a full disk not even the
-/// spool could be opened. From then on a thread does, and tells `room` who may write.
+/// spool could be opened. From then on a thread does, and tells `room` who may write; also gives what
+/// changes the limits of cameras.
 ///
 /// # Errors
 /// If there is no thread for it.
@@ -18,14 +19,15 @@ pub fn look_after(
     room: &Arc<DiskRoom>,
     metrics: &Arc<Metrics>,
     stop: &StopSource,
-) -> anyhow::Result<Worker> {
+) -> anyhow::Result<(Worker, CameraLimits)> {
     let options = resolve::retention_from_config(config);
     // Where it cannot be made, the look says so, and so does everybody who writes.
     drop(std::fs::create_dir_all(&options.folder));
     let mut retention = Retention::new(options, Arc::clone(room), Arc::clone(metrics));
     retention.tick(std::time::Instant::now(), utc_now());
-    let until = stop.stop_flag();
-    spawn("retention", move || retention.run(&until), stop)
+    let (until, limits) = (stop.stop_flag(), retention.limits());
+    let worker = spawn("retention", move || retention.run(&until), stop)?;
+    Ok((worker, limits))
 }
 
 /// What an operator has to know about the room on the disk, if anything.

@@ -13,6 +13,9 @@ const MAX_HELD: usize = 1024;
 /// A file that failed is tried again after this time.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
+/// A file that nothing was written to for so long is closed.
+const IDLE_AFTER: Duration = Duration::from_secs(60);
+
 /// Opened when there is something to write, rotated by size, tried again after a failure.
 #[derive(Debug)]
 pub(super) struct EventFile {
@@ -22,6 +25,8 @@ pub(super) struct EventFile {
     /// What the system has not taken yet, oldest first.
     held: VecDeque<String>,
     failed: Option<Instant>,
+    /// When it last took a line.
+    written: Instant,
 }
 
 impl EventFile {
@@ -32,12 +37,20 @@ impl EventFile {
             file: None,
             held: VecDeque::new(),
             failed: None,
+            written: Instant::now(),
         }
+    }
+
+    /// Is nothing held, and was nothing written for long? It can go then, and be made anew for the next
+    /// line.
+    pub(super) fn is_idle(&self) -> bool {
+        self.held.is_empty() && self.written.elapsed() > IDLE_AFTER
     }
 
     /// Takes a line; [`EventFile::flush`] writes it.
     pub(super) fn add(&mut self, line: String) {
         self.held.push_back(line);
+        self.written = Instant::now();
     }
 
     /// Writes what is held, unless the disk refused it a moment ago. Gives how many lines are lost:

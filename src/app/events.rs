@@ -355,6 +355,8 @@ impl DaemonEvents {
         for (camera, file) in &mut self.cameras {
             count_lost(file.flush(camera), camera, metrics);
         }
+        // Cameras come and go for years.
+        self.cameras.retain(|_, file| !file.is_idle());
     }
 
     fn close(&mut self, metrics: &Metrics) {

@@ -1,5 +1,6 @@
 //! From the words of the command line and the configuration to the options of the stages.
 
+use std::collections::BTreeMap;
 use std::num::{NonZeroU32, NonZeroU64, NonZeroUsize};
 use std::path::Path;
 use std::sync::Arc;
@@ -285,13 +286,9 @@ pub fn record_from_config(record: &RecordConfig, dir: &Path, lossless: bool) -> 
 pub fn retention_from_config(config: &Config) -> RetentionOptions {
     let output = &config.output;
     let retention = &output.retention;
-    let own = config.cameras.iter();
     RetentionOptions {
         clips: retention.clips,
-        cameras: own
-            .filter(|camera| camera.retention != OwnLimits::default())
-            .map(|camera| (camera.id.as_str().to_owned(), camera.retention))
-            .collect(),
+        cameras: own_limits(&config.cameras),
         deletes_clips: !retention.keep_clips,
         folder: output.folder.clone(),
         max_age: retention.max_age,
@@ -302,6 +299,15 @@ pub fn retention_from_config(config: &Config) -> RetentionOptions {
             .map_or(MinFree::Auto, MinFree::Bytes),
         deletes_for_space: retention.when_full == WhenDiskFull::Delete,
     }
+}
+
+/// The cameras that have limits of their own.
+#[must_use]
+pub fn own_limits(cameras: &[CameraConfig]) -> BTreeMap<String, OwnLimits> {
+    let own = cameras.iter();
+    own.filter(|camera| camera.retention != OwnLimits::default())
+        .map(|camera| (camera.id.as_str().to_owned(), camera.retention))
+        .collect()
 }
 
 /// The recorder's word for an encoder.

@@ -93,7 +93,7 @@ pub fn run(config: &Config, text: &str, file: ConfigFile) -> anyhow::Result<()> 
 
     let stop = StopSource::default();
     let classes = prepared.class_names();
-    let retention = disk::look_after(config, &room, &metrics, &stop)?;
+    let (retention, limits) = disk::look_after(config, &room, &metrics, &stop)?;
     let recorders = Arc::new(Recorders::new(config, &classes, &metrics, &room, &stop));
     let films = Arc::new(FilmMakers::new(config, &classes, &metrics, &room, &stop));
     let remembering = state::remember(config, &files, &detect, &classes, &metrics, &stop)?;
@@ -139,6 +139,7 @@ pub fn run(config: &Config, text: &str, file: ConfigFile) -> anyhow::Result<()> 
             changes,
             recorders: Arc::clone(&recorders),
             films: Arc::clone(&films),
+            limits,
             watched: watched.clone(),
             classes: Arc::clone(&classes),
             model,

@@ -265,6 +265,20 @@ fn names_a_camera(path: &Path) -> bool {
     })
 }
 
+impl Source {
+    /// What tells it from every other source: the whole address, which may hold a secret and is to be shown
+    /// nowhere.
+    #[must_use]
+    pub fn identity(&self) -> Secret {
+        match self {
+            Self::Rtsp(RtspSource { uri, .. }) | Self::Http(HttpSource { uri, .. }) => {
+                Secret::new(uri.as_str())
+            }
+            other => Secret::new(other.to_string()),
+        }
+    }
+}
+
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -272,6 +272,9 @@ impl Config {
         for (key, text) in clips::contradictions(&config.clips, &config.cameras) {
             root.fault(&key, text);
         }
+        for (key, text) in privacy::contradictions(&config.detect, &config.cameras) {
+            root.fault(&key, text);
+        }
         root.finish();
         config
     }

@@ -2,6 +2,8 @@
 
 use super::reader::Section;
 use super::zones::shape;
+use super::{CameraConfig, DetectConfig};
+use crate::perception::schedule::DetectSchedule;
 use crate::perception::zones::PolygonShape;
 use crate::sinks::annotate::{Hide, PrivacyRules};
 
@@ -34,4 +36,25 @@ pub(super) fn read(section: &mut Section<'_>, frame: Option<[f64; 2]>) -> Privac
         mask.finish();
     }
     rules
+}
+/// Cameras whose objects would be hidden in some frames alone, and the words for it.
+pub(super) fn contradictions(
+    detect: &DetectConfig,
+    cameras: &[CameraConfig],
+) -> Vec<(String, String)> {
+    if detect.schedule == DetectSchedule::Every {
+        return Vec::new();
+    }
+    let cameras = cameras.iter().enumerate();
+    cameras
+        .filter(|(_, camera)| !camera.privacy.classes.is_empty())
+        .map(|(index, camera)| {
+            let classes = camera.privacy.classes.join(", ");
+            let text = format!(
+                "{classes} can be hidden only in frames that the detector looks at, and detect.schedule \
+                 leaves some out; set schedule = \"every\", or hide areas with [[cameras.masks]] instead"
+            );
+            (format!("cameras[{index}].privacy.classes"), text)
+        })
+        .collect()
 }

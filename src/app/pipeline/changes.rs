@@ -214,7 +214,7 @@ impl Changes {
             None => Change::Adjust {
                 slot,
                 watching: Box::new(self.parts.maker.watching(&candidate.plan)?),
-                source: Some(candidate.plan.capture.source.to_string()),
+                source: Some(candidate.plan.capture.source.identity()),
                 scene,
                 readers,
             },

@@ -225,8 +225,8 @@ impl Prepared {
         for (plan, tracking) in self.cameras.iter_mut().zip(&mut self.trackings) {
             let capture = &mut plan.capture;
             if capture.source.is_live() && !capture.lossless {
-                let source = capture.source.to_string();
-                capture.runs_before = tracking.remembered_by(memory, &source);
+                let source = capture.source.identity();
+                capture.runs_before = tracking.remembered_by(memory, source.expose());
             }
         }
         self

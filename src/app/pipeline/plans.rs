@@ -54,7 +54,7 @@ impl Maker {
     ) -> Result<CameraTracking, PipelineError> {
         let mut tracking = self.tracking(plan, gate)?;
         if let Some(memory) = &self.memory {
-            tracking.remembered_afresh(memory, &plan.capture.source.to_string());
+            tracking.remembered_afresh(memory, plan.capture.source.identity().expose());
         }
         Ok(tracking)
     }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Newcomers;
 use super::outlet::{Job, Outlet, Published, Scene};
 use super::tracking::{CameraTracking, Tracking, Watching};
-use crate::base::{CameraId, DropReason, Metrics, ZoneCount};
+use crate::base::{CameraId, DropReason, Metrics, Secret, ZoneCount};
 use crate::perception::track::TrackOptions;
 use crate::perception::zones::Zones;
 
@@ -52,7 +52,7 @@ pub(super) enum Change {
         slot: usize,
         watching: Box<(Watching, TrackOptions)>,
         /// Where the next run comes from, if its stream was opened anew.
-        source: Option<String>,
+        source: Option<Secret>,
         scene: Arc<Scene>,
         readers: ReaderChanges,
     },
@@ -123,7 +123,7 @@ impl Tracking {
                 scene,
                 readers,
             } => {
-                self.move_to(slot, source.as_deref());
+                self.move_to(slot, source.as_ref());
                 self.adjust(slot, *watching, scene, readers);
             }
             Change::Remove { slot } => self.remove(slot),
@@ -151,11 +151,11 @@ impl Tracking {
         self.tell(&Published::Watched { camera, scene });
     }
 
-    fn move_to(&mut self, slot: usize, source: Option<&str>) {
+    fn move_to(&mut self, slot: usize, source: Option<&Secret>) {
         let tracking = self.cameras.get_mut(&slot);
         let past = tracking.and_then(|tracking| tracking.past.as_mut());
         if let (Some(past), Some(source)) = (past, source) {
-            past.move_to(source);
+            past.move_to(source.expose());
         }
     }
 
@@ -185,10 +185,11 @@ impl Tracking {
     }
 
     fn remove(&mut self, slot: usize) {
-        let Some(tracking) = self.cameras.remove(&slot) else {
+        let Some(mut tracking) = self.cameras.remove(&slot) else {
             return;
         };
         let camera = tracking.camera.clone();
+        self.send_events(&tracking.end_for_good(), None);
         let numbers = Numbers {
             track: tracking.tracker.last_id(),
             event: tracking.last_event(),
@@ -261,14 +262,27 @@ impl CameraTracking {
         events
     }
 
-    fn number_events_after(&mut self, number: u64) {
+    /// Nothing more comes of the camera: who was inside leaves, what was under way ends, and nothing of it
+    /// is left to go on.
+    fn end_for_good(&mut self) -> Vec<crate::base::Event> {
+        self.tracker.end_run();
+        let events = self.watching.zones.as_mut().map(Zones::end_run);
+        let mut events = events.unwrap_or_default();
+        if let Some(past) = &mut self.past {
+            past.in_run_time(&mut [], &mut events);
+            past.end_run(&self.tracker, self.watching.zones.as_ref());
+        }
+        events
+    }
+
+    pub(super) fn number_events_after(&mut self, number: u64) {
         self.events_before = self.events_before.max(number);
         if let Some(zones) = &mut self.watching.zones {
             zones.number_after(number);
         }
     }
 
-    fn last_event(&self) -> u64 {
+    pub(super) fn last_event(&self) -> u64 {
         let zones = self.watching.zones.as_ref();
         zones.map_or(0, Zones::last_number).max(self.events_before)
     }

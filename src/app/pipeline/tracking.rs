@@ -90,17 +90,19 @@ impl CameraTracking {
         let zones = self.watching.zones.as_mut();
         let (past, runs) = memory.recall(&self.camera, source, &mut self.tracker, zones);
         self.past = Some(past);
+        self.number_events_after(memory.newest_event(&self.camera));
         runs
     }
 
     /// Number of the newest event.
     pub fn event_number(&self) -> u64 {
-        self.watching.zones.as_ref().map_or(0, Zones::last_number)
+        self.last_event()
     }
 
     /// Remembers the camera from now on; what was remembered of it before is forgotten.
     pub fn remembered_afresh(&mut self, memory: &Memory, source: &str) {
         self.past = Some(memory.afresh(&self.camera, source));
+        self.number_events_after(memory.newest_event(&self.camera));
     }
 
     /// Begins with a frame: the first of a run goes on from the run before, if that is remembered.

@@ -6,6 +6,7 @@ use crate::app::config::{Auto, CameraConfig, Config};
 use crate::base::{CameraId, ConfigChanges};
 use crate::perception::zones::ZonesPlan;
 use crate::sinks::annotate::PrivacyRules;
+use crate::sinks::retention::OwnLimits;
 
 /// What becomes of a camera.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -176,6 +177,7 @@ fn stream_of(camera: &CameraConfig) -> CameraConfig {
         annotate: true,
         zones: ZonesPlan::default(),
         privacy: PrivacyRules::default(),
+        retention: OwnLimits::default(),
         ..camera.clone()
     }
 }
@@ -310,6 +312,7 @@ mod tests {
             "annotate = false",
             "required = false",
             "privacy.classes = [\"person\"]",
+            "retention.max_age_days = 90",
             LINE,
         ] {
             let now = format!("{GATE}{key}\n");

@@ -25,6 +25,7 @@ use crate::base::{
     CameraId, ChangeOutcome, ConfigChanges, ConfigDesk, ConfigRefusal, ConfigText, DiskRoom,
     Metrics, PasswordFile, Secret, Stop, redact_text,
 };
+use crate::sinks::retention::CameraLimits;
 
 /// How often it is looked whether a signal has come.
 const TICK: Duration = Duration::from_millis(100);
@@ -51,6 +52,8 @@ pub struct DeskParts {
     pub recorders: Arc<Recorders>,
     /// Makes clips of their events.
     pub films: Arc<FilmMakers>,
+    /// How long what is stored of them is kept.
+    pub limits: CameraLimits,
     /// Who is watched, for readiness and the watchdog.
     pub watched: Watched,
     /// Names of the model's classes.
@@ -72,6 +75,7 @@ pub struct Desk {
     changes: Changes,
     recorders: Arc<Recorders>,
     films: Arc<FilmMakers>,
+    limits: CameraLimits,
     watched: Watched,
     classes: Arc<[String]>,
     model: String,
@@ -112,6 +116,7 @@ impl Desk {
             changes: parts.changes,
             recorders: parts.recorders,
             films: parts.films,
+            limits: parts.limits,
             watched: parts.watched,
             classes: parts.classes,
             model: parts.model,
@@ -270,6 +275,7 @@ impl Desk {
         self.settle(&next, &difference, candidates, &mut readers_of)
             .map_err(|error| failed(&error))?;
         self.watched.set(&next.cameras);
+        self.limits.set(resolve::own_limits(&next.cameras));
         *running = next;
         Ok(())
     }
@@ -461,6 +467,10 @@ fn invalid(error: &ConfigError, hint: &str) -> ConfigRefusal {
 fn refused(error: &PipelineError) -> ConfigRefusal {
     match error {
         PipelineError::Stopping => failed(error),
+        // The address may be all that keeps others from the camera.
+        PipelineError::Trial { source_name, .. } => {
+            ConfigRefusal::Camera(chained(error).replace(source_name, "its address"))
+        }
         error => ConfigRefusal::Camera(chained(error)),
     }
 }

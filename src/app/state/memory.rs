@@ -116,10 +116,15 @@ impl Memory {
             }
             tracing::info!(%camera, objects = living.len(), "goes on from what is remembered");
         }
-        if let (Some(zones), Some(folder)) = (zones, &self.options.events) {
-            zones.number_after(newest_in(&events_of(folder, camera)));
-        }
         (past, runs)
+    }
+
+    /// Number of the newest event that was told of a camera so far, whether or not anything is counted
+    /// there now; 0 without one.
+    #[must_use]
+    pub fn newest_event(&self, camera: &CameraId) -> u64 {
+        let folder = self.options.events.as_ref();
+        folder.map_or(0, |folder| newest_in(&events_of(folder, camera)))
     }
 
     /// The state of a camera, if there is one that can be used; another is set aside.

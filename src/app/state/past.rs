@@ -274,6 +274,10 @@ impl Past {
     /// Nobody has watched for longer than anything is waited for: what was followed ends. Gives what that
     /// means to zones and lines, told of the last frame that was seen.
     pub fn give_up(&mut self, tracker: &mut Tracker, zones: Option<&mut Zones>) -> Vec<Event> {
+        // News that no later frame took along.
+        if self.is_news && self.left.is_none_or(|left| left.elapsed() >= SOON) {
+            self.leave(tracker, zones.as_deref());
+        }
         let waited = match self.last.map(|last| last.arrived) {
             Some(Arrived::Now(arrived)) if self.is_between_runs => arrived.elapsed(),
             _ => return Vec::new(),

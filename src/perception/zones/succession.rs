@@ -61,7 +61,12 @@ impl Zones {
 
     /// Ends every visit to a zone that is not among `kept`.
     fn leave_all_but(&mut self, kept: &[Option<usize>]) -> Vec<Event> {
-        let (Some(frame), Some(scene)) = (self.last_frame.clone(), &self.scene) else {
+        let Some(frame) = self.last_frame.clone() else {
+            return Vec::new();
+        };
+        // These may have taken over from others, or from before a restart, and seen no frame yet.
+        self.set_scene(frame.size);
+        let Some(scene) = &self.scene else {
             return Vec::new();
         };
         let mut number = self.last_number;

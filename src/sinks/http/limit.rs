@@ -1,10 +1,11 @@
 //! A bound on open connections, and on how long one may be silent.
 
+use std::collections::BTreeMap;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -57,10 +58,57 @@ impl Drop for AtWork {
     }
 }
 
-/// Accepts connections while fewer than the limit are open; the others wait in the kernel's queue.
+/// What counts as one address: whoever has an IPv6 network has 2^64 of them.
+#[must_use]
+pub fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+    }
+}
+
+/// Open connections by network.
+type Shares = Arc<Mutex<BTreeMap<IpAddr, usize>>>;
+
+/// A connection of a network, as long as it is open.
+struct Share {
+    of: IpAddr,
+    shares: Shares,
+}
+
+impl Share {
+    /// `None` where the network has `most` open already.
+    fn take(shares: &Shares, of: IpAddr, most: usize) -> Option<Self> {
+        let mut open = shares.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = open.entry(of).or_default();
+        if *count >= most {
+            return None;
+        }
+        *count += 1;
+        let shares = Arc::clone(shares);
+        Some(Self { of, shares })
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut open = self.shares.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = open.get_mut(&self.of) {
+            *count -= 1;
+            if *count == 0 {
+                open.remove(&self.of);
+            }
+        }
+    }
+}
+
+/// Accepts connections while fewer than the limit are open; the others wait in the kernel's queue. One
+/// network has half of the places at most; what it opens beyond that is closed at once.
 pub(super) struct Limited {
     listener: TcpListener,
     places: Arc<Semaphore>,
+    most_of_one: usize,
+    shares: Shares,
     patience: Duration,
     tls: Option<TlsAcceptor>,
 }
@@ -72,6 +120,8 @@ impl Limited {
         Self {
             listener,
             places: Arc::new(Semaphore::new(connections)),
+            most_of_one: connections.div_ceil(2),
+            shares: Shares::default(),
             patience,
             tls: None,
         }
@@ -91,7 +141,13 @@ impl Listener for Limited {
     async fn accept(&mut self) -> (Wire, SocketAddr) {
         // The semaphore is never closed; without a place the connection is merely not counted.
         let place = Arc::clone(&self.places).acquire_owned().await.ok();
-        let (stream, address) = Listener::accept(&mut self.listener).await;
+        let (stream, address, share) = loop {
+            let (stream, address) = Listener::accept(&mut self.listener).await;
+            let network = network_of(address.ip());
+            if let Some(share) = Share::take(&self.shares, network, self.most_of_one) {
+                break (stream, address, share);
+            }
+        };
         let at_work = Arc::default();
         let connection = Connection {
             stream,
@@ -99,6 +155,7 @@ impl Listener for Limited {
             deadline: Box::pin(tokio::time::sleep(self.patience)),
             at_work: Arc::clone(&at_work),
             _place: place,
+            _share: share,
         };
         let peer = Peer { address, at_work };
         (Wire::new(connection, self.tls.as_ref(), peer), address)
@@ -118,6 +175,7 @@ pub(super) struct Connection {
     deadline: Pin<Box<Sleep>>,
     at_work: Arc<AtomicUsize>,
     _place: Option<OwnedSemaphorePermit>,
+    _share: Share,
 }
 
 impl Connection {
@@ -191,7 +249,7 @@ mod tests {
         let serve = move || {
             runtime.block_on(async {
                 let listener = TcpListener::from_std(listener).unwrap();
-                let limited = Limited::new(listener, 2, Duration::from_millis(100));
+                let limited = Limited::new(listener, 4, Duration::from_millis(100));
                 let router = axum::Router::new().fallback(|| async { "alive" });
                 tokio::select! {
                     _ = axum::serve(limited, router).into_future() => {}

@@ -22,7 +22,7 @@ use crate::base::{Metrics, Stop, Worker};
 use limit::Limited;
 use tokio_rustls::TlsAcceptor;
 
-pub use limit::{AtWork, Peer};
+pub use limit::{AtWork, Peer, network_of};
 pub use tls::{Certificate, CertificateError};
 
 /// Media type of the exposition: OpenMetrics, which Prometheus asks for first.

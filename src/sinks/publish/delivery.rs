@@ -1,6 +1,7 @@
 //! The thread of a sink: takes what waits in the spool, delivers it in order, and forgets it only
 //! when the other side has acknowledged it.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -65,6 +66,8 @@ struct Course {
     told_of_results: Option<LinkError>,
     /// That the spool fails was told.
     told_of_spool: bool,
+    /// The newest state of each place, from while nobody took it.
+    states: VecDeque<Offer>,
 }
 
 impl Delivery {
@@ -145,7 +148,7 @@ impl Delivery {
             let error = match self.transport.connect().await {
                 Ok(mut link) => {
                     let began = Instant::now();
-                    self.drop_stale(results);
+                    self.drop_stale(results, &mut course);
                     // Being let in does not show that events are taken, if any wait.
                     if link.is_proven() && self.spool.waiting(&self.name) == 0 {
                         self.works(&mut course);
@@ -188,6 +191,10 @@ impl Delivery {
             // After a failure an event goes alone first. Then never more results than the queue
             // holds, so that events have their turn.
             let is_trying = course.is_careful && self.spool.waiting(&self.name) > 0;
+            while let Some(state) = course.states.front().filter(|_| !is_trying).cloned() {
+                self.offer(link, &state, course).await?;
+                course.states.pop_front();
+            }
             let most = if is_trying { 0 } else { RESULT_QUEUE };
             for _ in 0..most {
                 match results.as_mut().map(mpsc::Receiver::try_recv) {
@@ -259,10 +266,17 @@ impl Delivery {
         Ok(())
     }
 
-    /// Results that waited while nobody took them are old.
-    fn drop_stale(&self, results: &mut Results) {
+    /// Results that waited while nobody took them are old. What holds until something else is told, the
+    /// state of a place, is kept.
+    fn drop_stale(&self, results: &mut Results, course: &mut Course) {
         while let Some(Ok(line)) = results.as_mut().map(mpsc::Receiver::try_recv) {
-            self.count_dropped(&line, DropReason::SinkSlow);
+            if line.place.is_none() {
+                self.count_dropped(&line, DropReason::SinkSlow);
+                continue;
+            }
+            let is_older = |it: &Offer| (&it.camera, &it.place) == (&line.camera, &line.place);
+            course.states.retain(|it| !is_older(it));
+            course.states.push_back(line);
         }
     }
 

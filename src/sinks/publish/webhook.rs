@@ -179,7 +179,11 @@ fn judge(status: u16) -> Result<(), LinkError> {
     match status {
         200..=299 => Ok(()),
         // The event itself is at fault, not the moment.
-        400 | 413 | 415 | 422 => Err(LinkError::Refused(format!("the webhook answers {status}"))),
+        413 | 422 => Err(LinkError::Refused(format!("the webhook answers {status}"))),
+        // It may as well be the signature, or a proxy that knows no such host: nothing is given up.
+        400 | 415 => Err(LinkError::Denied(format!(
+            "the webhook answers {status}; check secret_file and url of the sink, and what its receiver expects"
+        ))),
         401 | 403 => Err(LinkError::Denied(format!(
             "the webhook answers {status}; check secret_file, user and password_file of the sink"
         ))),

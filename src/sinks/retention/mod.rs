@@ -15,6 +15,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 pub use names::{FilmKind, film_named, is_picture};
@@ -59,6 +60,22 @@ pub struct OwnLimits {
     pub recordings: Limits,
     /// Of clips and pictures of events.
     pub clips: Limits,
+}
+
+/// The limits of cameras that have some of their own, by their names, as they are now; clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct CameraLimits(Arc<Mutex<BTreeMap<String, OwnLimits>>>);
+
+impl CameraLimits {
+    /// From the next look on it is these.
+    pub fn set(&self, cameras: BTreeMap<String, OwnLimits>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = cameras;
+    }
+
+    fn get(&self) -> BTreeMap<String, OwnLimits> {
+        let cameras = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        cameras.clone()
+    }
 }
 
 /// Bytes that stay free.

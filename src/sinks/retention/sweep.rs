@@ -10,7 +10,7 @@ use tracing::{error, info, warn};
 use super::found::{self, Unit};
 use super::rules::{Budget, Reserve, auto_reserve};
 use super::space::{Space, SpaceProbe, room_on};
-use super::{MinFree, RetentionOptions};
+use super::{CameraLimits, MinFree, RetentionOptions};
 use crate::base::{DeleteReason, DiskRoom, Metrics, RoomLevel, Stop, UtcNanos, utc_now};
 
 /// How often the room on the disk is looked at.
@@ -28,6 +28,7 @@ const MAX_STUCK: usize = 1024;
 /// Keeps the output folder within its limits.
 pub struct Retention {
     options: RetentionOptions,
+    limits: CameraLimits,
     probe: SpaceProbe,
     room: Arc<DiskRoom>,
     metrics: Arc<Metrics>,
@@ -54,8 +55,11 @@ impl Retention {
     #[must_use]
     pub fn new(options: RetentionOptions, room: Arc<DiskRoom>, metrics: Arc<Metrics>) -> Self {
         let folder = options.folder.clone();
+        let limits = CameraLimits::default();
+        limits.set(options.cameras.clone());
         Self {
             options,
+            limits,
             probe: Box::new(move || room_on(&folder)),
             room,
             metrics,
@@ -65,6 +69,12 @@ impl Retention {
             stuck: BTreeSet::new(),
             is_blind: false,
         }
+    }
+
+    /// Changes the limits of cameras while it runs.
+    #[must_use]
+    pub fn limits(&self) -> CameraLimits {
+        self.limits.clone()
     }
 
     /// Asks `probe` for the room on the disk.
@@ -150,6 +160,7 @@ impl Retention {
                 return wanted;
             }
         };
+        self.options.cameras = self.limits.get();
         let options = self.options.clone();
         let mut budget = Budget::new(&options, wanted);
         for unit in &found.units {

@@ -83,10 +83,12 @@ fn write_whole(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    let written = std::fs::write(path, bytes);
+    // One name for all: what a crash leaves is written over by the next.
+    let part = path.with_file_name(".snapshot.part");
+    let written = std::fs::write(&part, bytes).and_then(|()| std::fs::rename(&part, path));
     if written.is_err() {
         // Half a picture is none; that it cannot be removed hurts nobody.
-        drop(std::fs::remove_file(path));
+        drop(std::fs::remove_file(part));
     }
     written
 }

@@ -336,11 +336,15 @@ async fn change(
         let changes = if dry_run {
             changing.desk.check(&new).map_err(refused)?
         } else {
-            let changes = changing.desk.apply(&new, &revision).map_err(refused)?;
-            if let Some(file) = file {
+            let applied = changing.desk.apply(&new, &revision);
+            // A configuration that was written names it, whatever came of the change after that.
+            let is_named = || changing.desk.current().map_or(true, |now| now.text == new);
+            if let Some(file) = file
+                && (applied.is_ok() || is_named())
+            {
                 file.keep().map_err(Failure::Desk)?;
             }
-            changes
+            applied.map_err(refused)?
         };
         let revision = if dry_run {
             revision

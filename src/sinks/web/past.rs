@@ -13,6 +13,9 @@ pub(super) const EVENTS: usize = 5000;
 /// Bytes of their lines that are kept per camera.
 pub(super) const BYTES: usize = 8 * 1024 * 1024;
 
+/// Bytes of one answer: it waits in memory until it is taken.
+const ANSWER_BYTES: usize = 1024 * 1024;
+
 /// A published event and what it is found by.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Told {
@@ -184,13 +187,19 @@ impl PastEvents {
         self.told.get(&number)
     }
 
-    /// The newest `limit` events that are wanted, oldest first.
+    /// The newest `limit` events that are wanted, oldest first; fewer where they are long.
     pub fn pick(&self, wanted: &Wanted, limit: usize) -> Vec<Told> {
         let first = wanted.after.map_or(0, |after| after.saturating_add(1));
         let end = wanted.before.unwrap_or(u64::MAX).max(first);
         let events = self.told.range(first..end).map(|(_, event)| event);
         let events = events.rev().filter(|event| wanted.takes(event));
-        let mut newest: Vec<_> = events.take(limit).cloned().collect();
+        let mut bytes = 0;
+        let fits = |event: &&Told| {
+            let is_first = bytes == 0;
+            bytes += event.line.len();
+            is_first || bytes <= ANSWER_BYTES
+        };
+        let mut newest: Vec<_> = events.take(limit).take_while(fits).cloned().collect();
         newest.reverse();
         newest
     }

@@ -201,6 +201,11 @@ impl MqttLink {
                     let is_first = self.under_way.front().is_some_and(|(_, is_done)| *is_done);
                     match answer {
                         // A fault of an event behind others is met again when they are through.
+                        // Behind it others are on their way, whose answers are not to be taken for those
+                        // of a later event.
+                        Err(LinkError::Refused(reason)) if count > 1 => {
+                            return Err(LinkError::Lost(reason));
+                        }
                         Err(error) if is_first => return Err(error),
                         Err(error) => return Err(LinkError::Lost(error.to_string())),
                         Ok(()) => {}

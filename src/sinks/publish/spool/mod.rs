@@ -225,12 +225,14 @@ impl Spool {
         }
         let changes: Vec<(String, Change)> = sizes
             .into_iter()
-            .filter(|(_, change)| change.added > 0)
+            .filter(|(_, change)| change.added > 0 || change.dropped > 0)
             .map(|(sink, change)| (sink.to_owned(), change))
             .collect();
         for (sink, change) in changes {
             let count = |step, number| self.metrics.sinks().count(&sink, step, number);
-            count(SinkStep::Spooled, change.added);
+            if change.added > 0 {
+                count(SinkStep::Spooled, change.added);
+            }
             if change.dropped > 0 {
                 count(SinkStep::DroppedFull, change.dropped);
             }

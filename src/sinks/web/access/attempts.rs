@@ -1,8 +1,10 @@
 //! How often passwords may be tried: per address, and by everybody together.
 
 use std::collections::BTreeMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
+
+use crate::sinks::http::network_of;
 
 /// Tries of one address in a row, and seconds until it has another.
 const FROM_ONE: Rate = Rate {
@@ -71,7 +73,7 @@ impl Attempts {
 
     /// How long `from` must wait; `None` is a try, and counts as one.
     pub fn wait(&mut self, from: IpAddr, now: Instant) -> Option<Duration> {
-        let place = place(from);
+        let place = network_of(from);
         let all = self.all.refilled(FROM_ALL, now);
         let known = self.places.get(&place).copied();
         let one = known.map_or_else(
@@ -94,9 +96,12 @@ impl Attempts {
         None
     }
 
-    /// Forgets the tries of an address that turned out to know a password.
+    /// Gives an address the try back that turned out right. Those before it may have been at the password of
+    /// somebody else.
     pub fn forgive(&mut self, from: IpAddr) {
-        self.places.remove(&place(from));
+        if let Some(bucket) = self.places.get_mut(&network_of(from)) {
+            bucket.left = (bucket.left + 1.0).min(FROM_ONE.most);
+        }
     }
 
     /// Forgets those that have all their tries again; if all are busy, the one that has most left.
@@ -119,16 +124,10 @@ impl Attempts {
     }
 }
 
-/// What counts as one address: whoever has an IPv6 network has 2^64 of them.
-fn place(from: IpAddr) -> IpAddr {
-    match from.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use std::net::Ipv6Addr;
+
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
@@ -151,6 +150,7 @@ mod tests {
         assert!(attempts.wait(here, start + 61 * SECOND).is_some());
         attempts.forgive(here);
         assert_eq!(attempts.wait(here, start + 61 * SECOND), None);
+        assert!(attempts.wait(here, start + 61 * SECOND).is_some(), "one");
     }
 
     #[test]

@@ -5,7 +5,7 @@ const NAMESPACE = "http://www.w3.org/2000/svg";
 const MINUTE = 60e3, DAY = 24 * 60 * MINUTE;
 const SPANS = [["10 min", 10], ["1 h", 60], ["6 h", 360], ["24 h", 1440]];
 const LANE = 26, AXIS = 22, GUTTER = 92, BIN = 13; // px
-const PAGE = 1000, MOST_PAGES = 5;               // events of one request, requests in a row
+const PAGE = 1000, MOST_PAGES = 10;              // events of one request, requests in a row
 const FILES_LATE = 10e3;                         // an event's files are told a moment after it, ms
 const AGAIN = 2000;                              // a clip that is under way is asked for again after, ms
 
@@ -90,7 +90,7 @@ export function setUpTimeline({ api, ask }) {
         const page = await ask(path(query));
         if (mine !== loading || of !== camera) return;
         page.forEach(keep);
-        if (page.length < PAGE) break;
+        if (!page.length) break;
         before = `&before=${page[0].number}`;
       }
       loaded = from;

@@ -167,6 +167,7 @@ impl Peer {
 
     /// Takes the browser's answer.
     pub fn answer(&self, sdp: &str, told: &Sender<FromPeer>) -> Result<(), String> {
+        let sdp = without_ways(sdp);
         let sdp = gst_sdp::SDPMessage::parse_buffer(sdp.as_bytes());
         let sdp = sdp.map_err(|error| error.to_string())?;
         // One m-line was offered, and only what was offered may be answered.
@@ -192,6 +193,14 @@ impl Peer {
         self.rtc
             .emit_by_name::<()>("add-ice-candidate", &[&line, &text]);
     }
+}
+
+/// The description without ways to the browser: those are named one by one, where they are looked at.
+fn without_ways(sdp: &str) -> String {
+    let is_way = |line: &&str| line.trim_start().starts_with("a=candidate");
+    let lines = sdp.split(['\r', '\n']).filter(|line| !line.is_empty());
+    let kept = lines.filter(|line| !is_way(line));
+    kept.fold(String::new(), |text, line| text + line + "\r\n")
 }
 
 impl Drop for Peer {
