@@ -358,6 +358,14 @@ fn a_camera_comes_and_goes_and_comes_back_while_the_others_go_on() {
             .last()
             .is_some_and(|last| last["type"] == "run_end" && last["reason"] == "stopped")
     });
+    let of_yard = |kind: &str| {
+        let events = daemon.lines("yard", "events.jsonl").into_iter();
+        events.filter(|event| event["type"] == kind).count()
+    };
+    assert!(of_yard("zone_entry") > 0);
+    wait_until("whoever was in yard's zone has left", || {
+        of_yard("zone_entry") == of_yard("zone_exit")
+    });
     let before = daemon.results("yard");
     daemon.wait_for_more("gate", 20);
     daemon.wait_for_more("dock", 20);

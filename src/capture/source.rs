@@ -368,6 +368,14 @@ fn parse_test(rest: &str) -> Result<TestSource, SourceError> {
 mod tests {
     use super::*;
 
+    #[test]
+    fn sources_that_look_alike_where_secrets_are_hidden_are_told_apart() {
+        let of = |text: &str| Source::parse(text).unwrap();
+        let (one, other) = (of("http://nvr/stream?id=3"), of("http://nvr/stream?id=4"));
+        assert_eq!(one.to_string(), other.to_string());
+        assert_ne!(one.identity().expose(), other.identity().expose());
+    }
+
     fn rtsp(text: &str) -> RtspSource {
         match Source::parse(text) {
             Ok(Source::Rtsp(source)) => source,

@@ -406,6 +406,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_hidden_needs_every_frame_looked_at() {
+        let text = "[detect]\nschedule = \"adaptive\"\n".to_owned()
+            + &camera("[cameras.privacy]\nclasses = [\"person\"]\n");
+        let told = faults_of(&text);
+        assert!(
+            told.contains("cameras[0].privacy.classes: person can be hidden only in frames")
+                && told.contains("schedule = \"every\""),
+            "{told}"
+        );
+        let masked = text.replace(
+            "[cameras.privacy]\nclasses = [\"person\"]",
+            "[[cameras.masks]]\npolygon_norm = [[0, 0], [1, 0], [1, 1]]",
+        );
+        Config::from_text(&masked, Path::new("site.toml")).unwrap();
+        let every = text.replace("adaptive", "every");
+        Config::from_text(&every, Path::new("site.toml")).unwrap();
+    }
+
+    #[test]
     fn a_syntax_fault_shows_line_column_and_excerpt() {
         let text = "[log]\nlevel = info\n";
         let shown = faults_of(text);

@@ -228,4 +228,14 @@ mod tests {
         assert_eq!(kinds(&after), ["zone_entry"]);
         assert_eq!(after[0].number, 3);
     }
+
+    #[test]
+    fn a_second_change_before_the_next_frame_ends_visits_too() {
+        let mut old = zones(vec![zone("yard", 0.0, 0.9)], Vec::new());
+        go(&mut old, 0, 300, 500);
+        let mut same = zones(vec![zone("yard", 0.0, 0.9)], vec![line("a", 0.3)]);
+        assert!(same.take_over(old).is_empty());
+        let mut none = zones(Vec::new(), Vec::new());
+        assert_eq!(kinds(&none.take_over(same)), ["zone_exit"]);
+    }
 }

@@ -237,6 +237,21 @@ mod tests {
     use std::io::{Read, Write};
 
     #[test]
+    fn one_network_has_its_share_and_gives_it_back() {
+        let shares = Shares::default();
+        let take = |of: &str| Share::take(&shares, network_of(of.parse().unwrap()), 2);
+        let held = (take("192.0.2.1"), take("::ffff:192.0.2.1"));
+        assert!(held.0.is_some() && held.1.is_some());
+        assert!(take("192.0.2.1").is_none());
+        let other = (take("2001:db8::1"), take("2001:db8::2"));
+        assert!(other.1.is_some() && take("2001:db8::3").is_none());
+        drop(held.0);
+        assert!(take("192.0.2.1").is_some());
+        drop((held.1, other));
+        assert!(shares.lock().unwrap().is_empty());
+    }
+
+    #[test]
     fn silent_and_slow_peers_give_their_places_back() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.set_nonblocking(true).unwrap();
@@ -249,7 +264,10 @@ mod tests {
         let serve = move || {
             runtime.block_on(async {
                 let listener = TcpListener::from_std(listener).unwrap();
-                let limited = Limited::new(listener, 4, Duration::from_millis(100));
+                let limited = Limited {
+                    most_of_one: 3,
+                    ..Limited::new(listener, 2, Duration::from_millis(100))
+                };
                 let router = axum::Router::new().fallback(|| async { "alive" });
                 tokio::select! {
                     _ = axum::serve(limited, router).into_future() => {}

@@ -390,3 +390,67 @@ async fn ended(mut signal: watch::Receiver<Signal>, wait: Duration) {
     closed(&mut signal).await;
     tokio::time::sleep(wait).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::link::Work;
+    use super::super::spool::QueueLimit;
+    use super::*;
+    use crate::base::CameraId;
+
+    #[derive(Debug)]
+    struct Nowhere;
+
+    impl Transport for Nowhere {
+        fn connect(&self) -> Work<'_, Result<Box<dyn Link>, LinkError>> {
+            Box::pin(async { Err(LinkError::Lost("nobody is there".to_owned())) })
+        }
+    }
+
+    fn offer(place: Option<&str>, text: &str) -> Offer {
+        Offer {
+            camera: CameraId::new("gate"),
+            place: place.map(str::to_owned),
+            text: text.to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_newest_state_of_each_place_outlives_an_outage_and_results_do_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let limits = [QueueLimit {
+            sink: "room".to_owned(),
+            max_bytes: 1 << 20,
+        }];
+        let metrics = Metrics::new();
+        let file = folder.path().join("events.redb");
+        let spool = Spool::open(&file, &limits, Arc::clone(&metrics)).unwrap();
+        let delivery = Delivery::new(
+            "room".to_owned(),
+            String::new(),
+            Arc::new(spool),
+            Box::new(Nowhere),
+            Arc::clone(&metrics),
+        );
+        let (sender, receiver) = mpsc::channel(16);
+        let (mut results, mut course) = (Some(receiver), Course::default());
+        let mut after_outage = |offers: &[Offer]| -> Vec<String> {
+            for it in offers {
+                sender.try_send(it.clone()).unwrap();
+            }
+            delivery.drop_stale(&mut results, &mut course);
+            course.states.iter().map(|it| it.text.clone()).collect()
+        };
+        let first = [
+            offer(None, "result"),
+            offer(Some("yard"), "3"),
+            offer(Some("dock"), "1"),
+            offer(Some("yard"), "0"),
+        ];
+        assert_eq!(after_outage(&first), ["1", "0"]);
+        assert_eq!(after_outage(&[offer(Some("dock"), "2")]), ["0", "2"]);
+        let dropped =
+            metrics.results_dropped(&CameraId::new("gate"), Stage::Publish, DropReason::SinkSlow);
+        assert_eq!(dropped, 1);
+    }
+}

@@ -324,6 +324,18 @@ mod tests {
     }
 
     #[test]
+    fn an_answer_is_bounded_and_never_empty() {
+        let mut past = PastEvents::default();
+        let long = |bytes: usize| format!("\"type\":\"turn\",\"x\":\"{}\"", "x".repeat(bytes));
+        for number in 0..5 {
+            past.add(line(number, 0, &long(ANSWER_BYTES / 3)));
+        }
+        assert_eq!(numbers(&past, &Wanted::default(), 5), [3, 4]);
+        past.add(line(5, 0, &long(ANSWER_BYTES)));
+        assert_eq!(numbers(&past, &Wanted::default(), 5), [5]);
+    }
+
+    #[test]
     fn what_is_no_event_is_none() {
         for text in ["", "{}", "{\"number\":1", "[1]", "{\"number\":\"1\"}"] {
             assert_eq!(Told::of(text), None, "{text}");

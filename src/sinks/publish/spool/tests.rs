@@ -78,6 +78,37 @@ fn a_full_spool_deletes_its_oldest_and_counts_them() {
 }
 
 #[test]
+fn a_queue_that_is_trimmed_for_a_lower_bound_counts_what_it_loses_and_its_size() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("events.redb");
+    let limits = |of_room: u64| {
+        let other = QueueLimit {
+            sink: "other".to_owned(),
+            max_bytes: 1 << 20,
+        };
+        [limit(of_room)[0].clone(), other]
+    };
+    let spool = Spool::open(&file, &limits(1 << 20), Metrics::new()).unwrap();
+    for number in 0..20 {
+        let text = format!("{number:01000}");
+        spool.append(&[entry(&spool, &text)]).unwrap();
+    }
+    drop(spool);
+
+    // Nine of the twenty fit now; only another sink is sent anything.
+    let metrics = Metrics::new();
+    let spool = Spool::open(&file, &limits(10_000), Arc::clone(&metrics)).unwrap();
+    for _ in 0..3 {
+        let mut of_other = entry(&spool, "x");
+        of_other.sinks = vec!["other".to_owned()];
+        spool.append(&[of_other]).unwrap();
+    }
+    assert_eq!((texts(&spool).len(), spool.waiting(SINK)), (9, 9));
+    assert_eq!(metrics.sinks().counted(SINK, SinkStep::DroppedFull), 11);
+    assert_eq!(metrics.sinks().counted(SINK, SinkStep::Spooled), 0);
+}
+
+#[test]
 fn the_file_stays_near_its_bound_however_much_goes_through() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("events.redb");

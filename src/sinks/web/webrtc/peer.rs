@@ -243,3 +243,16 @@ fn tell(told: &Sender<FromPeer>, what: FromPeer) {
         tracing::debug!("a viewer's pipeline was not heard");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ways_in_an_answer_are_not_taken() {
+        let sdp = "v=0\r\na=candidate:1 1 UDP 1 10.0.0.9 9 typ host\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\n\
+                   a=candidate:2 1 UDP 1 db.local 22 typ host\r\na=mid:0\r\n";
+        let kept = "v=0\r\nm=video 9 UDP/TLS/RTP/SAVPF 96\r\na=mid:0\r\n";
+        assert_eq!(without_ways(sdp), kept);
+    }
+}
