@@ -392,6 +392,18 @@ impl Desk {
     }
 }
 
+impl Desk {
+    /// The words without the addresses of the cameras in `text`, which may be all that keeps others from
+    /// them: for those who sit elsewhere. The log has them.
+    fn without_addresses(&self, words: String, text: &str) -> String {
+        let config = Config::from_text(text, self.file.path());
+        let cameras = config.map_or_else(|_faulty| Vec::new(), |config| config.cameras);
+        cameras.iter().fold(words, |words, camera| {
+            words.replace(&camera.uri.to_string(), "its address")
+        })
+    }
+}
+
 impl ConfigDesk for Desk {
     fn current(&self) -> Result<ConfigText, ConfigRefusal> {
         self.file.read()
@@ -417,7 +429,13 @@ impl ConfigDesk for Desk {
         if self.file.read()?.revision != revision {
             return Err(ConfigRefusal::Outdated);
         }
-        self.make(&mut state, Ok(text.to_owned()), Some(text))
+        let made = self.make(&mut state, Ok(text.to_owned()), Some(text));
+        made.map_err(|refusal| match refusal {
+            ConfigRefusal::Camera(words) => {
+                ConfigRefusal::Camera(self.without_addresses(words, text))
+            }
+            other => other,
+        })
     }
 }
 
@@ -467,10 +485,6 @@ fn invalid(error: &ConfigError, hint: &str) -> ConfigRefusal {
 fn refused(error: &PipelineError) -> ConfigRefusal {
     match error {
         PipelineError::Stopping => failed(error),
-        // The address may be all that keeps others from the camera.
-        PipelineError::Trial { source_name, .. } => {
-            ConfigRefusal::Camera(chained(error).replace(source_name, "its address"))
-        }
         error => ConfigRefusal::Camera(chained(error)),
     }
 }
