@@ -103,7 +103,7 @@ impl Drop for Share {
 }
 
 /// Accepts connections while fewer than the limit are open; the others wait in the kernel's queue. One
-/// network has half of the places at most; what it opens beyond that is closed at once.
+/// network leaves an eighth of the places to others; what it opens beyond that is closed at once.
 pub(super) struct Limited {
     listener: TcpListener,
     places: Arc<Semaphore>,
@@ -120,7 +120,7 @@ impl Limited {
         Self {
             listener,
             places: Arc::new(Semaphore::new(connections)),
-            most_of_one: connections.div_ceil(2),
+            most_of_one: connections - connections / 8,
             shares: Shares::default(),
             patience,
             tls: None,
