@@ -186,6 +186,31 @@ fn events_of_before_are_found_by_time_type_and_place_with_their_files() {
     );
     assert_eq!(get("recordings?kind=raw").json(), json!([]));
     assert_eq!(get(&format!("recordings/{CLIP}")).status, 200);
+    let is_kept = || get("recordings?kind=clip").json()[0]["kept"] == true;
+    let word = daemon.ask("GET", "/api/v1/session", &[], None).json();
+    let word = word["csrf"].as_str().unwrap_or_default().to_owned();
+    let mark = |method: &str, file: &str| {
+        let path = format!("{STREET}/recordings/{file}/keep");
+        daemon
+            .ask(method, &path, &[("X-CSRF-Token", &word)], None)
+            .status
+    };
+    assert!(!is_kept());
+    for _ in 0..2 {
+        assert_eq!(mark("PUT", CLIP), 204);
+        assert!(is_kept());
+    }
+    for _ in 0..2 {
+        assert_eq!(mark("DELETE", CLIP), 204);
+        assert!(!is_kept());
+    }
+    for file in [
+        "street_20300301T080000Z_clip.mp4",
+        "events.jsonl",
+        "..%2f..%2fsite.toml",
+    ] {
+        assert_eq!(mark("PUT", file), 404, "{file}");
+    }
     for file in [
         "..%2f..%2fsite.toml",
         "%2e%2e%2fstreet%2fstreet_20260301T080000Z_clip.mp4",
@@ -354,6 +379,23 @@ fn the_timeline_shows_an_event_with_its_picture_and_a_clip_that_plays() {
     wait_until("the clip plays", || time() > Some(0.3));
     let error = browser.value("return document.querySelector('#event video').error?.message ?? ''");
     assert_eq!(error, "");
+
+    // It is kept for good at the press of a button.
+    let film = event["clip"]["file"].as_str().unwrap();
+    let mark = daemon.file("out/street").join(film).with_extension("keep");
+    for is_kept in [true, false] {
+        wait_until("the button", || {
+            let wanted = if is_kept {
+                "Keep for good"
+            } else {
+                "Kept for good"
+            };
+            let text = "return document.getElementById('event-keep')?.textContent ?? ''";
+            browser.value(text) == wanted
+        });
+        browser.value("document.getElementById('event-keep').click()");
+        wait_until("the mark", || mark.exists() == is_kept);
+    }
 
     // What retention deletes meanwhile is told instead.
     let folder = daemon.file("out/street");

@@ -38,6 +38,8 @@ pub(super) struct Unit {
     pub modified: UtcNanos,
     /// Not finished, or open in this process.
     pub is_in_use: bool,
+    /// Somebody has marked it to be kept for good.
+    pub is_kept: bool,
 }
 
 #[derive(Debug)]
@@ -130,11 +132,13 @@ fn scan_camera(
     folder: Rc<Folder>,
     units: &mut BTreeMap<(String, String), Unit>,
 ) -> io::Result<()> {
+    let mut kept = Vec::new();
     for entry in Dir::read_from(&folder.open)? {
         let entry = entry?;
         let Ok(name) = entry.file_name().to_str() else {
             continue;
         };
+        kept.extend(names::kept_by(camera, name).map(str::to_owned));
         let Some(name_of_unit) = names::unit_of(camera, name) else {
             continue;
         };
@@ -160,6 +164,7 @@ fn scan_camera(
                 is_of_event: names::is_of_event(name_of_unit),
                 modified,
                 is_in_use: true,
+                is_kept: false,
             });
         unit.modified = unit.modified.max(modified);
         unit.files.push(FoundFile {
@@ -169,6 +174,11 @@ fn scan_camera(
         });
         // "mp4" before "jsonl".
         unit.files.sort_by(|a, b| b.name.cmp(&a.name));
+    }
+    for name in kept {
+        if let Some(unit) = units.get_mut(&(camera.to_owned(), name)) {
+            unit.is_kept = true;
+        }
     }
     Ok(())
 }

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-pub use names::{FilmKind, film_named, is_picture};
+pub use names::{FilmKind, film_named, is_picture, mark_of};
 pub use space::{Space, SpaceProbe, room_on};
 pub use sweep::Retention;
 

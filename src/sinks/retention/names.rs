@@ -102,6 +102,23 @@ pub fn film_named<'n>(camera: &str, name: &'n str) -> Option<(FilmKind, &'n str)
     Some((kind, stamp))
 }
 
+/// How the mark of a film that is kept for good ends; it has the film's name otherwise.
+const KEPT: &str = ".keep";
+
+/// The name of the mark that keeps the film `name` of `camera` for good; `None` if that is no film.
+#[must_use]
+pub fn mark_of(camera: &str, name: &str) -> Option<String> {
+    film_named(camera, name)?;
+    let stem = name.strip_suffix(".mp4")?;
+    Some(format!("{stem}{KEPT}"))
+}
+
+/// The unit that the mark `name` keeps, if it is one.
+pub(super) fn kept_by<'n>(camera: &str, name: &'n str) -> Option<&'n str> {
+    let stem = name.strip_suffix(KEPT)?;
+    film_named(camera, &format!("{stem}.mp4")).map(|_film| stem)
+}
+
 /// Is `name`, in the folder of `camera`, a picture of an event?
 #[must_use]
 pub fn is_picture(camera: &str, name: &str) -> bool {
@@ -216,6 +233,17 @@ mod tests {
             assert_eq!(film_named("gate", name), None, "{name}");
             assert!(!is_picture("gate", name), "{name}");
         }
+    }
+
+    #[test]
+    fn a_mark_belongs_to_a_film_and_is_never_deleted_itself() {
+        let film = "gate_20231114T221320Z_2_clip.mp4";
+        let mark = mark_of("gate", film).unwrap();
+        assert_eq!(mark, "gate_20231114T221320Z_2_clip.keep");
+        assert_eq!(kept_by("gate", &mark), film.strip_suffix(".mp4"));
+        assert_eq!(unit_of("gate", &mark), None);
+        assert_eq!(mark_of("gate", "events.jsonl"), None);
+        assert_eq!(kept_by("gate", "../x.keep"), None);
     }
 
     #[test]

@@ -172,7 +172,7 @@ impl Retention {
             for unit in units.filter(|unit| unit.is_of_event == is_of_event) {
                 let age = Duration::from_nanos(utc.0.abs_diff(unit.modified.0.min(utc.0)));
                 let reason = budget.reason(&unit.camera, is_of_event, age);
-                if let Some(reason) = reason.filter(|_| !unit.is_in_use) {
+                if let Some(reason) = reason.filter(|_| !unit.is_in_use && !unit.is_kept) {
                     self.delete(unit, reason, age, &mut budget);
                 }
             }

@@ -116,6 +116,35 @@ fn fill(setup: &Setup) {
 }
 
 #[test]
+fn what_is_marked_is_kept_from_every_limit() {
+    let mut setup = Setup::new(|options| {
+        options.max_age = Some(Duration::from_secs(3600));
+        options.clips.max_age = Some(Duration::from_secs(3600));
+        options.max_bytes = Some(0);
+    });
+    for name in [
+        "gate_20231114T100000Z_clip",
+        "gate_20231114T110000Z_clip",
+        "gate_20231114T100000Z",
+    ] {
+        setup.file(&format!("gate/{name}.mp4"), 5);
+    }
+    setup.file("gate/gate_20231114T110000Z_clip.json", 5);
+    setup.file("gate/gate_20231114T110000Z_clip.keep", 5);
+    setup.file("gate/gate_20231114T100000Z.keep", 5);
+    setup.free.store(0, Ordering::Relaxed);
+    setup.tick(0);
+    let expected = names([
+        "gate_20231114T100000Z.keep",
+        "gate_20231114T100000Z.mp4",
+        "gate_20231114T110000Z_clip.json",
+        "gate_20231114T110000Z_clip.keep",
+        "gate_20231114T110000Z_clip.mp4",
+    ]);
+    assert_eq!(setup.left(), expected);
+}
+
+#[test]
 fn what_is_too_old_is_deleted_with_its_sidecar() {
     let mut setup = Setup::new(|options| {
         options.max_age = Some(Duration::from_secs(3 * 3600 + 1800));

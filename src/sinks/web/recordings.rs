@@ -10,6 +10,7 @@ use axum::extract::{ConnectInfo, Path as UrlPath, Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
+use tracing::info;
 
 use super::events::moment;
 use super::hub::Hub;
@@ -17,7 +18,7 @@ use super::routes::{json, no_camera};
 use crate::base::{CameraId, UtcNanos};
 use crate::sinks::clips::sidecar_of;
 use crate::sinks::http::Peer;
-use crate::sinks::retention::{FilmKind, film_named};
+use crate::sinks::retention::{FilmKind, film_named, mark_of};
 
 /// Files that one request gives where it does not say how many, and at most.
 const LIMIT: usize = 100;
@@ -50,6 +51,8 @@ struct FilmWords {
     bytes: u64,
     /// Nobody writes to it any more.
     complete: bool,
+    /// Marked to be kept for good.
+    kept: bool,
 }
 
 #[derive(Deserialize)]
@@ -93,6 +96,48 @@ pub(super) async fn recordings(
     }
 }
 
+/// Marks a recording or clip to be kept for good: no limit of age, size or room deletes it.
+pub(super) async fn keep(hub: State<Arc<Hub>>, film: UrlPath<(String, String)>) -> Response {
+    mark(hub, film, true).await
+}
+
+/// Takes the mark away.
+pub(super) async fn let_go(hub: State<Arc<Hub>>, film: UrlPath<(String, String)>) -> Response {
+    mark(hub, film, false).await
+}
+
+async fn mark(
+    State(hub): State<Arc<Hub>>,
+    UrlPath((id, file)): UrlPath<(String, String)>,
+    is_kept: bool,
+) -> Response {
+    if hub.views(&id).is_none() {
+        return no_camera(&hub, &id);
+    }
+    let folder = hub.folder_of(&CameraId::new(&id));
+    let film = tokio::fs::symlink_metadata(folder.join(&file)).await;
+    let mark = mark_of(&id, &file).filter(|_| film.is_ok_and(|it| it.is_file()));
+    let Some(mark) = mark.map(|mark| folder.join(mark)) else {
+        let text = "no recording has this name; cameras/ID/recordings lists them\n";
+        return (StatusCode::NOT_FOUND, text).into_response();
+    };
+    let done = if is_kept {
+        tokio::fs::write(&mark, b"").await
+    } else {
+        tokio::fs::remove_file(&mark).await
+    };
+    match done {
+        Ok(()) => {}
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !is_kept => {}
+        Err(error) => {
+            let text = format!("the mark of {file} cannot be written: {error}\n");
+            return (StatusCode::INTERNAL_SERVER_ERROR, text).into_response();
+        }
+    }
+    info!(camera = id, file, is_kept, "marked over the page");
+    StatusCode::NO_CONTENT.into_response()
+}
+
 /// The newest films, oldest first.
 fn newest(
     folder: &Path,
@@ -124,6 +169,7 @@ fn newest(
             begin: begin.to_string(),
             length_s: length(&path, kind),
             bytes: stat.len(),
+            kept: mark_of(camera, &file).is_some_and(|mark| folder.join(mark).exists()),
             complete: age > SETTLED_AFTER || (kind == FilmKind::Clip && sidecar_of(&path).exists()),
             file,
         })

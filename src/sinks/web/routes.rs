@@ -150,6 +150,10 @@ pub fn router(hub: Arc<Hub>, access: Arc<Access>, desk: Option<Arc<dyn ConfigDes
             "/api/v1/cameras/{id}/recordings/{file}",
             get(files::recording),
         )
+        .route(
+            "/api/v1/cameras/{id}/recordings/{file}/keep",
+            put(recordings::keep).delete(recordings::let_go),
+        )
         .route("/api/v1/cameras/{id}/minutes", get(minutes))
         .route("/api/v1/cameras/{id}/health", get(health::camera))
         .route("/api/v1/cameras/{id}/snapshot.jpg", get(snapshot))

@@ -344,7 +344,7 @@ find("cameras").addEventListener("keydown", (event) => {
   const tabs = [...event.currentTarget.children], at = tabs.indexOf(document.activeElement);
   tabs[(at + step + tabs.length) % tabs.length]?.focus();
 });
-const timeline = setUpTimeline({ api: API, ask }), health = setUpHealth({ ask });
+const timeline = setUpTimeline({ api: API, ask, csrf: () => (session.can_edit ? session.csrf : null) }), health = setUpHealth({ ask });
 sessionStorage.removeItem("again");
 const session = await ask("session");
 if (session.has_session) {

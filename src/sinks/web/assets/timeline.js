@@ -49,7 +49,10 @@ const draw = (tag, attributes, text) => {
 const placesOf = (e) => [e.line, e.zone, e.place, e.from, e.to].filter(Boolean);
 const clock = (at, withSeconds) => new Date(at).toLocaleTimeString([], { hour: "2-digit", minute: "2-digit", ...(withSeconds ? { second: "2-digit" } : {}) });
 
-export function setUpTimeline({ api, ask }) {
+// The moment that the name of a clip tells, to a second.
+const STAMP = /_(\d{4})(\d\d)(\d\d)T(\d\d)(\d\d)(\d\d)Z/;
+
+export function setUpTimeline({ api, ask, csrf }) {
   const svg = find("timeline"), dialog = find("event");
   let camera = null, events = new Map(), loaded = null, ahead = 0, wide = 600;
   let span = Number(localStorage.getItem("timeline.span")) || 60, end = null; // end: null follows the present
@@ -268,6 +271,32 @@ export function setUpTimeline({ api, ask }) {
     event = events.get(number);
     facts(event);
     media(event, mine);
+    keeping(event, mine).catch(() => {});
+  }
+
+  /** A button that keeps the clip from every limit of the disk, or lets it go; for those who may. */
+  async function keeping(event, mine) {
+    const word = csrf(), stamp = event.clip?.file.match(STAMP);
+    if (!word || !stamp) return;
+    const [, year, month, ...rest] = stamp.map(Number), begin = Date.UTC(year, month - 1, ...rest);
+    const span = `from=${new Date(begin).toISOString()}&to=${new Date(begin + 1000).toISOString()}`;
+    const films = await ask(path(`recordings?kind=clip&${span}`));
+    const film = films.find(({ file }) => file === event.clip.file);
+    if (!film || mine !== opened) return;
+    const button = make("button", { type: "button", id: "event-keep" });
+    const tell = () => {
+      button.textContent = film.kept ? "Kept for good" : "Keep for good";
+      button.setAttribute("aria-pressed", String(film.kept));
+    };
+    button.addEventListener("click", async () => {
+      const address = `${api}/${path(`recordings/${encodeURIComponent(film.file)}/keep`)}`;
+      const answer = await fetch(address, { method: film.kept ? "DELETE" : "PUT", headers: { "X-CSRF-Token": word } }).catch(() => null);
+      if (answer?.ok) film.kept = !film.kept;
+      else find("timeline-told").textContent = answer ? await answer.text() : "no answer, is gantryd running?";
+      tell();
+    });
+    tell();
+    find("event-files").append(button);
   }
 
   function facts(event) {
