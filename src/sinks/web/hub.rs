@@ -285,6 +285,13 @@ impl Hub {
         Some(past.events.pick(wanted, limit))
     }
 
+    /// Since when all events of a camera are kept here; `None` where none is missing.
+    pub(super) fn events_known_from(&self, id: &str) -> Option<UtcNanos> {
+        let camera = self.find(id)?;
+        let past = camera.past();
+        past.events.known_from()
+    }
+
     /// The event of this number, if it is kept; the outer `None` is no camera.
     pub(super) fn event(&self, id: &str, number: u64) -> Option<Option<Told>> {
         let camera = self.find(id)?;

@@ -182,6 +182,13 @@ impl PastEvents {
         }
     }
 
+    /// From when on all events are here; `None` where none is missing. They are numbered from 1 without a
+    /// gap, so the first one tells.
+    pub fn known_from(&self) -> Option<UtcNanos> {
+        let (number, first) = self.told.first_key_value()?;
+        (*number > 1).then_some(first.utc)
+    }
+
     /// The event of this number.
     pub fn get(&self, number: u64) -> Option<&Told> {
         self.told.get(&number)
@@ -236,6 +243,7 @@ mod tests {
         past.add(line(5, 5, crossing));
         let all = Wanted::default();
         assert_eq!(numbers(&past, &all, 2), [4, 5]);
+        assert_eq!(past.known_from(), None);
         let page = Wanted {
             after: Some(1),
             before: Some(4),
@@ -319,6 +327,7 @@ mod tests {
             past.add(line(number, 0, &long));
         }
         assert_eq!(past.told.len(), 3);
+        assert_eq!(past.known_from(), Some(past.told[&7].utc));
         let sum: usize = past.told.values().map(|event| event.line.len()).sum();
         assert_eq!(past.bytes, sum);
     }

@@ -19,6 +19,9 @@ pub(super) struct CameraWords<'a> {
     processed: u64,
     dropped: u64,
     in_flight: u64,
+    /// Events before this moment are in the event files alone; absent where none is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    events_known_from: Option<String>,
     video: VideoWords,
 }
 
@@ -119,6 +122,9 @@ pub(super) fn camera<'a>(facts: &'a CameraFacts, hub: &Hub) -> CameraWords<'a> {
         processed: balance.processed,
         dropped: balance.dropped,
         in_flight: balance.in_flight,
+        events_known_from: hub
+            .events_known_from(facts.id.as_str())
+            .map(|utc| utc.to_string()),
         video: video(facts, hub),
     }
 }

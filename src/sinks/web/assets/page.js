@@ -279,6 +279,7 @@ async function refresh() {
     if (camera) {
       if (wantsVideo() && document.body.dataset.mode === "pictures") connect();
       tellVideo();
+      timeline.setKnownFrom(camera.events_known_from ? Date.parse(camera.events_known_from) : null);
       timeline.places([...camera.lines, ...camera.zones].map(({ name }) => name));
       const facts = {
         "frames per second": camera.fps.toFixed(1),

@@ -56,6 +56,7 @@ export function setUpTimeline({ api, ask, csrf }) {
   const svg = find("timeline"), dialog = find("event");
   let camera = null, events = new Map(), loaded = null, ahead = 0, wide = 600;
   let span = Number(localStorage.getItem("timeline.span")) || 60, end = null; // end: null follows the present
+  let knownFrom = null; // what was before is in the event files alone
   let chosen = null, opened = null, drag = null, lastPaint = 0, loading = 0;
 
   const path = (rest) => `cameras/${encodeURIComponent(camera)}/${rest}`;
@@ -127,6 +128,11 @@ export function setUpTimeline({ api, ask, csrf }) {
       parts.push(draw("text", { x: Math.min(x(at), wide - 30), y: high - 6, class: "hour", "text-anchor": "middle" }, clock(at)));
     }
     for (let lane = 0; lane <= lanes; lane++) parts.push(draw("line", { x1: 0, x2: wide, y1: lane * LANE, y2: lane * LANE, class: "lane" }));
+    if (knownFrom !== null && knownFrom > left()) {
+      const until = Math.min(x(knownFrom), wide - 8);
+      parts.push(draw("rect", { x: GUTTER, y: 0, width: Math.max(until - GUTTER, 0), height: lanes * LANE, class: "unknown" }));
+      if (until - GUTTER > 160) parts.push(draw("text", { x: until - 6, y: 14, "text-anchor": "end" }, "earlier: in the event files"));
+    }
     if (!list.length) {
       parts.push(draw("text", { x: GUTTER + plot() / 2, y: lanes * LANE / 2 + 5, class: "none", "text-anchor": "middle" }, loaded === null ? "loading …" : "no events in this time"));
     }
@@ -426,6 +432,8 @@ export function setUpTimeline({ api, ask, csrf }) {
       }
       if (!drag) paint();
     },
+    /** Since when all events are known here, ms; null where none is missing. */
+    setKnownFrom(at) { knownFrom = at; },
     /** Names of zones and lines to choose from. */
     places: fillPlaces,
     /** The daemon's clock, which events are told by, ms. */
