@@ -1,5 +1,6 @@
 //! An accelerator is believed when it finds what the CPU finds.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,7 +19,8 @@ use crate::tools::simulate::{Daytime, Options, SceneKind, Simulation, Weather};
 const GOLDEN: (u32, u32) = (1280, 720);
 
 /// Sends the golden picture through the provider that is `used` and through the CPU, once, and acts
-/// by `policy` if they disagree. The CPU needs no proof.
+/// by `policy` if they disagree. The CPU needs no proof. Gives the nodes of the network by who runs them,
+/// where that was proven.
 ///
 /// # Errors
 /// If they disagree and the policy is to refuse, with the remedy; if the CPU cannot run the model.
@@ -27,9 +29,9 @@ pub(super) fn prove_at_start(
     detect: &DetectOptions,
     used: Provider,
     policy: ProofPolicy,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<BTreeMap<String, usize>> {
     if used == Provider::Cpu || policy == ProofPolicy::Off {
-        return Ok(());
+        return Ok(BTreeMap::new());
     }
     let began = Instant::now();
     let options = DetectOptions {
@@ -54,7 +56,7 @@ pub(super) fn prove_at_start(
             model.id
         );
     }
-    Ok(())
+    Ok(proof.nodes)
 }
 
 /// A junction at noon, as a decoder would hand it over.

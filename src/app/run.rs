@@ -83,7 +83,8 @@ pub fn run(config: &Config, text: &str, file: ConfigFile) -> anyhow::Result<()> 
     let model = files.id.clone();
     let prepared = Pipeline::prepare(options)?;
     let used = prepared.provider().used;
-    accelerator::prove_at_start(&files, &detect, used, config.detect.proof)?;
+    let nodes = accelerator::prove_at_start(&files, &detect, used, config.detect.proof)?;
+    metrics.detector().runs_on(&files.id, used.as_str(), &nodes);
     tracing::info!(
         model = %config.detect.model,
         provider = %prepared.provider(),

@@ -13,8 +13,8 @@ use prometheus_client::registry::Registry;
 
 use super::process_metrics::ProcessMetrics;
 use super::{
-    CameraId, ClipMetrics, ConfigMetrics, DiskMetrics, LoginMetrics, LookMetrics, RunEnd,
-    SinkMetrics, StateMetrics, VideoMetrics, ZoneMetrics,
+    CameraId, ClipMetrics, ConfigMetrics, DetectorMetrics, DiskMetrics, LoginMetrics, LookMetrics,
+    RunEnd, SinkMetrics, StateMetrics, VideoMetrics, ZoneMetrics,
 };
 
 /// A part of the frame path.
@@ -197,6 +197,7 @@ pub struct Metrics {
     state: StateMetrics,
     logins: LoginMetrics,
     video: VideoMetrics,
+    detector: DetectorMetrics,
     stages: [StageSum; Stage::ALL.len()],
     progress: AtomicU64,
 }
@@ -283,6 +284,7 @@ impl Metrics {
         let state = StateMetrics::new(registry);
         let logins = LoginMetrics::new(registry);
         let video = VideoMetrics::new(registry);
+        let detector = DetectorMetrics::new(registry);
         Arc::new(Self {
             registry: root,
             received,
@@ -304,6 +306,7 @@ impl Metrics {
             state,
             logins,
             video,
+            detector,
             stages: Default::default(),
             progress: AtomicU64::new(0),
         })
@@ -337,6 +340,12 @@ impl Metrics {
     #[must_use]
     pub fn video(&self) -> &VideoMetrics {
         &self.video
+    }
+
+    /// What computes the network.
+    #[must_use]
+    pub fn detector(&self) -> &DetectorMetrics {
+        &self.detector
     }
 
     /// What became of clips and snapshots.

@@ -9,6 +9,7 @@ mod clock;
 mod config_metrics;
 mod decision;
 mod desk;
+mod detector_metrics;
 mod disk_metrics;
 mod disk_room;
 mod embedding;
@@ -42,6 +43,7 @@ pub use decision::{
     IdentityChange, Refusal, RefusalReason, SeenBox, TrackDecision, TrackName,
 };
 pub use desk::{ConfigChanges, ConfigDesk, ConfigRefusal, ConfigText, PasswordFile};
+pub use detector_metrics::DetectorMetrics;
 pub use disk_metrics::{DeleteReason, DiskMetrics};
 pub use disk_room::{DiskRoom, RoomLevel};
 pub use embedding::Embedding;
