@@ -57,6 +57,7 @@ impl Daemon {
              [web]\nlisten = \"127.0.0.1:{port}\"\nmax_width_px = 480\n\
              [[cameras]]\nid = \"street\"\nuri = {:?}\n\
              [[cameras.lines]]\nname = \"west\"\nline_norm = [[0.25, 0.98], [0.25, 0.02]]\n\
+             [[cameras.lines]]\nname = \"east\"\nline_norm = [[0.7, 0.98], [0.7, 0.02]]\n\
              [[cameras.zones]]\nname = \"road\"\n\
              polygon_norm = [[0, 0], [1, 0], [1, 1], [0, 1]]\n",
             fixture("models/shapes.onnx"),
@@ -134,6 +135,13 @@ fn the_api_tells_what_the_cameras_see_and_keeps_others_out() {
         let events = daemon.json("/api/v1/cameras/street/events");
         let events = events.as_array().unwrap();
         events.iter().any(|event| event["type"] == "line_crossing")
+    });
+    wait_until("a turn", || {
+        let so_far = daemon.json("/api/v1/cameras/street/counts");
+        let crossed = |line: usize| so_far["counts"]["lines"][line]["in"].as_u64();
+        assert_eq!(so_far["camera"], "street");
+        let turn = &so_far["counts"]["turns"][0];
+        turn["count"].as_u64() >= Some(1) && crossed(0).is_some() && crossed(1).is_some()
     });
     let minutes = daemon.json("/api/v1/cameras/street/minutes");
     let minutes = minutes.as_array().unwrap();
@@ -266,6 +274,15 @@ fn a_browser_shows_moving_pictures_counts_and_events() {
         counts.contains("west") && counts.contains("road"),
         "{counts}"
     );
+    wait_until("a turn in the matrix", || {
+        let cells = "return [...document.querySelectorAll('#turns th, #turns tbody td')].map((it) => it.innerText)";
+        let cells = page.value(cells);
+        let Some([goals @ .., count]) = cells.as_array().map(Vec::as_slice) else {
+            return false;
+        };
+        let names: Vec<&str> = goals.iter().filter_map(Value::as_str).collect();
+        names.contains(&"west") && names.contains(&"east") && count.as_str() != Some("")
+    });
 
     // Without the picture only what is drawn over it is left.
     let brightness = || {

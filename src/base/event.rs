@@ -1,5 +1,6 @@
 //! What happened at the zones and lines of a camera.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -256,6 +257,9 @@ pub struct SceneCounts {
     pub zones: Vec<ZoneCount>,
     /// One per line.
     pub lines: Vec<LineCount>,
+    /// The origin-destination matrix: how many objects crossed line `.0` and as their next one line
+    /// `.1`, as indices into `lines`. Pairs that never were are not in it.
+    pub turns: BTreeMap<(usize, usize), u64>,
     /// How fast the objects in the calibrated part of the picture are, in id order.
     pub speeds: Vec<(TrackId, Speed)>,
 }

@@ -20,6 +20,7 @@ mod ids;
 mod inbox;
 mod login_metrics;
 mod look_metrics;
+mod memory;
 mod metrics;
 mod packets;
 mod pipelines;

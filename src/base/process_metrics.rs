@@ -10,6 +10,8 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 
+use super::memory::allocated_bytes;
+
 /// What the process uses now.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ProcessUse {
@@ -17,6 +19,9 @@ pub struct ProcessUse {
     pub cpu_seconds: f64,
     /// Memory in use, bytes.
     pub resident_bytes: u64,
+    /// Of it what was asked for and not given back, bytes; the rest are programs and libraries, and what
+    /// the allocator keeps for the next who asks.
+    pub allocated_bytes: u64,
     /// Threads.
     pub threads: u64,
     /// Open files and sockets.
@@ -38,6 +43,7 @@ impl ProcessUse {
         Some(Self {
             cpu_seconds: (stat.utime + stat.stime) as f64 / ticks,
             resident_bytes: stat.rss_bytes().get(),
+            allocated_bytes: allocated_bytes()?,
             threads: u64::try_from(stat.num_threads).ok()?,
             open_files: process.fd_count().ok()? as u64,
             max_files: match limit {
@@ -72,6 +78,11 @@ impl Collector for ProcessMetrics {
                 "Memory in use",
                 now.resident_bytes as f64,
             ),
+            (
+                "gantryd_memory_allocated_bytes",
+                "Memory that was asked for and not given back",
+                now.allocated_bytes as f64,
+            ),
             ("process_threads", "Threads", now.threads as f64),
             (
                 "process_open_fds",
@@ -105,7 +116,10 @@ mod tests {
     fn this_process_uses_something() {
         let now = ProcessUse::now().unwrap();
         assert!(
-            now.resident_bytes > 1_000_000 && now.threads >= 1 && now.open_files >= 3,
+            now.resident_bytes > 1_000_000
+                && now.allocated_bytes > 1000
+                && now.threads >= 1
+                && now.open_files >= 3,
             "{now:?}"
         );
         assert!(

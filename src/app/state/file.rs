@@ -19,7 +19,7 @@ use crate::perception::track::TrackerState;
 use crate::perception::zones::ZonesState;
 
 /// The form of [`CameraState`]. To be raised whenever it, or anything in it, changes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 const MAGIC: &[u8; 8] = b"gantryst";
 const HEAD: usize = MAGIC.len() + 4 + 32;
@@ -263,7 +263,7 @@ pub mod tests {
         newer[8] = 9;
         assert_eq!(
             refused(&newer),
-            "its form is version 9, this gantryd reads version 1"
+            "its form is version 9, this gantryd reads version 2"
         );
         let other = encode(&state("yard", 1)).unwrap();
         assert_eq!(refused(&other), "it is of camera yard");

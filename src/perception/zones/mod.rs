@@ -183,6 +183,7 @@ impl Zones {
             counts: SceneCounts {
                 zones: vec![Default::default(); plan.zones.len()],
                 lines: vec![Default::default(); plan.lines.len()],
+                turns: BTreeMap::new(),
                 speeds: Vec::new(),
             },
             last_number: 0,
@@ -531,6 +532,7 @@ fn count_crossing(
         out.put(EventKind::WrongWay { place: name() }, Some(trace.clone()));
     }
     if let Some(before) = object.last_line.replace(index) {
+        *counts.turns.entry((before, index)).or_default() += 1;
         let turn = EventKind::Turn {
             from: Arc::clone(&plan.lines[before].name),
             to: name(),

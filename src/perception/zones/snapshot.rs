@@ -1,7 +1,7 @@
 //! What the zones of a camera remember, as a value: for a restart, and for a time in which nobody
 //! watched.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +9,7 @@ use super::crowd::Crowd;
 use super::line::LineState;
 use super::object::Object;
 use super::plan::{Anchor, LinePlan, ZonePlan};
+use super::succession::turns_between;
 use super::visit::Visit;
 use super::{Outbox, Zones};
 use crate::base::{EndedTrack, Event, FrameMeta, LineCount, TrackId, ZoneCount};
@@ -25,6 +26,8 @@ pub struct ZonesState {
     last_number: u64,
     zones: Vec<ZoneCounts>,
     lines: Vec<LineCounts>,
+    /// By index of the line before and of the line after.
+    turns: BTreeMap<(usize, usize), u64>,
     /// Where the picture shows which ground, in words; other words make speeds begin anew.
     calibration: String,
     objects: Vec<Object>,
@@ -108,12 +111,15 @@ impl ZonesState {
     /// Is it one that zones can have been in? Guards against a file that is whole but wrong.
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        self.objects.iter().all(|object| {
-            object.is_sound()
-                && object.visits.len() == self.zones.len()
-                && object.lines.len() == self.lines.len()
-                && object.last_line.is_none_or(|it| it < self.lines.len())
-        })
+        let is_line = |index: usize| index < self.lines.len();
+        let are_lines = |(from, to): &(usize, usize)| is_line(*from) && is_line(*to);
+        self.turns.keys().all(are_lines)
+            && self.objects.iter().all(|object| {
+                object.is_sound()
+                    && object.visits.len() == self.zones.len()
+                    && object.lines.len() == self.lines.len()
+                    && object.last_line.is_none_or(|it| it < self.lines.len())
+            })
     }
 
     /// Objects begin anew, and with them what is going on in a zone as a whole; counts and numbers go on.
@@ -156,6 +162,7 @@ impl Zones {
                     count: *count,
                 })
                 .collect(),
+            turns: self.counts.turns.clone(),
             calibration: self.calibration_in_words(),
             objects: objects.into_iter().cloned().collect(),
         }
@@ -187,6 +194,7 @@ impl Zones {
                 self.counts.lines[index] = before.count;
             }
         }
+        self.counts.turns = turns_between(&lines, &state.turns);
         let is_same_ground = state.calibration == self.calibration_in_words();
         self.objects.clear();
         self.following.clear();

@@ -3,6 +3,8 @@
 //! What is the same in both plans goes on: counts, who is inside, who is about to cross. What is new
 //! or in any way different begins at 0; visits to what is no more end where they were last seen.
 
+use std::collections::BTreeMap;
+
 use super::ground::GroundTrail;
 use super::line::LineState;
 use super::visit::Visit;
@@ -13,6 +15,19 @@ use crate::base::Event;
 fn same_places<T: PartialEq>(new: &[T], old: &[T]) -> Vec<Option<usize>> {
     let place_of = |place: &T| old.iter().position(|before| before == place);
     new.iter().map(place_of).collect()
+}
+
+/// The turns between lines that are the same as before: `before` holds for each line where it was, and
+/// `turns` is by where they were.
+pub(super) fn turns_between(
+    before: &[Option<usize>],
+    turns: &BTreeMap<(usize, usize), u64>,
+) -> BTreeMap<(usize, usize), u64> {
+    let now = |index: usize| before.iter().position(|it| *it == Some(index));
+    let pairs = turns.iter();
+    pairs
+        .filter_map(|(&(from, to), &count)| Some(((now(from)?, now(to)?), count)))
+        .collect()
 }
 
 impl Zones {
@@ -34,6 +49,7 @@ impl Zones {
                 self.counts.lines[index] = old.counts.lines[before];
             }
         }
+        self.counts.turns = turns_between(&lines, &old.counts.turns);
         let is_same_ground = self.plan.calibration == old.plan.calibration;
         for object in old.objects.values_mut() {
             let visit =
@@ -189,6 +205,7 @@ mod tests {
         let (before, next) = go(&mut old, 0, 100, 600);
         assert_eq!(before.last().unwrap().number, 4, "{before:?}");
         assert_eq!((old.counts.lines[0].ins, old.counts.lines[1].ins), (1, 1));
+        assert_eq!(old.counts.turns, [((0, 1), 1)].into());
 
         // b is moved, a stands where it stood but comes second, c is new.
         let mut new = zones(
@@ -197,6 +214,7 @@ mod tests {
         );
         assert!(new.take_over(old).is_empty());
         assert_eq!((new.counts.lines[0].ins, new.counts.lines[1].ins), (0, 1));
+        assert_eq!(new.counts.turns, BTreeMap::new());
         assert_eq!(new.counts.zones[0].entries, 1);
 
         let (after, _) = go(&mut new, next, 610, 850);
@@ -204,6 +222,7 @@ mod tests {
         assert_eq!(kinds(&after), ["line_crossing", "line_crossing", "turn"]);
         assert_eq!(after[0].number, 5);
         assert_eq!((new.counts.lines[0].ins, new.counts.lines[2].ins), (1, 1));
+        assert_eq!(new.counts.turns, [((0, 2), 1)].into());
         assert_eq!(new.counts.zones[0].entries, 1);
         let trace = after[0].object.as_ref().unwrap();
         assert_eq!(

@@ -162,6 +162,16 @@ fn a_zone_that_changed_begins_anew_and_the_others_go_on() {
             to: "second".into()
         })
     );
+    // first stands second now.
+    assert_eq!(tape.counts.turns, [((1, 0), 1)].into());
+    let mut swapped = plan();
+    swapped.lines.swap(0, 1);
+    let (mut tape, _) = restarted(&tape, swapped, &[7]);
+    tape.show(&[]);
+    assert_eq!(tape.counts.turns, [((1, 0), 1)].into());
+    let (mut tape, _) = restarted(&tape, plan(), &[7]);
+    tape.show(&[]);
+    assert_eq!(tape.counts.turns, [((0, 1), 1)].into());
 }
 
 #[test]

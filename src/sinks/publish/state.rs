@@ -200,6 +200,7 @@ mod tests {
             counts: Some(Arc::new(SceneCounts {
                 zones: vec![zone],
                 lines: Vec::new(),
+                turns: BTreeMap::new(),
                 speeds: Vec::new(),
             })),
             decisions: None,

@@ -154,6 +154,7 @@ pub fn router(hub: Arc<Hub>, access: Arc<Access>, desk: Option<Arc<dyn ConfigDes
             "/api/v1/cameras/{id}/recordings/{file}/keep",
             put(recordings::keep).delete(recordings::let_go),
         )
+        .route("/api/v1/cameras/{id}/counts", get(counts))
         .route("/api/v1/cameras/{id}/minutes", get(minutes))
         .route("/api/v1/cameras/{id}/health", get(health::camera))
         .route("/api/v1/cameras/{id}/snapshot.jpg", get(snapshot))
@@ -179,6 +180,17 @@ async fn cameras(State(hub): Shared) -> Response {
 #[derive(Deserialize)]
 struct Since {
     last: Option<u64>,
+}
+
+async fn counts(State(hub): Shared, Path(id): Path<String>) -> Response {
+    let Some(views) = hub.views(&id) else {
+        return no_camera(&hub, &id);
+    };
+    let view = views.borrow().clone();
+    match view {
+        Some(view) => json(&words::so_far(&view)),
+        None => (StatusCode::SERVICE_UNAVAILABLE, "no frame yet\n").into_response(),
+    }
 }
 
 async fn minutes(

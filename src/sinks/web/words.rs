@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::hub::{CameraFacts, Hub, Shape};
+use super::hub::{CameraFacts, Hub, Shape, View};
 use crate::base::{FrameResult, SceneCounts, TrackSnapshot, VideoEnd};
 
 /// A camera: what is drawn over its picture, and how it is doing.
@@ -57,6 +57,16 @@ pub(super) struct FrameWords<'a> {
     counts: Option<CountWords<'a>>,
 }
 
+/// What was counted up to the newest frame.
+#[derive(Serialize)]
+pub(super) struct SoFarWords<'a> {
+    camera: &'a str,
+    utc: Option<String>,
+    /// Seconds since that frame came.
+    age_s: f64,
+    counts: Option<CountWords<'a>>,
+}
+
 #[derive(Serialize)]
 struct TrackWords<'a> {
     id: u64,
@@ -72,6 +82,7 @@ struct TrackWords<'a> {
 struct CountWords<'a> {
     zones: Vec<ZoneWords<'a>>,
     lines: Vec<LineWords<'a>>,
+    turns: Vec<TurnWords<'a>>,
 }
 
 #[derive(Serialize)]
@@ -88,6 +99,14 @@ struct LineWords<'a> {
     name: &'a str,
     r#in: u64,
     out: u64,
+}
+
+/// Objects that crossed one line and the other next.
+#[derive(Serialize)]
+struct TurnWords<'a> {
+    from: &'a str,
+    to: &'a str,
+    count: u64,
 }
 
 /// Counts of one minute at one place.
@@ -164,6 +183,17 @@ pub(super) fn frame<'a>(
     }
 }
 
+pub(super) fn so_far(view: &View) -> SoFarWords<'_> {
+    let (meta, facts) = (&view.result.meta, &view.facts);
+    let counts = view.result.counts.as_deref();
+    SoFarWords {
+        camera: meta.camera.as_str(),
+        utc: meta.utc.map(|utc| utc.to_string()),
+        age_s: view.came.elapsed().as_secs_f64(),
+        counts: counts.map(|counts| count(counts, facts)),
+    }
+}
+
 fn track<'a>(
     track: &TrackSnapshot,
     counts: Option<&SceneCounts>,
@@ -209,6 +239,17 @@ fn count<'a>(counts: &SceneCounts, facts: &'a CameraFacts) -> CountWords<'a> {
                 name: &shape.name,
                 r#in: count.ins,
                 out: count.outs,
+            })
+            .collect(),
+        turns: counts
+            .turns
+            .iter()
+            .filter_map(|(&(from, to), &count)| {
+                Some(TurnWords {
+                    from: &facts.lines.get(from)?.name,
+                    to: &facts.lines.get(to)?.name,
+                    count,
+                })
             })
             .collect(),
     }

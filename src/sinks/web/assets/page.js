@@ -243,6 +243,7 @@ function label(text, x, y, colour, unit) {
 // ---- beside the picture
 
 function tell(frame) {
+  tellTurns(frame.counts?.turns ?? []);
   const rows = [
     ...(frame.counts?.lines ?? []).map((line) => [line.name, `in ${line.in} · out ${line.out}`]),
     ...(frame.counts?.zones ?? []).map((zone) => [zone.name, `${zone.occupancy} inside · ${zone.entries} in · ${zone.exits} out`]),
@@ -255,6 +256,32 @@ function tell(frame) {
     const [first, second] = body.rows[index].cells;
     first.textContent = name; second.textContent = text;
   });
+}
+
+/** Origins as rows, destinations as columns; only lines that are one or the other. */
+function tellTurns(turns) {
+  const box = find("turns");
+  box.hidden = turns.length === 0;
+  const told = JSON.stringify(turns);
+  if (box.hidden || box.dataset.told === told) return;
+  box.dataset.told = told;
+  const origins = [...new Set(turns.map(({ from }) => from))], goals = [...new Set(turns.map(({ to }) => to))].sort();
+  const table = document.createElement("table");
+  table.createCaption().textContent = "Turns: from the line of the row to that of the column";
+  const cell = (row, name, text, scope) => {
+    const made = row.appendChild(document.createElement(name));
+    made.textContent = text;
+    if (scope) made.scope = scope;
+  };
+  const top = table.createTHead().insertRow(), body = table.createTBody();
+  cell(top, "td", "");
+  goals.forEach((goal) => cell(top, "th", goal, "col"));
+  for (const origin of origins) {
+    const row = body.insertRow();
+    cell(row, "th", origin, "row");
+    goals.forEach((goal) => cell(row, "td", String(turns.find(({ from, to }) => from === origin && to === goal)?.count ?? "")));
+  }
+  box.replaceChildren(table);
 }
 
 function addEvents(events) {
