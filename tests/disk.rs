@@ -97,13 +97,18 @@ struct Daemon {
     port: u16,
     gate: PathBuf,
     log: PathBuf,
+    config: PathBuf,
     _folder: tempfile::TempDir,
 }
 
 impl Daemon {
     fn start(disk: &SmallDisk, uri: &str, retention: &str, raw: bool) -> Self {
+        Self::start_on(disk.0.path(), uri, retention, raw)
+    }
+
+    fn start_on(disk: &Path, uri: &str, retention: &str, raw: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let out = disk.0.path().join("out");
+        let out = disk.join("out");
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         drop(listener);
@@ -133,8 +138,17 @@ impl Daemon {
             port,
             gate: out.join("gate"),
             log,
+            config,
             _folder: folder,
         }
+    }
+
+    /// More lines at the end of the configuration, taken while it runs.
+    fn reload_with(&self, lines: &str) {
+        let text = fs::read_to_string(&self.config).unwrap();
+        fs::write(&self.config, text + lines).unwrap();
+        let pid = rustix::process::Pid::from_child(&self.child);
+        rustix::process::kill_process(pid, rustix::process::Signal::HUP).unwrap();
     }
 
     fn get(&self, path: &str) -> String {
@@ -347,5 +361,39 @@ fn the_oldest_recordings_make_room_and_recording_never_stops() {
     let deleted = usize::try_from(by_space()).unwrap();
     assert!(daemon.stop());
     assert!(daemon.logged("deleted, as [output.retention] says") >= deleted);
+    assert_playable(&daemon);
+}
+
+#[test]
+fn a_limit_that_comes_with_a_reload_counts_and_the_camera_stays_open() {
+    let disk = tempfile::tempdir().unwrap();
+    let camera = CameraProcess::start(&["--file", fixture("street.mp4").to_str().unwrap()]);
+    let mut daemon = Daemon::start_on(disk.path(), &camera.uri(), "min_free_gb = 0", true);
+    let bytes = || -> u64 {
+        let sizes = daemon.recordings().into_iter();
+        sizes
+            .map(|name| fs::metadata(daemon.gate.join(name)).unwrap().len())
+            .sum()
+    };
+    wait_until("recordings that are 10 s old, and 2 MB", || {
+        daemon.recordings().len() >= 16 && bytes() > 2_000_000
+    });
+    let before = daemon.recordings();
+    assert_eq!(
+        daemon.metric("gantryd_retention_deleted_files_total", ""),
+        0
+    );
+    daemon.reload_with("[cameras.retention]\nmax_size_gb = 0.001\n");
+    wait_until("deleted files", || {
+        assert_eq!(daemon.logged("the configuration is refused"), 0);
+        daemon.metric("gantryd_retention_deleted_files_total", "size") > 0
+    });
+    assert!(!daemon.recordings().contains(before.first().unwrap()));
+    assert_eq!(daemon.metric("gantryd_camera_reconnects_total", "gate"), 0);
+    let now = daemon.recordings();
+    wait_until("recording goes on", || {
+        daemon.recordings().difference(&now).count() >= 2
+    });
+    assert!(daemon.stop());
     assert_playable(&daemon);
 }

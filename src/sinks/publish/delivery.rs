@@ -291,6 +291,19 @@ impl Delivery {
         batch: &[Waiting],
         course: &mut Course,
     ) -> Result<(), LinkError> {
+        self.spool
+            .hold(&self.name, batch.last().map_or(0, |it| it.order));
+        let result = self.send_held(link, batch, course).await;
+        self.spool.hold(&self.name, 0);
+        result
+    }
+
+    async fn send_held(
+        &self,
+        link: &mut dyn Link,
+        batch: &[Waiting],
+        course: &mut Course,
+    ) -> Result<(), LinkError> {
         let mut progress = Progress::default();
         let result = link.deliver(batch, &mut progress).await;
         let count = |step, number: usize| {

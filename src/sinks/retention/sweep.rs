@@ -93,6 +93,11 @@ impl Retention {
 
     /// Looks once: deletes what has to go, and tells who may write.
     pub fn tick(&mut self, now: Instant, utc: UtcNanos) {
+        let cameras = self.limits.get();
+        if cameras != self.options.cameras {
+            // Other limits are not made to wait for the next look.
+            (self.options.cameras, self.scanned) = (cameras, None);
+        }
         let seen = (self.probe)();
         let space = self.noticed(seen);
         let reserve = space.map(|space| match self.options.min_free {
@@ -160,7 +165,6 @@ impl Retention {
                 return wanted;
             }
         };
-        self.options.cameras = self.limits.get();
         let options = self.options.clone();
         let mut budget = Budget::new(&options, wanted);
         for unit in &found.units {

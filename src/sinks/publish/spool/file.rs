@@ -84,13 +84,14 @@ pub(super) fn prepare(database: &Database, limits: &[QueueLimit]) -> Result<Stri
     Ok(word)
 }
 
-/// Deletes the oldest event of `sink`; gives its size.
+/// Deletes the oldest event of `sink` later than `after`; gives its size.
 pub(super) fn remove_oldest(
     pending: &mut redb::Table<'_, (&'static str, u64), Kept>,
     sink: &str,
+    after: u64,
 ) -> Result<Option<u64>, redb::Error> {
     let oldest = {
-        let mut all = pending.range((sink, 0)..=(sink, u64::MAX))?;
+        let mut all = pending.range((sink, after + 1)..=(sink, u64::MAX))?;
         all.next().transpose()?.map(|(key, _)| key.value().1)
     };
     let Some(order) = oldest else {

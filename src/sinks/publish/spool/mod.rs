@@ -89,6 +89,8 @@ struct Queue {
     max_bytes: u64,
     bytes: u64,
     count: u64,
+    /// The order of the newest event that is being sent; 0 while none is.
+    in_hand: u64,
     signal: watch::Sender<Signal>,
     told_full: Option<Instant>,
 }
@@ -124,6 +126,7 @@ impl Spool {
                     max_bytes: limit.max_bytes,
                     bytes: 0,
                     count: 0,
+                    in_hand: 0,
                     signal: watch::Sender::default(),
                     told_full: None,
                 };
@@ -171,8 +174,8 @@ impl Spool {
         state.queues.get(sink).map(|queue| queue.signal.subscribe())
     }
 
-    /// Keeps `entries`, all or none. Where a queue would become too large, its oldest are deleted and
-    /// counted.
+    /// Keeps `entries`, all or none. Where a queue would become too large, the oldest that are not
+    /// being sent are deleted and counted.
     ///
     /// # Errors
     /// [`SpoolError`] if the disk does not take them; nothing is kept then.
@@ -205,7 +208,7 @@ impl Spool {
             }
             for (sink, change) in &mut sizes {
                 while change.bytes > change.max_bytes && change.count > 1 {
-                    let Some(oldest) = remove_oldest(&mut pending, sink)? else {
+                    let Some(oldest) = remove_oldest(&mut pending, sink, change.in_hand)? else {
                         break;
                     };
                     change.bytes -= oldest;
@@ -310,6 +313,14 @@ impl Spool {
         Ok(())
     }
 
+    /// Events of `sink` up to and with `order` are being sent: they make no room for others, and so end
+    /// either delivered or dropped. 0 when they are not any more.
+    pub fn hold(&self, sink: &str, order: u64) {
+        if let Some(queue) = self.lock().queues.get_mut(sink) {
+            queue.in_hand = order;
+        }
+    }
+
     /// How many events wait for `sink`.
     #[must_use]
     pub fn waiting(&self, sink: &str) -> u64 {
@@ -388,6 +399,7 @@ struct Change {
     max_bytes: u64,
     bytes: u64,
     count: u64,
+    in_hand: u64,
     added: u64,
     dropped: u64,
 }
@@ -398,6 +410,7 @@ impl From<&Queue> for Change {
             max_bytes: queue.max_bytes,
             bytes: queue.bytes,
             count: queue.count,
+            in_hand: queue.in_hand,
             added: 0,
             dropped: 0,
         }

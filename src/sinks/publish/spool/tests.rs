@@ -78,6 +78,35 @@ fn a_full_spool_deletes_its_oldest_and_counts_them() {
 }
 
 #[test]
+fn what_is_being_sent_makes_no_room_for_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let metrics = Metrics::new();
+    let file = folder.path().join("events.redb");
+    // Nine fit.
+    let spool = Spool::open(&file, &limit(10_000), Arc::clone(&metrics)).unwrap();
+    let append = |number: usize| {
+        let text = format!("{number:01000}");
+        spool.append(&[entry(&spool, &text)]).unwrap();
+    };
+    let left = || -> Vec<usize> { texts(&spool).iter().map(|it| it.parse().unwrap()).collect() };
+    (0..9).for_each(append);
+    let batch = spool.read(SINK, 0, 3).unwrap();
+    spool.hold(SINK, batch[2].order);
+    (9..14).for_each(append);
+    assert_eq!(left(), [0, 1, 2, 8, 9, 10, 11, 12, 13]);
+    spool.forget(SINK, batch[2].order).unwrap();
+    spool.hold(SINK, 0);
+    assert_eq!(left(), [8, 9, 10, 11, 12, 13]);
+    // Fourteen came: three are delivered, five dropped, six wait.
+    assert_eq!(metrics.sinks().counted(SINK, SinkStep::Spooled), 14);
+    assert_eq!(metrics.sinks().counted(SINK, SinkStep::DroppedFull), 5);
+    assert_eq!(spool.waiting(SINK), 6);
+    // Nothing is in hand any more: the oldest goes again.
+    (14..18).for_each(append);
+    assert_eq!(left(), [9, 10, 11, 12, 13, 14, 15, 16, 17]);
+}
+
+#[test]
 fn a_queue_that_is_trimmed_for_a_lower_bound_counts_what_it_loses_and_its_size() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("events.redb");
