@@ -78,12 +78,17 @@ impl Daemon {
 
     /// The same with this key of each camera.
     fn start_with(cameras: &[(&str, String)], key: &str) -> Self {
+        let detect = format!("model = {:?}", fixture("models/shapes.onnx"));
+        Self::start_detecting(&detect, cameras, key)
+    }
+
+    /// The same with these keys of the detector.
+    fn start_detecting(detect: &str, cameras: &[(&str, String)], key: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let port = free_port();
         let mut text = format!(
-            "[detect]\nmodel = {:?}\n[output]\nfolder = \"out\"\n[record]\nsegment_secs = 3\nencoder = \"x264\"\n\
-             [metrics]\nlisten = \"127.0.0.1:{port}\"\n",
-            fixture("models/shapes.onnx")
+            "[detect]\n{detect}\n[output]\nfolder = \"out\"\n[record]\nsegment_secs = 3\nencoder = \"x264\"\n\
+             [metrics]\nlisten = \"127.0.0.1:{port}\"\n"
         );
         for (id, uri) in cameras {
             text += &format!(
@@ -522,6 +527,38 @@ fn no_credential_is_ever_logged() {
     assert!(
         !log.contains("wr0ngw0rd") && !log.contains("s3cr3t"),
         "{log}"
+    );
+}
+
+#[test]
+fn a_detector_that_works_no_more_is_opened_anew_and_then_ends_the_daemon() {
+    let camera = street_camera();
+    // It refuses every picture that has a bright place, as all of the street do.
+    let model = fixture("models/failing.onnx");
+    let detect = format!("model = {model:?}\ngive_up_secs = 4\nworkers = 1");
+    let mut daemon = Daemon::start_detecting(&detect, &[("gate", camera.uri())], "");
+    let (status, log) = daemon.end();
+    // Not 78, after which systemd would leave it alone.
+    assert_eq!(status.code(), Some(1), "{log}");
+    let told = |text: &str| log.matches(text).count();
+    assert_eq!(
+        told("the detector does not work any more, it is opened anew"),
+        3,
+        "{log}"
+    );
+    assert!(told("detection failed, frames are dropped") >= 1, "{log}");
+    // Its reason is told with it, and not once more for each of the hundred frames.
+    let reasons = told("indices element out of data bounds");
+    assert!((1..10).contains(&reasons), "{log}");
+    assert_eq!(
+        told("the detector failed for 4 s and could not be opened anew (detect.give_up_secs)"),
+        1,
+        "{log}"
+    );
+    let results = daemon.results("gate");
+    assert!(
+        results.iter().all(|it| it["type"] != "frame"),
+        "{results:?}"
     );
 }
 

@@ -28,7 +28,9 @@ use comfy_table::{CellAlignment, Table, presets};
 use crossbeam_channel::{Receiver, bounded};
 
 use super::cli::BenchArgs;
-use super::pipeline::{CameraPlan, Outlet, Pipeline, PipelineOptions, Published, WhenFull};
+use super::pipeline::{
+    CameraPlan, GIVE_UP, Outlet, Pipeline, PipelineOptions, Published, WhenFull,
+};
 use super::signals::Signals;
 use super::summary::process_cpu_time;
 use super::{resolve, writers};
@@ -192,6 +194,7 @@ fn options(args: &BenchArgs, captures: Vec<CameraOptions>) -> anyhow::Result<Pip
             .workers
             .and_then(|count| NonZeroUsize::try_from(count).ok()),
         batch: None,
+        give_up: GIVE_UP,
         track: TrackOptions::default(),
         motion_from_image: false,
         schedule: args.detect.every,

@@ -84,8 +84,7 @@ fn daemon(args: &RunArgs, log: LogArgs) -> anyhow::Result<Exit> {
     )?;
     let file = ConfigFile::new(&args.config);
     if let Err(error) = run::run(&config, &text, file) {
-        let cause: &dyn std::error::Error = error.as_ref();
-        tracing::error!(error = cause, "gantryd cannot go on");
+        tracing::error!(error = format!("{error:#}"), "gantryd cannot go on");
         return Ok(exit_of(&error));
     }
     Ok(Exit::Done)
@@ -162,6 +161,10 @@ fn exit_of(error: &anyhow::Error) -> Exit {
         if let Some(PipelineError::Panic { .. }) = cause.downcast_ref() {
             return Exit::Bug;
         }
+        // It did work: starting anew may help.
+        if let Some(PipelineError::DetectorLost { .. }) = cause.downcast_ref() {
+            return Exit::Runtime;
+        }
         if cause.is::<SourceError>() {
             return Exit::Usage;
         }
@@ -207,6 +210,13 @@ mod tests {
             model: "m".to_owned(),
             reason: "no model".to_owned(),
         };
+        let gone = PipelineError::DetectorLost {
+            secs: 60,
+            source: DetectError::File {
+                model: "m".to_owned(),
+                reason: "the card is gone".to_owned(),
+            },
+        };
         let missing = CaptureError::ElementMissing {
             element: "x264enc".to_owned(),
         };
@@ -217,6 +227,7 @@ mod tests {
         let cases = [
             (anyhow::Error::from(panic).context("processing"), Exit::Bug),
             (PipelineError::from(refused).into(), Exit::Config),
+            (gone.into(), Exit::Runtime),
             (missing.into(), Exit::Config),
             (lost.into(), Exit::Runtime),
             (SourceError::Empty.into(), Exit::Usage),

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use crate::base::CameraId;
+use crate::base::{CameraId, causes};
 use crate::sinks::publish::{LineFile, PublishError};
 
 /// Lines that are held in memory while the disk takes none.
@@ -85,7 +85,7 @@ impl EventFile {
                 let lost = usize::try_from(error.lost).unwrap_or(usize::MAX);
                 self.held.drain(..passed.saturating_sub(lost));
                 if self.failed.is_none() {
-                    let (held, error) = (self.held.len(), &error as &dyn std::error::Error);
+                    let (held, error) = (self.held.len(), causes(&error));
                     tracing::error!(%camera, error, held, most = MAX_HELD,
                         "events are held in memory until their file takes them; the oldest beyond the most are lost");
                 }

@@ -23,6 +23,7 @@ use super::writers::{DaemonFormats, DaemonText};
 use super::{accelerator, clips, disk, resolve, service, sinks, state, web};
 use crate::base::{
     CameraId, ConfigDesk, DiskRoom, Event, Metrics, RunEnd, Stage, StopSource, Worker, WorkerEnd,
+    causes,
 };
 use crate::capture::{CameraEnd, CameraOptions};
 use crate::perception::detect::{DetectOptions, Provider, ProviderReport};
@@ -242,6 +243,7 @@ pub fn options(config: &Config) -> anyhow::Result<PipelineOptions> {
             .max_batch
             .set()
             .and_then(|count| NonZeroUsize::new(count as usize)),
+        give_up: config.detect.give_up,
         track: resolve::track_from_config(&config.track, config.output.decisions),
         motion_from_image: config.track.camera_motion == MotionSource::Image,
         schedule: config.detect.schedule,
@@ -500,10 +502,7 @@ fn watch(
 
 /// Logs that a camera has ended for good; gives its error.
 fn tell_end(end: CameraEnd) -> Option<anyhow::Error> {
-    let error = end
-        .error
-        .as_ref()
-        .map(|error| error as &dyn std::error::Error);
+    let error = end.error.as_ref().map(|error| causes(error));
     if end.reason == RunEnd::Stopped && error.is_none() {
         // It was asked to: the configuration has changed.
         tracing::debug!(camera = %end.camera, frames = end.frames, "camera stopped");

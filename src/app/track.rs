@@ -14,7 +14,8 @@ use super::cli::TrackArgs;
 use super::config::{self, MotionSource};
 use super::events::{OneShotEvents, RecordingLog};
 use super::pipeline::{
-    CameraPlan, EventOutlet, Outlet, Pipeline, PipelineError, PipelineOptions, Published, WhenFull,
+    CameraPlan, EventOutlet, GIVE_UP, Outlet, Pipeline, PipelineError, PipelineOptions, Published,
+    WhenFull,
 };
 use super::progress::Progress;
 use super::signals::Signals;
@@ -378,6 +379,7 @@ impl Shared<'_> {
                 .and_then(|count| NonZeroUsize::try_from(count).ok())
                 .or_else(|| self.share_of_cores()),
             batch: None,
+            give_up: GIVE_UP,
             track: TrackOptions {
                 record_decisions: self.args.decisions,
                 vote_on_camera: self.args.camera_motion != MotionSource::Off,

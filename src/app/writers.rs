@@ -11,7 +11,7 @@ use super::events::{ClosesLog, RecordingLog};
 use super::pipeline::Published;
 use super::summary::Tally;
 use super::{explain, resolve};
-use crate::base::{CameraId, DiskRoom, DropReason, FrameMeta, Metrics, Stage, StageTimer};
+use crate::base::{CameraId, DiskRoom, DropReason, FrameMeta, Metrics, Stage, StageTimer, causes};
 use crate::sinks::annotate::Privacy;
 use crate::sinks::publish::{self, LineFile, PublishError};
 use crate::sinks::record::{Recorder, SegmentInfo};
@@ -317,7 +317,7 @@ impl DaemonFile {
         };
         let lost = error.lost;
         if self.failed.is_none() {
-            let error: &dyn std::error::Error = &error;
+            let error = causes(&error);
             tracing::error!(%camera, error, lost, "results are lost until the file can be written again");
         }
         self.file = None;

@@ -1,13 +1,6 @@
-//! The allocator of the whole process: jemalloc, also for what GStreamer and ONNX Runtime ask for.
-//!
-//! A hundred threads that each hold a packet for a moment make glibc's pools grow for hours; jemalloc
-//! gives back what nobody uses. docs/performance.md has the figures.
+//! What the allocator of the process knows: jemalloc, also for what GStreamer and ONNX Runtime ask for.
 
 use tikv_jemalloc_ctl::{epoch, stats};
-use tikv_jemallocator::Jemalloc;
-
-#[global_allocator]
-static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// Bytes that the process asked for and has not given back; `None` where the allocator does not tell.
 #[must_use]

@@ -4,6 +4,7 @@
 //! GStreamer, ONNX Runtime or the configuration file, and helpers that one stage alone needs.
 
 mod bbox;
+mod causes;
 mod clip_metrics;
 mod clock;
 mod config_metrics;
@@ -36,6 +37,7 @@ mod worker;
 mod zone_metrics;
 
 pub use bbox::BBox;
+pub use causes::causes;
 pub use clip_metrics::{ClipLoss, ClipMetrics};
 pub use clock::{Pts, StageTimer, UtcNanos, thread_cpu_time, utc_now};
 pub use config_metrics::{ChangeOutcome, ConfigMetrics};

@@ -537,6 +537,18 @@ def hostile(folder):
     g.save(folder, "hostile_thousandfold")
 
 
+def failing(folder):
+    """Two objects, but where any colour of any pixel is above 0.5 the runtime refuses: the row asked for is
+    not there. So does a network whose card is gone."""
+    g = Graph(shape=("N", 3, SIZE, SIZE))
+    rows = g.const(np.repeat([[[*A, 0.9, 1.0], [*B, 0.6, 0.0]]], 501, axis=0))
+    brightest = g.op("ReduceMax", [g.image], axes=[1, 2, 3], keepdims=0)
+    index = g.op("Cast", [g.op("Mul", [brightest, g.const(1000.0)])], to=I64)
+    g.output("output0", g.op("Gather", [rows, index], axis=0), F32, ["N", 2, 6])
+    g.metadata = {"task": "detect", "stride": "32", "end2end": "True", "names": "{0: 'person', 1: 'car', 2: 'dog'}"}
+    g.save(folder, "failing")
+
+
 def not_detectors(folder):
     g = Graph(image="input", shape=["N", 3, SIZE, SIZE])
     g.output("output", g.op("Softmax", [g.op("Unsqueeze", [g.op("Add", [g.const(np.arange(10.0)), g.zero]), g.const([0], I64)])]), F32, ["N", 10])
@@ -561,7 +573,7 @@ if __name__ == "__main__":
     folder = pathlib.Path(sys.argv[1] if len(sys.argv) > 1 else "tests/fixtures/models")
     folder.mkdir(parents=True, exist_ok=True)
     for make in (yolov5, yolov5_dynamic, yolov7_end2end, yolox_decoded, yolov8, yolov10, ultralytics_finished, raw_detr, detr_of_three, ssd_tensorflow, paddle,
-                 efficient_nms, nanodet_plus, yolov5_raw, dense_pairs, yolov6, resident, reid, mmdet, torchvision, rcnn, hostile, not_detectors):
+                 efficient_nms, nanodet_plus, yolov5_raw, dense_pairs, yolov6, resident, reid, mmdet, torchvision, rcnn, hostile, failing, not_detectors):
         make(folder)
     deployed_detr(folder, "rtdetr", ("labels", "boxes", "scores"), 1)
     deployed_detr(folder, "dfine", ("scores", "labels", "boxes"), "N")

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::Auto;
 use super::reader::Section;
+use crate::app::pipeline::GIVE_UP;
 use crate::base::redact_text;
 use crate::perception::detect::class_name_fault;
 use crate::perception::schedule::{DetectSchedule, INTERVAL};
@@ -102,6 +104,8 @@ pub struct DetectConfig {
     pub input_size: Auto<(usize, usize)>,
     /// Most pictures in one call of the network.
     pub max_batch: Auto<u32>,
+    /// How long it may fail at every frame before the daemon ends.
+    pub give_up: Duration,
     /// Least confidence of a detection that starts a track; auto leaves it to `[track]`.
     pub confidence: Auto<f64>,
     /// Least confidence of a detection that is kept at all: it can go on with a track.
@@ -136,6 +140,7 @@ impl Default for DetectConfig {
             intra_threads: 1,
             input_size: Auto::Auto,
             max_batch: Auto::Auto,
+            give_up: GIVE_UP,
             confidence: Auto::Auto,
             min_confidence: 0.1,
             nms_iou: Auto::Auto,
@@ -164,6 +169,7 @@ impl DetectConfig {
             intra_threads: s.integer("intra_threads", 1..=64, default.intra_threads),
             input_size: read_input_size(s),
             max_batch: s.auto_integer("max_batch", 1..=64),
+            give_up: s.secs("give_up_secs", 2.0..=3600.0, default.give_up),
             confidence: s.auto_number("confidence", 0.0..=1.0),
             min_confidence: s.number("min_confidence", 0.0..=1.0, default.min_confidence),
             nms_iou: s.auto_number("nms_iou", 0.0..=1.0),

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::recovery::Recovery;
 use super::trackers::Trackers;
 use crate::base::{
-    CameraId, Captured, DropReason, FromCamera, Inbox, Metrics, RunEnd, RunId, Stage, Taken,
+    CameraId, Captured, DropReason, FromCamera, Inbox, Metrics, RunEnd, RunId, Stage, Taken, causes,
 };
 use crate::perception::detect::{Detector, FrameDetections};
 
@@ -50,6 +51,7 @@ impl Outcome {
 #[derive(Debug)]
 pub(super) struct DetectWorker {
     pub detector: Detector,
+    pub recovery: Recovery,
     pub inbox: Arc<Inbox<FromCamera>>,
     pub trackers: Trackers,
     /// Pictures per call of the network.
@@ -116,30 +118,35 @@ impl DetectWorker {
         }
         let frames: Vec<_> = captured.iter().map(|captured| &*captured.frame).collect();
         match self.detector.detect(&frames) {
-            Ok(seen) => captured
-                .into_iter()
-                .zip(seen)
-                .map(|(captured, seen)| {
-                    self.count(&captured, &seen);
-                    Outcome::Frame(captured, Box::new(seen))
-                })
-                .collect(),
+            Ok(seen) => {
+                self.recovery.works();
+                captured
+                    .into_iter()
+                    .zip(seen)
+                    .map(|(captured, seen)| {
+                        self.count(&captured, &seen);
+                        Outcome::Frame(captured, Box::new(seen))
+                    })
+                    .collect()
+            }
             Err(error) => {
                 let camera = &captured[0].frame.meta.camera;
                 if self.told.is_none_or(|at| at.elapsed() >= TELL_EVERY) {
                     self.told = Some(Instant::now());
-                    let error: &dyn std::error::Error = &error;
+                    let error = causes(&error);
                     tracing::error!(%camera, error, "detection failed, frames are dropped");
                 }
-                captured
-                    .into_iter()
-                    .map(|captured| {
-                        captured
-                            .flight
-                            .dropped(Stage::Inference, DropReason::DetectFailed);
-                        Outcome::Dropped
-                    })
-                    .collect()
+                let dropped = captured.into_iter().map(|captured| {
+                    captured
+                        .flight
+                        .dropped(Stage::Inference, DropReason::DetectFailed);
+                    Outcome::Dropped
+                });
+                let dropped = dropped.collect();
+                if let Some(detector) = self.recovery.failed(error) {
+                    self.detector = detector;
+                }
+                dropped
             }
         }
     }

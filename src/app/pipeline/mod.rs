@@ -15,6 +15,7 @@ mod opening;
 mod options;
 mod outlet;
 mod plans;
+mod recovery;
 mod roster;
 mod succession;
 mod trackers;
@@ -22,22 +23,25 @@ mod tracking;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded, never};
 
 use crate::app::state::Memory;
 use crate::base::{CameraId, FromCamera, Inbox, Metrics, StopSource, Worker, WorkerEnd};
 use crate::capture::{self, CameraEnd, CaptureError, StatusHandle, TrialError};
-use crate::perception::detect::{DetectError, Detector, Provider, ProviderReport};
+use crate::perception::detect::{
+    DetectError, DetectOptions, Detector, ModelFiles, Provider, ProviderReport,
+};
 
 use carrying::{CarryWorker, SharedGate};
 pub use changes::{Candidate, Changes, Underway};
 pub use event_outlet::EventOutlet;
 use opening::{inbox_of, open_detectors};
-pub use options::{CameraPlan, PipelineOptions};
+pub use options::{CameraPlan, GIVE_UP, PipelineOptions};
 pub use outlet::{Job, Outlet, Published, Scene, WhenFull};
 use plans::Maker;
+use recovery::Recovery;
 use roster::{Roster, Running};
 use succession::{Change, Succession};
 pub use succession::{ReaderChange, ReaderChanges};
@@ -64,6 +68,15 @@ pub enum PipelineError {
     /// The model cannot be used.
     #[error(transparent)]
     Detect(#[from] DetectError),
+    /// The detector worked, and then did not for so long.
+    #[error("the detector failed for {secs} s and could not be opened anew (detect.give_up_secs)")]
+    DetectorLost {
+        /// How long, seconds.
+        secs: u64,
+        /// Why, the last time.
+        #[source]
+        source: DetectError,
+    },
     /// A camera cannot be used.
     #[error("camera {camera}")]
     Capture {
@@ -178,6 +191,10 @@ pub struct Prepared {
     /// What decides which frames the detector looks at, by slot.
     gates: Vec<Option<SharedGate>>,
     detectors: Vec<Detector>,
+    /// What they are opened from, and how long they may fail.
+    model: ModelFiles,
+    detect: DetectOptions,
+    give_up: Duration,
     batch: usize,
     events: Vec<EventOutlet>,
     newcomers: Option<Newcomers>,
@@ -292,6 +309,13 @@ impl Prepared {
                 detector,
                 inbox: Arc::clone(&inbox),
                 trackers: trackers.clone(),
+                recovery: Recovery::new(
+                    self.model.clone(),
+                    self.detect.clone(),
+                    self.give_up,
+                    pipeline.failure.clone(),
+                    pipeline.stop.clone(),
+                ),
                 batch: self.batch,
                 told: None,
                 metrics: Arc::clone(&metrics),
@@ -363,6 +387,9 @@ impl Pipeline {
             gates,
             batch,
             detectors,
+            model: options.model,
+            detect: options.detect,
+            give_up: options.give_up,
             cameras: options.cameras,
             events: Vec::new(),
             newcomers: None,

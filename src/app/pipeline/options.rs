@@ -2,6 +2,7 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Scene;
 use crate::capture::CameraOptions;
@@ -10,6 +11,9 @@ use crate::perception::schedule::DetectSchedule;
 use crate::perception::track::TrackOptions;
 use crate::perception::zones::ZonesPlan;
 use crate::sinks::annotate::PrivacyRules;
+
+/// Unless told otherwise, a detector may fail for so long.
+pub const GIVE_UP: Duration = Duration::from_secs(60);
 
 /// One camera, and what counts as an object there.
 #[derive(Debug, Clone)]
@@ -69,6 +73,8 @@ pub struct PipelineOptions {
     /// Pictures of different cameras per call of the network, where the model allows it; by default
     /// 1 on the CPU, where a batch only adds waiting, and what the model takes on an accelerator.
     pub batch: Option<NonZeroUsize>,
+    /// How long the detector may fail at every frame before the pipeline ends with an error.
+    pub give_up: Duration,
     /// How objects are followed.
     pub track: TrackOptions,
     /// Whether the motion of the camera is looked for in the picture.
@@ -87,6 +93,7 @@ impl PipelineOptions {
             detect: DetectOptions::default(),
             workers: None,
             batch: None,
+            give_up: GIVE_UP,
             track: TrackOptions::default(),
             motion_from_image: false,
             schedule: DetectSchedule::default(),

@@ -10,7 +10,7 @@ use super::file::{CameraState, StateFolder};
 use super::numbers::newest_in;
 use super::past::{Past, Reach};
 use super::writer::{Desk, Writer, desk};
-use crate::base::{CameraId, Metrics};
+use crate::base::{CameraId, Metrics, causes};
 use crate::perception::detect::{DetectOptions, ModelFiles};
 use crate::perception::track::{Absence, Tracker};
 use crate::perception::zones::Zones;
@@ -134,14 +134,14 @@ impl Memory {
             Err(error) => error,
         };
         let path = self.folder.path(camera);
-        let (path, reason) = (path.display(), &error as &dyn std::error::Error);
+        let (path, reason) = (path.display(), causes(&error));
         match self.folder.set_aside(camera) {
             Ok(aside) => {
                 let aside = aside.display();
                 tracing::warn!(%camera, %path, reason, %aside, "what was remembered of the camera is not used, and set aside; its counts begin anew");
             }
             Err(error) => {
-                let error: &dyn std::error::Error = &error;
+                let error = causes(&error);
                 tracing::warn!(%camera, %path, reason, error, "what was remembered of the camera is not used, and cannot be set aside; its counts begin anew");
             }
         }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::file::{CameraState, StateFolder, encode};
-use crate::base::{CameraId, Metrics, utc_now};
+use crate::base::{CameraId, Metrics, causes, utc_now};
 
 /// Least time between two rounds of writing, each of which writes a camera at most once.
 const REST: Duration = Duration::from_millis(500);
@@ -116,7 +116,7 @@ impl Writer {
                 self.metrics.state().failed(camera);
                 if !std::mem::replace(&mut self.has_failed, true) {
                     let path = self.folder.path(camera);
-                    let error: &dyn std::error::Error = &error;
+                    let error = causes(&error);
                     tracing::warn!(%camera, path = %path.display(), error,
                         "what is remembered of cameras cannot be written; counting goes on, a restart now would begin from the last file");
                 }

@@ -1,9 +1,11 @@
 //! What goes into the network and what comes out, as ONNX Runtime holds it.
 
 use std::borrow::Cow;
+use std::sync::OnceLock;
 
 use half::f16;
-use ort::session::{Session, SessionInputValue, SessionOutputs};
+use ort::logging::LogLevel;
+use ort::session::{NoSelectedOutputs, RunOptions, Session, SessionInputValue, SessionOutputs};
 use ort::value::{DynValue, TensorElementType, TensorRef};
 
 use crate::base::{Frame, Size};
@@ -189,8 +191,19 @@ impl Inputs {
         for extra in &self.extras {
             values.push((Cow::from(extra.input.name.as_str()), extra.value(slots)?));
         }
-        session.run(values)
+        session.run_with_options(values, quiet()?)
     }
+}
+
+/// What goes wrong in a run is in its error; the runtime's own log would tell it once more per frame.
+fn quiet() -> ort::Result<&'static RunOptions<NoSelectedOutputs>> {
+    static OPTIONS: OnceLock<RunOptions<NoSelectedOutputs>> = OnceLock::new();
+    if let Some(options) = OPTIONS.get() {
+        return Ok(options);
+    }
+    let mut options = RunOptions::new()?;
+    options.set_log_level(LogLevel::Fatal)?;
+    Ok(OPTIONS.get_or_init(|| options))
 }
 
 impl Extra {

@@ -10,7 +10,7 @@ use tokio::sync::{mpsc, watch};
 use super::backoff::Backoff;
 use super::link::{Link, LinkError, Offer, Progress, Transport};
 use super::spool::{Signal, Spool, Waiting};
-use crate::base::{DropReason, Metrics, SinkStep, Stage};
+use crate::base::{DropReason, Metrics, SinkStep, Stage, causes};
 
 /// Events that are under way at once.
 pub const BATCH: usize = 64;
@@ -212,7 +212,7 @@ impl Delivery {
                 }
                 Err(error) => {
                     if !std::mem::replace(&mut course.told_of_spool, true) {
-                        let (sink, error): (_, &dyn std::error::Error) = (&self.name, &error);
+                        let (sink, error) = (&self.name, causes(&error));
                         tracing::warn!(
                             sink,
                             error,
@@ -342,7 +342,7 @@ impl Delivery {
         {
             // They are not sent again by this process; the next time takes them along.
             if !std::mem::replace(&mut course.told_of_spool, true) {
-                let (sink, error): (_, &dyn std::error::Error) = (&self.name, &error);
+                let (sink, error) = (&self.name, causes(&error));
                 tracing::warn!(
                     sink,
                     error,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::envelope::{envelope, event_id, route};
 use super::filter::EventFilter;
 use super::spool::{Entry, Spool, SpoolError};
-use crate::base::{CameraId, Event, Metrics, SinkStep};
+use crate::base::{CameraId, Event, Metrics, SinkStep, causes};
 
 /// Events that are held in memory while the disk takes none.
 const MAX_HELD: usize = 1024;
@@ -113,7 +113,7 @@ impl Keeper {
 
     fn failure(&mut self, error: &SpoolError) {
         if self.failed.is_none() {
-            let error: &dyn std::error::Error = error;
+            let error = causes(error);
             let held = self.held.len();
             tracing::error!(
                 error,

@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use crate::base::utc_now;
+use crate::base::{causes, utc_now};
 
 /// A result file that cannot be written.
 #[derive(Debug, thiserror::Error)]
@@ -143,8 +143,11 @@ impl LineFile {
 impl Drop for LineFile {
     fn drop(&mut self) {
         if let Err(error) = self.flush() {
-            let cause: &dyn std::error::Error = &error;
-            tracing::error!(error = cause, lost = error.lost, "the last lines are lost");
+            tracing::error!(
+                error = causes(&error),
+                lost = error.lost,
+                "the last lines are lost"
+            );
         }
     }
 }

@@ -4,6 +4,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
 use super::{KEEP_ALIVE_SECS, MAX_BYTES, Mqtt, MqttVersion, PATIENCE};
+use crate::base::causes;
 use crate::sinks::publish::delivery::BATCH;
 use crate::sinks::publish::link::{LinkError, WRONG_LOGIN};
 
@@ -92,7 +93,10 @@ pub(super) fn start(
 }
 
 fn unfit(error: &dyn std::error::Error) -> LinkError {
-    LinkError::Denied(format!("the client takes no such options: {error}"))
+    LinkError::Denied(format!(
+        "the client takes no such options: {}",
+        causes(error)
+    ))
 }
 
 fn options3(mqtt: &Mqtt) -> mqtt3::MqttOptions {
