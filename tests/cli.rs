@@ -99,6 +99,43 @@ fn completions_and_manual_are_printed() {
 }
 
 #[test]
+fn doctor_tune_times_the_ways_and_writes_one_that_is_found_from_any_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = folder.path().join("site.toml");
+    std::fs::write(&site, "# mine\n[record]\nenabled = false\n").unwrap();
+    // A path that holds only where the test runs.
+    let (code, out, error) = gantryd(&[
+        "doctor",
+        "--tune",
+        "--model",
+        "tests/fixtures/models/shapes.onnx",
+        "--write",
+        site.to_str().unwrap(),
+    ]);
+    assert_eq!(code, 0, "{out}{error}");
+    assert!(error.contains("shapes.onnx on cpu, 1 x "), "{error}");
+    assert!(
+        out.contains("[detect]") && out.contains("pictures/s"),
+        "{out}"
+    );
+    let written = std::fs::read_to_string(&site).unwrap();
+    assert!(
+        written.starts_with("# mine\n[record]\nenabled = false\n"),
+        "{written}"
+    );
+    let model = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/fixtures/models/shapes.onnx"
+    );
+    assert!(
+        written.contains(&format!("model = \"{model}\"")),
+        "{written}"
+    );
+    let (code, out, _) = gantryd(&["check", "--config", site.to_str().unwrap()]);
+    assert!(!out.contains("model"), "{code} {out}");
+}
+
+#[test]
 fn doctor_prints_a_table() {
     let (code, out, _) = gantryd(&["doctor"]);
     assert!([0, 1].contains(&code));

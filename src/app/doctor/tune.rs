@@ -13,6 +13,7 @@ use toml_edit::{DocumentMut, Item, value};
 
 use crate::app::accelerator::golden;
 use crate::app::cli::{DoctorArgs, Exit};
+use crate::app::config::ModelRef;
 use crate::app::{models, resolve};
 use crate::base::Frame;
 use crate::perception::detect::{DetectError, DetectOptions, Detector, ModelFiles, Provider};
@@ -69,7 +70,7 @@ pub(super) fn run(
             match timed {
                 Ok((rate, latency)) => {
                     let way = Way {
-                        model: model.id.clone(),
+                        model: name_in_config(args, &model)?,
                         provider: provider.as_str(),
                         workers: workers.get(),
                         intra_threads: intra_threads.get(),
@@ -99,6 +100,16 @@ pub(super) fn run(
         writeln!(out, "written to {}", path.display())?;
     }
     Ok(Exit::Done)
+}
+
+/// What the configuration is to say: a file is named so that it is found from any folder.
+fn name_in_config(args: &DoctorArgs, model: &ModelFiles) -> anyhow::Result<String> {
+    if !matches!(args.model, Some(ModelRef::File(_))) {
+        return Ok(model.id.clone());
+    }
+    let path = std::path::absolute(&model.onnx).context("finding the model's folder")?;
+    let text = path.to_str().map(str::to_owned);
+    text.with_context(|| format!("{}: its name is no UTF-8", path.display()))
 }
 
 /// Models and providers to try: the model asked for, or gantryd's own and its 8-bit form.

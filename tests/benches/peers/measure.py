@@ -59,13 +59,14 @@ def gantryd(program: Path, video: Path, model: Path, threads: int, more: list[st
     with tempfile.TemporaryDirectory() as folder:
         command = [str(program), "track", str(video), "--model", str(model), "--no-video", "--out", folder, *more]
         text, cpu, peak = waited(command, threads)
-        lines = next(Path(folder).glob("*.jsonl")).read_text().count('"frame_seq"')
+        lines = next(Path(folder).glob("*.jsonl")).read_text().count('"type":"frame"')
     found = re.search(r"speed\s+([\d.]+) fps over ([\d.]+) s", text)
     if not found:
         sys.exit(f"gantryd told no speed:\n{text[-2000:]}")
-    fps, seconds = float(found[1]), float(found[2])
-    frames = lines or round(fps * seconds)
-    return Run(frames, fps, cpu / frames * 1e3, peak)
+    fps = float(found[1])
+    if lines == 0:
+        sys.exit(f"gantryd wrote no result of a frame:\n{text[-2000:]}")
+    return Run(lines, fps, cpu / lines * 1e3, peak)
 
 
 def main() -> None:
