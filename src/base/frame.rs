@@ -161,7 +161,8 @@ pub struct Frame {
     pub meta: FrameMeta,
     /// The picture.
     pub pixels: Pixels,
-    /// When it left the decoder, on the monotonic clock of this machine. For ages only.
+    /// When it came, on the monotonic clock of this machine: from an RTSP or V4L2 camera before jitter
+    /// buffer, queue and decoder, from another source when it left the decoder. For ages only.
     pub arrived: Instant,
 }
 

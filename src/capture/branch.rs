@@ -14,6 +14,7 @@ use tracing::warn;
 
 use super::codecs::{chain_for, codec_of, is_video, is_wanted};
 use super::description::{decode_bin, is_bursty};
+use super::frames::running_time;
 use super::outlet::{Delivery, Outlet};
 use super::session::SessionEvent;
 use super::{CameraOptions, CaptureError, Source, StatusHandle, backlog, packets, raw};
@@ -27,6 +28,9 @@ const QUEUE_FRAMES: u32 = 8;
 
 /// Threads of a software decoder of a file.
 const FILE_THREADS: u32 = 2;
+
+/// A picture on its way for longer has a time that is not to be believed.
+const LONGEST_WAIT: Duration = Duration::from_secs(10);
 
 /// One connection's decoding, shared by the callbacks of its pipeline.
 pub(super) struct Branch {
@@ -283,7 +287,7 @@ impl Taker {
         if is_first {
             self.before_first(sink);
         }
-        let delivery = self.outlet.deliver(&sample);
+        let delivery = self.outlet.deliver(&sample, self.waited(sink, &sample));
         if is_first {
             drop(self.events.try_send(SessionEvent::FirstFrame));
         }
@@ -295,6 +299,22 @@ impl Taker {
             }
             Delivery::Closed => Err(gst::FlowError::Flushing),
         }
+    }
+
+    /// How long ago the picture of a camera came to this machine: through the jitter buffer, the queue and
+    /// the decoder. Other sources do not stamp pictures with the time at which they came.
+    fn waited(&self, sink: &gst_app::AppSink, sample: &gst::Sample) -> Duration {
+        if !matches!(self.source, Source::Rtsp(_) | Source::V4l2(_)) {
+            return Duration::ZERO;
+        }
+        let came = sample.buffer().and_then(|it| running_time(sample, it));
+        let now = sink.current_running_time().map(gst::ClockTime::nseconds);
+        let waited = came
+            .zip(now)
+            .map_or(0, |(came, now)| now.saturating_sub(came));
+        Some(Duration::from_nanos(waited))
+            .filter(|it| *it <= LONGEST_WAIT)
+            .unwrap_or_default()
     }
 
     /// What is known only when the first picture is there: length and creation time.

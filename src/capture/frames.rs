@@ -124,7 +124,8 @@ impl Decoded {
     }
 }
 
-fn running_time(sample: &gst::Sample, buffer: &gst::Buffer) -> Option<u64> {
+/// When the picture came by the clock of its pipeline, ns.
+pub(super) fn running_time(sample: &gst::Sample, buffer: &gst::BufferRef) -> Option<u64> {
     let pts = buffer.pts()?;
     let time = sample
         .segment()

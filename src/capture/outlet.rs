@@ -236,8 +236,8 @@ impl Outlet {
         self.lock().utc = UtcRule::Media(start);
     }
 
-    /// Sends one sample of the decoder down the frame path.
-    pub fn deliver(&self, sample: &gst::Sample) -> Delivery {
+    /// Sends one sample of the decoder down the frame path, `waited` after it came to this machine.
+    pub fn deliver(&self, sample: &gst::Sample, waited: Duration) -> Delivery {
         let decoded = match Decoded::from_sample(sample) {
             Ok(decoded) => decoded,
             Err(error) => return self.count_unusable(error),
@@ -292,7 +292,10 @@ impl Outlet {
                 size: decoded.size,
             },
             pixels: decoded.pixels,
-            arrived: decoded.arrived,
+            arrived: decoded
+                .arrived
+                .checked_sub(waited)
+                .unwrap_or(decoded.arrived),
         };
         let captured = FromCamera::Frame(Captured {
             frame: Arc::new(frame),
