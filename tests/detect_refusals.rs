@@ -75,11 +75,16 @@ mod onnx {
 
 /// A detector with three classes that answers every picture with `data`, `[1, 7, 84]`.
 fn constant_detector(data: &[f32]) -> Vec<u8> {
+    detector_of(&[1, 3, 64, 64], data)
+}
+
+/// The same with an input of this shape.
+fn detector_of(images: &[u64], data: &[f32]) -> Vec<u8> {
     onnx::model(
         &[
             onnx::bytes(1, onnx::node("Identity", "answer", "output0")),
             onnx::bytes(5, onnx::floats("answer", &[1, 7, 84], data)),
-            onnx::bytes(11, onnx::value("images", &[1, 3, 64, 64])),
+            onnx::bytes(11, onnx::value("images", images)),
             onnx::bytes(12, onnx::value("output0", &[1, 7, 84])),
         ],
         &[
@@ -252,6 +257,36 @@ fn outputs_that_cannot_be_true_are_rejected_and_counted() {
             assert_eq!(answer.detections[0].class.0, 1);
         }
     }
+}
+
+#[test]
+fn a_model_too_large_or_of_too_many_pictures_is_refused_and_a_batch_of_one_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let zeros = [0.0; 7 * 84];
+    let model =
+        |name: &str, images: [u64; 4]| write(folder.path(), name, &detector_of(&images, &zeros));
+    let text = refusal(model("wide.onnx", [1, 3, 64, 16_384]));
+    assert!(
+        text.contains("wide.onnx") && text.contains("16384x64, allowed is 1 to 8192 per side"),
+        "{text}"
+    );
+    let text = refusal(model("many.onnx", [65, 3, 64, 64]));
+    assert!(
+        text.contains(
+            "takes exactly 65 pictures at once, allowed are 1 to 64; export it with a batch of 1"
+        ),
+        "{text}"
+    );
+    // Whatever was asked for, a call has as many pictures as the graph takes.
+    let options = DetectOptions {
+        max_batch: 8.try_into().unwrap(),
+        ..DetectOptions::default()
+    };
+    let Some(mut detector) = open(model("one.onnx", [1, 3, 64, 64]), &options) else {
+        return;
+    };
+    assert_eq!(detector.max_batch(), 1);
+    assert_eq!(detector.detect(&[&grey(64, 64)]).unwrap().len(), 1);
 }
 
 #[test]

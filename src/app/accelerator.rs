@@ -12,7 +12,7 @@ use crate::base::{
     CameraId, ColorMatrix, ColorRange, Frame, FrameMeta, FrameSeq, OwnedPlanes, PixelFormat,
     Pixels, Pts, RunId, Size, UtcSource,
 };
-use crate::perception::detect::{DetectOptions, ModelFiles, Provider, prove};
+use crate::perception::detect::{DetectOptions, ModelFiles, Proof, Provider, prove};
 use crate::tools::simulate::{Daytime, Options, SceneKind, Simulation, Weather};
 
 /// Size of the golden picture, pixels.
@@ -41,22 +41,45 @@ pub(super) fn prove_at_start(
     };
     let proof = prove(model, &options, &golden()?, &[])?;
     let (took_ms, left_to_cpu) = (began.elapsed().as_millis() as u64, proof.left_to_cpu());
-    if proof.expected == 0 {
-        tracing::warn!(
+    match verdict(&proof, policy) {
+        Verdict::NothingSeen => tracing::warn!(
             model = %model.id, provider = %used,
             "not proven: the model sees nothing in the golden picture, so the provider cannot be compared with the cpu"
-        );
-    } else if proof.holds() {
-        tracing::info!(model = %model.id, provider = %used, %proof, left_to_cpu, took_ms, "accelerator proven");
-    } else if policy == ProofPolicy::Alert {
-        tracing::error!(model = %model.id, provider = %used, %proof, left_to_cpu, "the accelerator says something else than the cpu");
-    } else {
-        bail!(
+        ),
+        Verdict::Proven => {
+            tracing::info!(model = %model.id, provider = %used, %proof, left_to_cpu, took_ms, "accelerator proven");
+        }
+        Verdict::Alert => {
+            tracing::error!(model = %model.id, provider = %used, %proof, left_to_cpu, "the accelerator says something else than the cpu");
+        }
+        Verdict::Refuse => bail!(
             "model {}: {used} says something else than the cpu ({proof}); gantryd doctor --gpu --provider {used} shows it; update driver and ONNX Runtime, or set detect.provider = \"cpu\"; detect.proof = \"alert\" goes on all the same",
             model.id
-        );
+        ),
     }
     Ok(proof.nodes)
+}
+
+/// What a comparison means for the start.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// There was nothing to compare: told, and gone on.
+    NothingSeen,
+    Proven,
+    Alert,
+    Refuse,
+}
+
+fn verdict(proof: &Proof, policy: ProofPolicy) -> Verdict {
+    if proof.expected == 0 && proof.extra.is_empty() {
+        Verdict::NothingSeen
+    } else if proof.holds() {
+        Verdict::Proven
+    } else if policy == ProofPolicy::Alert {
+        Verdict::Alert
+    } else {
+        Verdict::Refuse
+    }
 }
 
 /// A junction at noon, as a decoder would hand it over.
@@ -108,4 +131,50 @@ pub(super) fn golden() -> anyhow::Result<Frame> {
         },
         arrived: Instant::now(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::{BBox, ClassId, Detection};
+
+    fn proof(expected: usize, missing: usize, extra: usize) -> Proof {
+        let seen = Detection {
+            bbox: BBox::from_ltrb(10.0, 10.0, 50.0, 90.0).unwrap(),
+            class: ClassId(0),
+            confidence: 0.9,
+            embedding: None,
+        };
+        Proof {
+            provider: Provider::Cuda,
+            runtime: "1.24",
+            tolerance: 1.0,
+            expected,
+            missing: vec![seen.clone(); missing],
+            extra: vec![seen; extra],
+            worst_edge: 0.0,
+            worst_score: 0.0,
+            nodes: BTreeMap::new(),
+            rates: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn what_differs_from_the_cpu_is_refused_unless_an_alert_is_enough() {
+        use ProofPolicy::{Alert, Refuse};
+        let cases = [
+            ((8, 0, 0), Refuse, Verdict::Proven),
+            ((8, 1, 0), Refuse, Verdict::Refuse),
+            ((8, 0, 1), Refuse, Verdict::Refuse),
+            ((8, 1, 0), Alert, Verdict::Alert),
+            ((0, 0, 0), Refuse, Verdict::NothingSeen),
+            // It sees what is not there.
+            ((0, 0, 3), Refuse, Verdict::Refuse),
+            ((0, 0, 3), Alert, Verdict::Alert),
+        ];
+        for ((expected, missing, extra), policy, wanted) in cases {
+            let proof = proof(expected, missing, extra);
+            assert_eq!(verdict(&proof, policy), wanted, "{proof}");
+        }
+    }
 }
