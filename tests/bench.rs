@@ -77,7 +77,13 @@ fn a_plan_tries_cameras_until_they_no_longer_hold_and_tells_where_the_time_goes(
         assert!(trial["fps"].as_f64().unwrap() > 1.0, "{trial}");
         let ages = ["p50", "p95", "p99"].map(|part| trial["age_ms"][part].as_f64().unwrap());
         assert!(ages[0] > 0.0 && ages.is_sorted(), "{trial}");
-        for work in ["decode", "detect", "encode"] {
+        for work in [
+            "decode",
+            "detect: preprocess",
+            "detect: network",
+            "detect: heads",
+            "encode",
+        ] {
             assert!(
                 trial["cpu_ms"][work].as_f64().unwrap() > 0.0,
                 "{work} in {trial}"

@@ -63,6 +63,7 @@ pub use ids::{CameraId, ClassId, FrameSeq, RunId, TrackId};
 pub use inbox::{Inbox, Lane, Route, Taken};
 pub use login_metrics::{LoginMetrics, LoginOutcome};
 pub use look_metrics::{LookMetrics, LookReason, Looks};
+pub use memory::allocated_bytes;
 pub use metrics::{DropReason, Metrics, Stage, StageStats};
 pub use packets::{Bell, FilmStart, NewPackets, Packet, PacketRing, SentStream};
 pub use pipelines::{PipelineText, PipelineTextError};

@@ -252,4 +252,20 @@ mod tests {
         let frame = Decoded::from_sample(&sample(caps, 48, 0)).unwrap();
         assert_eq!(frame.pixels.planes.plane(1).stride, 4);
     }
+
+    #[test]
+    fn what_gstreamer_asks_for_comes_from_the_allocator_of_the_program() {
+        const MIB: usize = 1 << 20;
+        gst::init().unwrap();
+        let allocated = || crate::base::allocated_bytes().unwrap();
+        // Other tests of this program come and go beside this one; none of them takes so much.
+        let before = allocated();
+        let buffer = gst::Buffer::with_size(512 * MIB).unwrap();
+        let with = allocated();
+        drop(buffer);
+        let after = allocated();
+        let half = 256 * MIB as u64;
+        assert!(with > before + half, "{before} {with}");
+        assert!(after + half < with, "{with} {after}");
+    }
 }

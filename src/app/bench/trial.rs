@@ -52,7 +52,7 @@ pub struct Trial {
     pub serving_cores: f64,
     /// Cores that other programs kept busy.
     pub others_cores: f64,
-    /// CPU ms per result, by what was done.
+    /// CPU ms per result, by what was done; `detect` is split into what `detect: …` say.
     pub cpu_ms: BTreeMap<&'static str, f64>,
     /// Wall and CPU ms of the network per result: what lies between is waiting for an accelerator.
     pub inference_ms: (f64, f64),
@@ -211,8 +211,10 @@ fn measure(
 ) -> Trial {
     let serving_cpu = || serving.map_or(0.0, Serving::cpu_secs);
     let inference = || metrics.stage_stats(Stage::Inference);
+    let around = || [Stage::Preprocess, Stage::Decode].map(|it| metrics.stage_stats(it).cpu);
     let (began, cpu, served) = (Instant::now(), process_cpu_time(), serving_cpu());
     let (threads, network, busy) = (ThreadTimes::now(), inference(), busy_secs());
+    let [tensors, heads] = around();
     let until = began + Duration::from_secs(u64::from(args.seconds.get()));
     let mut ages = Vec::new();
     while Instant::now() < until && !signals.came() {
@@ -228,6 +230,10 @@ fn measure(
     let network_wall = now.wall.saturating_sub(network.wall).as_secs_f64();
     let network_cpu = now.cpu.saturating_sub(network.cpu).as_secs_f64();
     let spent = ThreadTimes::now().since(&threads);
+    let [tensors_now, heads_now] = around();
+    let since = |now: Duration, then| now.saturating_sub(then).as_secs_f64();
+    let (tensors, heads) = (since(tensors_now, tensors), since(heads_now, heads));
+    let cpu_ms = split_detect(spent, tensors, heads);
     let others_cores = (busy_secs() - busy) / wall - cores - serving_cores;
     let taken = limits.fps * ids.len() as f64 * wall;
     // One picture of each may be under way at either end.
@@ -240,15 +246,35 @@ fn measure(
         cores,
         serving_cores,
         others_cores: others_cores.max(0.0),
-        cpu_ms: spent
-            .iter()
-            .map(|(work, secs): (&Work, &f64)| (work.as_str(), secs * 1e3 / count))
+        cpu_ms: cpu_ms
+            .into_iter()
+            .map(|(work, secs)| (work, secs * 1e3 / count))
             .collect(),
         inference_ms: (network_wall * 1e3 / count, network_cpu * 1e3 / count),
         sessions_busy: network_wall / wall,
         resident_mib: resident_mib(),
         broken: String::new(),
     }
+}
+
+/// CPU seconds by work. Of what the detect threads spent, `tensors` made pictures into tensors and `heads`
+/// made what the network said into boxes; the rest is the network, its own threads included.
+fn split_detect(
+    spent: BTreeMap<Work, f64>,
+    tensors: f64,
+    heads: f64,
+) -> BTreeMap<&'static str, f64> {
+    let mut by_name = BTreeMap::new();
+    for (work, secs) in spent {
+        if work == Work::Detect {
+            by_name.insert("detect: preprocess", tensors);
+            by_name.insert("detect: network", (secs - tensors - heads).max(0.0));
+            by_name.insert("detect: heads", heads);
+        } else {
+            by_name.insert(work.as_str(), secs);
+        }
+    }
+    by_name
 }
 
 /// CPU seconds that the whole machine spent until now.
@@ -261,4 +287,22 @@ fn busy_secs() -> f64 {
     let cpu = stat.total;
     let ticks = cpu.user + cpu.nice + cpu.system + cpu.irq.unwrap_or(0) + cpu.softirq.unwrap_or(0);
     ticks as f64 / procfs::ticks_per_second() as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_network_is_what_is_left_of_the_detect_threads() {
+        let spent = [(Work::Decode, 2.0), (Work::Detect, 10.0)].into();
+        let split = split_detect(spent, 1.5, 0.5);
+        let wanted = [
+            ("decode", 2.0),
+            ("detect: heads", 0.5),
+            ("detect: network", 8.0),
+            ("detect: preprocess", 1.5),
+        ];
+        assert_eq!(split, wanted.into());
+    }
 }

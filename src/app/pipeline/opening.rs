@@ -30,8 +30,27 @@ pub(super) fn inbox_of(
     (inbox, by_slot)
 }
 
+/// The sessions are opened here, so that threads of their own, which ONNX Runtime does not name, have a
+/// name that says whose they are.
+const OPENING: &str = "detect-open";
+
 /// One session per worker: `Session::run` needs a session of its own.
 pub(super) fn open_detectors(options: &PipelineOptions) -> Result<Vec<Detector>, PipelineError> {
+    std::thread::scope(|scope| {
+        let opening = std::thread::Builder::new()
+            .name(OPENING.to_owned())
+            .spawn_scoped(scope, || open_all(options))
+            .map_err(|source| PipelineError::Thread {
+                name: OPENING.to_owned(),
+                source,
+            })?;
+        opening
+            .join()
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    })
+}
+
+fn open_all(options: &PipelineOptions) -> Result<Vec<Detector>, PipelineError> {
     let first = Detector::open(&options.model, &options.detect)?;
     let count = options.workers.map_or_else(
         || auto_workers(first.report().used, &options.detect),
