@@ -195,3 +195,21 @@ fn kafka_is_sent_results_too() {
     }
     site.stop();
 }
+
+#[test]
+fn results_that_kafka_refuses_after_they_were_sent_are_counted_as_dropped() {
+    let cluster = Cluster::new("gantryd.results");
+    let too_large = RDKafkaRespErr::RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE;
+    cluster
+        .brokers
+        .request_errors(RDKafkaApiKey::Produce, &[too_large; 3]);
+    let address = cluster.address();
+    let mut site = Site::new(&format!(
+        "url = \"kafka://{address}\"\nevents = false\nresults_hz = 10\n"
+    ));
+    site.start();
+    site.wait_for_log("results are not taken; events go on");
+    wait_until("those after them", || cluster.records().len() >= 5);
+    assert!(site.dropped("sink_failed") >= 3);
+    site.stop();
+}

@@ -46,9 +46,10 @@ struct LineCounts {
     count: LineCount,
 }
 
-/// What decides who is in a zone, or crosses a line.
+/// What decides who is in a zone, or crosses a line: where it is the same, counts go on, whatever its
+/// thresholds are.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Place {
+pub(super) struct Place {
     name: String,
     /// Normalised.
     points: Vec<[f32; 2]>,
@@ -57,7 +58,7 @@ struct Place {
 }
 
 impl Place {
-    fn of_zone(plan: &ZonePlan) -> Self {
+    pub fn of_zone(plan: &ZonePlan) -> Self {
         Self {
             name: plan.name.to_string(),
             points: plan.polygon.corners(),
@@ -66,7 +67,7 @@ impl Place {
         }
     }
 
-    fn of_line(plan: &LinePlan) -> Self {
+    pub fn of_line(plan: &LinePlan) -> Self {
         Self {
             name: plan.name.to_string(),
             points: plan.line.points().to_vec(),

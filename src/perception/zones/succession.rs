@@ -1,20 +1,25 @@
 //! Zones that take over from those before them while the camera goes on.
 //!
-//! What is the same in both plans goes on: counts, who is inside, who is about to cross. What is new
-//! or in any way different begins at 0; visits to what is no more end where they were last seen.
+//! What is at the same place for the same classes goes on, also with other thresholds: counts, who is
+//! inside, who is about to cross. What is new or elsewhere begins at 0; visits to what is no more end
+//! where they were last seen.
 
 use std::collections::BTreeMap;
 
 use super::ground::GroundTrail;
 use super::line::LineState;
+use super::snapshot::Place;
 use super::visit::Visit;
 use super::{Outbox, Present, Zones, of_crowd, tell};
 use crate::base::Event;
 
 /// For each place of the new plan the index of the same place in the old one.
-fn same_places<T: PartialEq>(new: &[T], old: &[T]) -> Vec<Option<usize>> {
-    let place_of = |place: &T| old.iter().position(|before| before == place);
-    new.iter().map(place_of).collect()
+fn same_places<T>(new: &[T], old: &[T], place: impl Fn(&T) -> Place) -> Vec<Option<usize>> {
+    let old: Vec<Place> = old.iter().map(&place).collect();
+    let places = new.iter().map(place);
+    places
+        .map(|place| old.iter().position(|before| *before == place))
+        .collect()
 }
 
 /// The turns between lines that are the same as before: `before` holds for each line where it was, and
@@ -34,8 +39,8 @@ impl Zones {
     /// Goes on where `old` is, which watched the same camera up to now. Gives the events of visits that
     /// end because their zone is no longer there, or no longer the same.
     pub fn take_over(&mut self, mut old: Zones) -> Vec<Event> {
-        let zones = same_places(&self.plan.zones, &old.plan.zones);
-        let lines = same_places(&self.plan.lines, &old.plan.lines);
+        let zones = same_places(&self.plan.zones, &old.plan.zones, Place::of_zone);
+        let lines = same_places(&self.plan.lines, &old.plan.lines, Place::of_line);
         let events = old.leave_all_but(&zones);
 
         for (index, before) in zones.iter().enumerate() {
@@ -230,6 +235,23 @@ mod tests {
             Pts(0),
             "it is the same object"
         );
+    }
+
+    #[test]
+    fn other_thresholds_change_no_count_and_nobody_comes_in_again() {
+        let mut old = zones(vec![zone("yard", 0.0, 0.9)], vec![line("a", 0.3)]);
+        let (before, next) = go(&mut old, 0, 100, 500);
+        assert_eq!(kinds(&before), ["zone_entry", "line_crossing"]);
+        let mut yard = zone("yard", 0.0, 0.9);
+        yard.loiter = Some(std::time::Duration::from_secs(3600));
+        let mut a = line("a", 0.3);
+        a.hysteresis = 0.2;
+        let mut new = zones(vec![yard], vec![a]);
+        assert!(new.take_over(old).is_empty());
+        assert_eq!(new.counts.zones[0].entries, 1);
+        assert_eq!(new.counts.lines[0].ins, 1);
+        let (after, _) = go(&mut new, next, 510, 700);
+        assert!(after.is_empty(), "{after:?}");
     }
 
     #[test]

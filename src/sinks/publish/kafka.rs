@@ -1,15 +1,17 @@
 //! Events to a topic of Kafka, `<topic>.events`, by an idempotent producer: one record each, its key is
 //! the camera, so that those of a camera stay in order. Results of frames go to `<topic>.results`.
 
+use std::collections::VecDeque;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
 use rdkafka::client::ClientContext;
 use rdkafka::config::{ClientConfig, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{Header, OwnedHeaders};
-use rdkafka::producer::{FutureProducer, FutureRecord, Producer};
+use rdkafka::producer::{DeliveryFuture, FutureProducer, FutureRecord, Producer};
 use tokio::sync::watch;
 
 use super::link::{Link, LinkError, Offer, Progress, Transport, WRONG_LOGIN, Work};
@@ -125,6 +127,7 @@ impl Kafka {
             trouble: trouble.clone(),
             events: self.topic("events"),
             results: self.topic("results"),
+            offered: VecDeque::new(),
         };
         let topic = link.events.clone();
         let looking = tokio::task::spawn_blocking(move || find(&producer, &topic, &trouble));
@@ -231,9 +234,23 @@ struct KafkaLink {
     trouble: watch::Receiver<Option<LinkError>>,
     events: String,
     results: String,
+    /// Answers to results that are under way, oldest first; no more than the client holds.
+    offered: VecDeque<DeliveryFuture>,
 }
 
 impl KafkaLink {
+    /// Why a result that was offered before is not taken, once for each; nobody waits for the others.
+    fn refused_offer(&mut self) -> Option<LinkError> {
+        while let Some(answer) = self.offered.front_mut() {
+            let answer = answer.now_or_never()?;
+            self.offered.pop_front();
+            if let Ok(Err((error, _))) = answer {
+                return Some(LinkError::Refused(error.to_string()));
+            }
+        }
+        None
+    }
+
     async fn send(&mut self, batch: &[Waiting], progress: &mut Progress) -> Result<(), LinkError> {
         let mut answers = Vec::with_capacity(batch.len());
         for event in batch {
@@ -337,9 +354,10 @@ impl Link for KafkaLink {
                 .key(offer.camera.as_str())
                 .payload(&offer.text);
             match self.producer.send_result(record) {
-                Ok(_) => Ok(()),
-                Err((error, _)) => Err(refusal(&error, &self.results)),
+                Ok(answer) => self.offered.push_back(answer),
+                Err((error, _)) => return Err(refusal(&error, &self.results)),
             }
+            self.refused_offer().map_or(Ok(()), Err)
         })
     }
 

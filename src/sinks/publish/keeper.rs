@@ -58,12 +58,19 @@ impl Keeper {
     /// Takes an event; [`Keeper::commit`] puts it on the disk. `line` is its event line, `class` the
     /// name of its object's class.
     pub fn add(&mut self, event: &Event, class: Option<&str>, line: &str) {
+        // A camera that comes while gantryd runs may be remembered from before: what it counted then was
+        // numbered here then.
+        let first = || event.number.saturating_sub(1);
+        let camera = &event.frame.camera;
+        let numbered = match self.numbered.get(camera) {
+            Some(numbered) => *numbered,
+            None => *self.numbered.entry(camera.clone()).or_insert_with(first),
+        };
         let wanting = self.sinks.iter().filter(|(_, it)| it.wants(event, class));
         let sinks: Vec<String> = wanting.map(|(name, _)| name.clone()).collect();
         if sinks.is_empty() {
             return;
         }
-        let camera = &event.frame.camera;
         let before = match self.before.get(camera) {
             Some(before) => *before,
             None => {
@@ -72,7 +79,6 @@ impl Keeper {
                 newest
             }
         };
-        let numbered = self.numbered.get(camera).copied().unwrap_or(0);
         let sequence = before + event.number.saturating_sub(numbered);
         let id = event_id(event, self.spool.instance(), sequence);
         self.held.push_back(Entry {
@@ -226,6 +232,24 @@ mod tests {
         }
         second.commit();
         assert_eq!(sequences(&second.spool), [1, 2, 3, 4, 6]);
+    }
+
+    #[test]
+    fn a_camera_that_comes_back_later_numbers_on_as_one_from_the_start() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("events.redb");
+        let mut first = keeper(&file, &Metrics::new());
+        for number in 1..=3 {
+            first.add(&event(number), Some("car"), "{}");
+        }
+        drop(first);
+        // It was out of the configuration at the start, and is remembered when it is added again.
+        let mut second = keeper(&file, &Metrics::new());
+        for number in [4, 5, 7] {
+            second.add(&event(number), Some("car"), "{}");
+        }
+        second.commit();
+        assert_eq!(sequences(&second.spool), [1, 2, 3, 4, 5, 7]);
     }
 
     #[test]

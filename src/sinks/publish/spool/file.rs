@@ -25,6 +25,9 @@ const OVERHEAD_BYTES: u64 = 64;
 /// Memory for pages of the file: it is written in order and read once.
 const CACHE_BYTES: usize = 4 * 1024 * 1024;
 
+/// Damaged files that are kept.
+const MAX_BAD: u32 = 3;
+
 /// Why the spool cannot be used.
 #[derive(Debug, thiserror::Error)]
 pub enum SpoolError {
@@ -54,6 +57,31 @@ pub enum SpoolError {
         #[source]
         source: Box<redb::Error>,
     },
+}
+
+/// Is it the content of the file that is wrong, rather than the disk or the rights?
+pub(super) fn is_damaged(error: &redb::Error) -> bool {
+    use std::io::ErrorKind::{InvalidData, UnexpectedEof};
+    match error {
+        redb::Error::Corrupted(_)
+        | redb::Error::UpgradeRequired(_)
+        | redb::Error::RepairAborted => true,
+        redb::Error::Io(error) => matches!(error.kind(), InvalidData | UnexpectedEof),
+        _ => false,
+    }
+}
+
+/// Gives `file` another name, `….bad1` to `….bad3`; the last is overwritten where there are three.
+pub(super) fn set_aside(file: &Path) -> std::io::Result<PathBuf> {
+    let named = |number: u32| {
+        let mut name = file.as_os_str().to_owned();
+        name.push(format!(".bad{number}"));
+        PathBuf::from(name)
+    };
+    let free = (1..MAX_BAD).find(|number| !named(*number).exists());
+    let aside = named(free.unwrap_or(MAX_BAD));
+    std::fs::rename(file, &aside)?;
+    Ok(aside)
 }
 
 /// Makes the tables, deletes what waits for sinks that are no more, and gives the word of the file.

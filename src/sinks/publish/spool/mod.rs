@@ -13,8 +13,11 @@ use std::time::{Duration, Instant};
 use redb::{Database, ReadableDatabase, ReadableTable};
 use tokio::sync::watch;
 
-use crate::base::{CameraId, Metrics, SinkStep};
-use file::{PENDING, SEQUENCES, open_database, prepare, remove_oldest, size, storage, write};
+use crate::base::{CameraId, Metrics, SinkStep, causes};
+use file::{
+    PENDING, SEQUENCES, is_damaged, open_database, prepare, remove_oldest, set_aside, size,
+    storage, write,
+};
 
 pub use file::SpoolError;
 
@@ -104,11 +107,31 @@ impl fmt::Debug for Spool {
 }
 
 impl Spool {
-    /// Opens `file`, or makes it. What waits there for a sink that is not in `limits` is deleted.
+    /// Opens `file`, or makes it. What waits there for a sink that is not in `limits` is deleted. A file
+    /// that is no spool, or a damaged one, is set aside, and a new one begun.
     ///
     /// # Errors
     /// [`SpoolError`] if it cannot be read or written, or is another process's.
     pub fn open(
+        file: &Path,
+        limits: &[QueueLimit],
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, SpoolError> {
+        match Self::open_whole(file, limits, Arc::clone(&metrics)) {
+            Err(SpoolError::Storage { source, .. }) if is_damaged(&source) => {
+                let aside = set_aside(file).map_err(|error| SpoolError::Folder {
+                    folder: file.to_owned(),
+                    source: error,
+                })?;
+                let (error, aside) = (causes(&source), aside.display());
+                tracing::error!(error, %aside, "the spool is damaged and was set aside: what waited in it is not sent; a new one is begun");
+                Self::open_whole(file, limits, metrics)
+            }
+            opened => opened,
+        }
+    }
+
+    fn open_whole(
         file: &Path,
         limits: &[QueueLimit],
         metrics: Arc<Metrics>,

@@ -138,6 +138,35 @@ fn a_queue_that_is_trimmed_for_a_lower_bound_counts_what_it_loses_and_its_size()
 }
 
 #[test]
+fn a_damaged_file_is_set_aside_and_a_new_one_begun() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("events.redb");
+    let spool = open(&file, 1 << 20);
+    for _ in 0..50 {
+        spool.append(&[entry(&spool, &"x".repeat(2000))]).unwrap();
+    }
+    let word = spool.instance().to_owned();
+    drop(spool);
+    let whole = std::fs::read(&file).unwrap();
+    let damaged = [
+        b"no spool at all".to_vec(),
+        vec![7; 100_000],
+        whole[..whole.len() / 2].to_vec(),
+        Vec::new(),
+    ];
+    for (number, bytes) in damaged.iter().enumerate() {
+        std::fs::write(&file, bytes).unwrap();
+        let spool = open(&file, 1 << 20);
+        assert_ne!(spool.instance(), word, "{number}");
+        assert_eq!(texts(&spool), [""; 0], "{number}");
+        spool.append(&[entry(&spool, "a")]).unwrap();
+        assert_eq!(texts(&spool), ["a"]);
+    }
+    let aside = folder.path().join("events.redb.bad1");
+    assert_eq!(std::fs::read(aside).unwrap(), damaged[0]);
+}
+
+#[test]
 fn the_file_stays_near_its_bound_however_much_goes_through() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("events.redb");

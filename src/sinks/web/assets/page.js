@@ -299,9 +299,24 @@ function addEvents(events) {
   timeline.add(events);
 }
 
+/** A tab for each camera; tells whether the cameras are others than before. */
+function tabs() {
+  const list = find("cameras"), now = cameras.map(({ id }) => id);
+  if (now.join("\n") === [...list.children].map((tab) => tab.textContent).join("\n")) return false;
+  list.replaceChildren(...now.map((id) => {
+    const tab = make("button", id, { type: "button", onclick: () => choose(id) });
+    tab.setAttribute("role", "tab");
+    tab.setAttribute("aria-selected", String(id === chosen));
+    return tab;
+  }));
+  return true;
+}
+
 async function refresh() {
   try {
     cameras = await ask("cameras");
+    // Somebody else, or the configuration file, has added or removed one.
+    if (tabs() && cameras.length && !cameras.some(({ id }) => id === chosen)) { choose(cameras[0].id); return; }
     const camera = cameras.find(({ id }) => id === chosen);
     if (camera) {
       if (wantsVideo() && document.body.dataset.mode === "pictures") connect();
@@ -388,11 +403,7 @@ if (session.can_edit) {
   setUpCameras({ api: API, csrf: session.csrf, cameras: () => cameras, chosen: () => chosen, mayLeave: editor.mayLeave });
 }
 cameras = await ask("cameras");
-find("cameras").replaceChildren(...cameras.map(({ id }) => {
-  const tab = make("button", id, { type: "button", onclick: () => choose(id) });
-  tab.setAttribute("role", "tab");
-  return tab;
-}));
+tabs();
 const wanted = decodeURIComponent(location.hash.slice(1));
 choose(cameras.some(({ id }) => id === wanted) ? wanted : cameras[0]?.id);
 setInterval(refresh, 2000);
