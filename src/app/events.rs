@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::event_file::EventFile;
+use super::state::EventsOnDisk;
 use super::summary::EventTally;
 use super::writers::IDLE_FLUSH;
 use crate::base::{CameraId, DropReason, Event, FrameSeq, Metrics, Recorded};
@@ -198,6 +199,7 @@ pub struct DaemonEvents {
     pictures: Option<ClosesPictures>,
     clips: ClaimsClips,
     page: Option<Arc<Hub>>,
+    on_disk: EventsOnDisk,
     /// Made with the first event.
     cameras: BTreeMap<CameraId, EventFile>,
 }
@@ -268,6 +270,14 @@ impl DaemonEvents {
         self
     }
 
+    /// Will tell which events are on the disk.
+    #[must_use]
+    pub fn telling(mut self, on_disk: EventsOnDisk) -> Self {
+        on_disk.begin();
+        self.on_disk = on_disk;
+        self
+    }
+
     /// Writes everything that comes until the channel closes. What cannot be written is held, and
     /// counted if it is too much.
     pub fn run(mut self, events: &Receiver<Event>, classes: &[String], metrics: &Metrics) {
@@ -292,8 +302,10 @@ impl DaemonEvents {
         let began = Instant::now();
         let followers = events.try_iter().take(MAX_TOGETHER);
         let mut lines = Vec::new();
+        let mut newest: BTreeMap<CameraId, u64> = BTreeMap::new();
         for event in std::iter::once(first).chain(followers) {
             lines.push(self.line(&event, classes));
+            newest.insert(event.frame.camera.clone(), event.number);
             if began.elapsed() > TOGETHER_WITHIN {
                 break;
             }
@@ -312,6 +324,9 @@ impl DaemonEvents {
             }
         }
         self.flush_files(metrics);
+        for (camera, number) in newest {
+            self.on_disk.reached(&camera, number);
+        }
     }
 
     /// The line of an event, which is handed to the sinks' spool on the way.

@@ -19,6 +19,7 @@ use super::pipeline::{
 use super::recorders::Recorders;
 use super::reload::{ConfigFile, Desk, DeskParts, Watched};
 use super::signals::{Hangup, Signals};
+use super::state::EventsOnDisk;
 use super::writers::{DaemonFormats, DaemonText};
 use super::{accelerator, clips, disk, resolve, service, sinks, state, web};
 use crate::base::{
@@ -98,7 +99,9 @@ pub fn run(config: &Config, text: &str, file: ConfigFile) -> anyhow::Result<()> 
     let (retention, limits) = disk::look_after(config, &room, &metrics, &stop)?;
     let recorders = Arc::new(Recorders::new(config, &classes, &metrics, &room, &stop));
     let films = Arc::new(FilmMakers::new(config, &classes, &metrics, &room, &stop));
-    let remembering = state::remember(config, &files, &detect, &classes, &metrics, &stop)?;
+    let on_disk = EventsOnDisk::default();
+    let remembering =
+        state::remember(config, &files, &detect, &classes, &on_disk, &metrics, &stop)?;
     let (prepared, remembers) = match remembering {
         Some((memory, worker)) => (prepared.remembered_by(&Arc::new(memory)), Some(worker)),
         None => (prepared, None),
@@ -119,6 +122,7 @@ pub fn run(config: &Config, text: &str, file: ConfigFile) -> anyhow::Result<()> 
         films: Arc::clone(&films),
         numbers,
         page: hub.clone(),
+        on_disk,
     };
     let mut started = start_sinks(config, before, &classes, &metrics, &room, &stop)?;
     if let Some(hub) = &hub {
@@ -270,6 +274,8 @@ struct Before {
     numbers: BTreeMap<CameraId, u64>,
     /// Is told which files show an event.
     page: Option<Arc<Hub>>,
+    /// Is told which events are on the disk.
+    on_disk: EventsOnDisk,
 }
 
 fn start_sinks(
@@ -329,7 +335,8 @@ fn start_sinks(
             .with_lossless(lossless.map(|camera| camera.id.clone()).collect())
             .with_pictures(pictures.clone())
             .with_clips(before.films.desks())
-            .with_page(before.page);
+            .with_page(before.page)
+            .telling(before.on_disk);
         if config.output.events {
             writer = writer.with_files(&config.output.folder, max_bytes(config));
         }

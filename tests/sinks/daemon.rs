@@ -113,18 +113,36 @@ impl Site {
         });
     }
 
-    /// Value of a metric of the sink, 0 while there is none; `step` is that of `sink_events`.
-    pub fn metric(&self, name: &str, step: Option<&str>) -> u64 {
+    /// Everything that is measured; nothing while nobody answers.
+    fn metrics(&self) -> String {
         let Ok(mut stream) = TcpStream::connect(("127.0.0.1", self.port)) else {
-            return 0;
+            return String::new();
         };
         let request = "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
         let mut answer = String::new();
-        if stream.write_all(request.as_bytes()).is_err()
-            || stream.read_to_string(&mut answer).is_err()
-        {
-            return 0;
+        let asked = stream.write_all(request.as_bytes());
+        match asked.and_then(|()| stream.read_to_string(&mut answer)) {
+            Ok(_) => answer,
+            Err(_) => String::new(),
         }
+    }
+
+    /// Results that the sink dropped for this reason.
+    pub fn results_dropped(&self, reason: &str) -> u64 {
+        let labels = ["stage=\"publish\"", &format!("reason=\"{reason}\"")];
+        let answer = self.metrics();
+        let lines = answer.lines().filter(|line| {
+            line.starts_with("gantryd_results_dropped_total{")
+                && labels.iter().all(|label| line.contains(label))
+        });
+        lines
+            .map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap())
+            .sum()
+    }
+
+    /// Value of a metric of the sink, 0 while there is none; `step` is that of `sink_events`.
+    pub fn metric(&self, name: &str, step: Option<&str>) -> u64 {
+        let answer = self.metrics();
         let step = step.map(|step| format!("step=\"{step}\""));
         let line = answer.lines().find(|line| {
             line.starts_with(&format!("gantryd_{name}{{"))

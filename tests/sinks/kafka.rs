@@ -210,6 +210,6 @@ fn results_that_kafka_refuses_after_they_were_sent_are_counted_as_dropped() {
     site.start();
     site.wait_for_log("results are not taken; events go on");
     wait_until("those after them", || cluster.records().len() >= 5);
-    assert!(site.dropped("sink_failed") >= 3);
+    assert!(site.results_dropped("sink_failed") >= 1);
     site.stop();
 }

@@ -90,7 +90,7 @@ impl CameraTracking {
         let zones = self.watching.zones.as_mut();
         let (past, runs) = memory.recall(&self.camera, source, &mut self.tracker, zones);
         self.past = Some(past);
-        self.number_events_after(memory.newest_event(&self.camera));
+        self.number_events_by(memory);
         runs
     }
 
@@ -102,7 +102,12 @@ impl CameraTracking {
     /// Remembers the camera from now on; what was remembered of it before is forgotten.
     pub fn remembered_afresh(&mut self, memory: &Memory, source: &str) {
         self.past = Some(memory.afresh(&self.camera, source));
+        self.number_events_by(memory);
+    }
+
+    fn number_events_by(&mut self, memory: &Memory) {
         self.number_events_after(memory.newest_event(&self.camera));
+        memory.numbers_after(&self.camera, self.last_event());
     }
 
     /// Begins with a frame: the first of a run goes on from the run before, if that is remembered.

@@ -7,7 +7,8 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use super::file::{CameraState, StateFolder};
-use super::numbers::newest_in;
+use super::numbers::{newest_in, told_after};
+use super::on_disk::EventsOnDisk;
 use super::past::{Past, Reach};
 use super::writer::{Desk, Writer, desk};
 use crate::base::{CameraId, Metrics, causes};
@@ -21,12 +22,14 @@ use crate::perception::zones::Zones;
 const LONGEST_MOVING: Duration = Duration::from_secs(15);
 
 /// What is remembered, and where.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct MemoryOptions {
     /// Folder of the states.
     pub folder: PathBuf,
     /// Folder whose `<camera>/events.jsonl` hold the numbers given so far, if there are such files.
     pub events: Option<PathBuf>,
+    /// Which events are on the disk.
+    pub on_disk: EventsOnDisk,
     /// A state is written this often.
     pub every: Duration,
     /// Nothing goes on as the same after a longer time without a picture.
@@ -39,6 +42,7 @@ pub struct Memory {
     options: MemoryOptions,
     folder: StateFolder,
     desk: Desk,
+    on_disk: EventsOnDisk,
     metrics: Arc<Metrics>,
     model: [u8; 32],
 }
@@ -53,11 +57,13 @@ impl Memory {
         metrics: &Arc<Metrics>,
     ) -> (Self, impl FnOnce() + Send + 'static) {
         let folder = StateFolder(options.folder.clone());
-        let (desk, writer) = desk(folder.clone(), Arc::clone(metrics));
+        let on_disk = options.on_disk.clone();
+        let (desk, writer) = desk(folder.clone(), on_disk.clone(), Arc::clone(metrics));
         let memory = Self {
             options,
             folder,
             desk,
+            on_disk,
             metrics: Arc::clone(metrics),
             model: model_print(files, detect, classes),
         };
@@ -109,9 +115,13 @@ impl Memory {
             let living = state.tracker.ids().collect();
             tracker.restore(state.tracker);
             if let (Some(zones), Some(state)) = (&mut zones, state.zones) {
+                let last = state.last_number();
                 let carried = zones.restore(state, &living);
                 for place in carried.changed {
                     tracing::warn!(%camera, place, "the zone or line is another than before the restart: its counts begin anew");
+                }
+                if let Some(folder) = &self.options.events {
+                    zones.catch_up(&told_after(&events_of(folder, camera), last));
                 }
             }
             tracing::info!(%camera, objects = living.len(), "goes on from what is remembered");
@@ -125,6 +135,11 @@ impl Memory {
     pub fn newest_event(&self, camera: &CameraId) -> u64 {
         let folder = self.options.events.as_ref();
         folder.map_or(0, |folder| newest_in(&events_of(folder, camera)))
+    }
+
+    /// Events of `camera` are numbered after `number` from now on.
+    pub fn numbers_after(&self, camera: &CameraId, number: u64) {
+        self.on_disk.reached(camera, number);
     }
 
     /// The state of a camera, if there is one that can be used; another is set aside.

@@ -10,6 +10,7 @@
 mod file;
 mod memory;
 mod numbers;
+mod on_disk;
 mod past;
 mod writer;
 
@@ -21,6 +22,7 @@ use crate::base::{Metrics, StopSource, Worker};
 use crate::perception::detect::{DetectOptions, ModelFiles};
 
 pub use memory::{Memory, MemoryOptions};
+pub use on_disk::EventsOnDisk;
 pub use past::{Entered, Past};
 
 /// Below the folder of the results: where states are.
@@ -35,6 +37,7 @@ pub fn remember(
     files: &ModelFiles,
     detect: &DetectOptions,
     classes: &[String],
+    on_disk: &EventsOnDisk,
     metrics: &Arc<Metrics>,
     stop: &StopSource,
 ) -> anyhow::Result<Option<(Memory, Worker)>> {
@@ -45,6 +48,7 @@ pub fn remember(
     let options = MemoryOptions {
         folder: config.output.folder.join(FOLDER),
         events: config.output.events.then(|| config.output.folder.clone()),
+        on_disk: on_disk.clone(),
         every: wanted.every,
         reach: wanted.reach,
     };

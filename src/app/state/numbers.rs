@@ -1,6 +1,7 @@
-//! The number of the newest event that is in a camera's event file.
+//! What a camera's event file says that its state does not.
 //!
-//! After a kill the file may be a moment ahead of the state; no number is given twice for that.
+//! After a kill the file may be a moment ahead of the state: no number is given twice, and nothing that
+//! it tells is counted again.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -8,12 +9,73 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use crate::base::{Direction, TrackId};
+use crate::perception::zones::{Told, ToldKind};
+
 /// The end of the file that is looked at, bytes: a line has a few thousand.
 const TAIL: u64 = 256 * 1024;
 
 #[derive(Deserialize)]
 struct Numbered {
     number: u64,
+}
+
+/// What is read of an event line.
+#[derive(Deserialize)]
+struct EventWords {
+    number: u64,
+    r#type: String,
+    line: Option<String>,
+    direction: Option<String>,
+    from: Option<String>,
+    to: Option<String>,
+    zone: Option<String>,
+    object: Option<ObjectWords>,
+}
+
+#[derive(Deserialize)]
+struct ObjectWords {
+    tracks: Vec<u64>,
+}
+
+impl EventWords {
+    fn told(self) -> Told {
+        let what = match (self.r#type.as_str(), self.line, self.zone) {
+            ("line_crossing", Some(line), _) => match self.direction.as_deref() {
+                Some("in") => ToldKind::Crossing(line, Direction::In),
+                Some("out") => ToldKind::Crossing(line, Direction::Out),
+                _ => ToldKind::Other,
+            },
+            ("zone_entry", _, Some(zone)) => ToldKind::Entry(zone),
+            ("zone_exit", _, Some(zone)) => ToldKind::Exit(zone),
+            ("loitering", _, Some(zone)) => ToldKind::Loitering(zone),
+            _ => match (self.from, self.to) {
+                (Some(from), Some(to)) => ToldKind::Turn(from, to),
+                _ => ToldKind::Other,
+            },
+        };
+        let tracks = self.object.map(|it| it.tracks).unwrap_or_default();
+        Told {
+            number: self.number,
+            tracks: tracks.into_iter().map(TrackId).collect(),
+            what,
+        }
+    }
+}
+
+/// The events in whole lines of `path` that are numbered above `number`, in order.
+pub fn told_after(path: &Path, number: u64) -> Vec<Told> {
+    let Some(tail) = tail_of(path) else {
+        return Vec::new();
+    };
+    let whole = tail.rfind('\n').map_or("", |end| &tail[..end]);
+    let words = whole
+        .lines()
+        .filter_map(|line| serde_json::from_str::<EventWords>(line).ok());
+    words
+        .filter(|event| event.number > number)
+        .map(EventWords::told)
+        .collect()
 }
 
 /// The number in the last whole line of `path`; 0 without one.
@@ -40,6 +102,32 @@ fn tail_of(path: &Path) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_newer_than_the_state_is_read_from_whole_lines() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("events.jsonl");
+        let text = concat!(
+            r#"{"number":3,"type":"zone_entry","zone":"yard","object":{"tracks":[7]}}"#,
+            "\n",
+            r#"{"number":4,"type":"line_crossing","line":"gate","direction":"out","object":{"tracks":[5,7]}}"#,
+            "\n",
+            r#"{"number":5,"type":"turn","from":"a","to":"gate","object":{"tracks":[7]}}"#,
+            "\n",
+            r#"{"number":6,"type":"queue","zone":"yard","phase":"begin","object":null}"#,
+            "\n",
+            r#"{"number":7,"type":"zone_exit","zone":"ya"#,
+        );
+        std::fs::write(&path, text).unwrap();
+        let told = told_after(&path, 3);
+        let what: Vec<&ToldKind> = told.iter().map(|it| &it.what).collect();
+        let crossing = ToldKind::Crossing("gate".to_owned(), Direction::Out);
+        let turn = ToldKind::Turn("a".to_owned(), "gate".to_owned());
+        assert_eq!(what, [&crossing, &turn, &ToldKind::Other]);
+        assert_eq!(told[0].tracks, [TrackId(5), TrackId(7)]);
+        assert_eq!(told_after(&path, 6), []);
+        assert_eq!(told_after(&folder.path().join("none"), 0), []);
+    }
 
     #[test]
     fn the_last_whole_line_tells() {

@@ -7,10 +7,15 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
 
 use super::file::{CameraState, StateFolder, encode};
+use super::on_disk::EventsOnDisk;
 use crate::base::{CameraId, Metrics, causes, utc_now};
+use crate::perception::zones::ZonesState;
 
 /// Least time between two rounds of writing, each of which writes a camera at most once.
 const REST: Duration = Duration::from_millis(500);
+
+/// A state waits for its events for at most this long: longer than an event waits for its recording.
+const FOR_EVENTS: Duration = Duration::from_secs(5);
 
 /// One place per camera.
 type Waiting = Arc<Mutex<BTreeMap<CameraId, Box<CameraState>>>>;
@@ -42,12 +47,15 @@ pub struct Writer {
     folder: StateFolder,
     waiting: Waiting,
     bell: Receiver<()>,
+    on_disk: EventsOnDisk,
+    /// Cameras whose states wait for their events, since when.
+    held: BTreeMap<CameraId, Instant>,
     metrics: Arc<Metrics>,
     has_failed: bool,
 }
 
 /// A desk, and who writes what is left there.
-pub fn desk(folder: StateFolder, metrics: Arc<Metrics>) -> (Desk, Writer) {
+pub fn desk(folder: StateFolder, on_disk: EventsOnDisk, metrics: Arc<Metrics>) -> (Desk, Writer) {
     let (ring, bell) = bounded(1);
     let waiting = Waiting::default();
     let desk = Desk {
@@ -58,6 +66,8 @@ pub fn desk(folder: StateFolder, metrics: Arc<Metrics>) -> (Desk, Writer) {
         folder,
         waiting,
         bell,
+        on_disk,
+        held: BTreeMap::new(),
         metrics,
         has_failed: false,
     };
@@ -68,14 +78,14 @@ impl Writer {
     /// Writes until every desk is gone, and then what is left.
     pub fn run(mut self) {
         let mut has_rung = false;
-        while has_rung || self.bell.recv().is_ok() {
-            self.write_waiting();
+        while has_rung || !self.held.is_empty() || self.bell.recv().is_ok() {
+            self.write_waiting(false);
             match self.rest() {
                 Some(rung) => has_rung = rung,
                 None => break,
             }
         }
-        self.write_waiting();
+        self.write_waiting(true);
     }
 
     /// Waits its time and says whether the bell rang meanwhile; `None` if nobody is left to ring it.
@@ -91,12 +101,23 @@ impl Writer {
         }
     }
 
-    fn write_waiting(&mut self) {
+    /// Writes what is left there; a state whose newest event is not on the disk yet only if it is the
+    /// last chance, or has waited for too long.
+    fn write_waiting(&mut self, is_last: bool) {
         let waiting = {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::take(&mut *waiting)
         };
         for (camera, state) in waiting {
+            let newest = state.zones.as_ref().map_or(0, ZonesState::last_number);
+            let since = *self.held.entry(camera.clone()).or_insert_with(Instant::now);
+            if !is_last && self.on_disk.lacks(&camera, newest) && since.elapsed() < FOR_EVENTS {
+                let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+                // One that came meanwhile is newer.
+                waiting.entry(camera).or_insert(state);
+                continue;
+            }
+            self.held.remove(&camera);
             self.write(&camera, &state);
         }
     }
@@ -135,7 +156,11 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let states = StateFolder(folder.path().join("state"));
         let metrics = Metrics::new();
-        let (desk, writer) = desk(states.clone(), Arc::clone(&metrics));
+        let (desk, writer) = desk(
+            states.clone(),
+            EventsOnDisk::default(),
+            Arc::clone(&metrics),
+        );
         let gate = CameraId::new("gate");
         let rounds = std::thread::scope(|scope| {
             let writing = scope.spawn(|| writer.run());
@@ -152,12 +177,55 @@ mod tests {
     }
 
     #[test]
+    fn a_state_is_not_written_before_its_events_are() {
+        let folder = tempfile::tempdir().unwrap();
+        let states = StateFolder(folder.path().join("state"));
+        let (metrics, on_disk) = (Metrics::new(), EventsOnDisk::default());
+        on_disk.begin();
+        let (desk, mut writer) = desk(states.clone(), on_disk.clone(), metrics);
+        let gate = CameraId::new("gate");
+        let known = |zones: &Option<ZonesState>| zones.as_ref().map(ZonesState::last_number);
+        let written = || {
+            let state = states.read(&gate, &[1; 32]).unwrap();
+            state.and_then(|state| known(&state.zones))
+        };
+        let after = |number: u64| {
+            let plan = crate::perception::zones::ZonesPlan::default();
+            let mut zones =
+                crate::perception::zones::Zones::new(plan, |_| Err::<_, ()>(())).unwrap();
+            zones.number_after(number);
+            CameraState {
+                zones: Some(zones.state()),
+                ..state("gate", 1)
+            }
+        };
+        on_disk.reached(&gate, 3);
+        desk.leave(&gate, after(3));
+        writer.write_waiting(false);
+        assert_eq!(written(), Some(3));
+        desk.leave(&gate, after(5));
+        writer.write_waiting(false);
+        assert_eq!(written(), Some(3), "4 and 5 are under way");
+        on_disk.reached(&gate, 5);
+        writer.write_waiting(false);
+        assert_eq!(written(), Some(5));
+        // The last chance: what is under way then is written by others, or nobody.
+        desk.leave(&gate, after(6));
+        writer.write_waiting(true);
+        assert_eq!(written(), Some(6));
+    }
+
+    #[test]
     fn a_folder_that_takes_nothing_is_counted_and_does_no_harm() {
         let folder = tempfile::tempdir().unwrap();
         let blocked = folder.path().join("state");
         std::fs::write(&blocked, "a file where the folder should be").unwrap();
         let metrics = Metrics::new();
-        let (desk, writer) = desk(StateFolder(blocked.clone()), Arc::clone(&metrics));
+        let (desk, writer) = desk(
+            StateFolder(blocked.clone()),
+            EventsOnDisk::default(),
+            Arc::clone(&metrics),
+        );
         let gate = CameraId::new("gate");
         desk.leave(&gate, state("gate", 1));
         drop(desk);

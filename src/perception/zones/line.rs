@@ -117,6 +117,13 @@ impl LineState {
         self.settle(side, stand.last, stand.beyond?, false)
     }
 
+    /// It was told before that the object has crossed to this side.
+    pub fn has_crossed(&mut self, side: Direction) {
+        if let Some(stand) = self.stand.as_mut().filter(|it| it.side != side) {
+            (stand.side, stand.beyond, stand.has_just_crossed) = (side, None, true);
+        }
+    }
+
     fn settle(
         &mut self,
         side: Direction,

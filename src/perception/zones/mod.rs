@@ -5,6 +5,7 @@
 //!
 //! Objects are judged only in frames in which they were seen; a predicted place decides nothing.
 
+mod catch_up;
 mod crowd;
 mod ground;
 mod line;
@@ -33,6 +34,7 @@ use crate::base::{
     BBox, ClassId, Direction, EndedTrack, Event, EventKind, FrameMeta, ObjectTrace, SceneCounts,
     Size, TrackId, TrackSnapshot, TrackState,
 };
+pub use catch_up::{Told, ToldKind};
 use crowd::{Change, Crowd, Present, Thresholds};
 use ground::Ground;
 use line::FrameLine;

@@ -109,6 +109,12 @@ fn places_before(
 }
 
 impl ZonesState {
+    /// Number of the newest event in it.
+    #[must_use]
+    pub fn last_number(&self) -> u64 {
+        self.last_number
+    }
+
     /// Is it one that zones can have been in? Guards against a file that is whole but wrong.
     #[must_use]
     pub fn is_sound(&self) -> bool {

@@ -175,6 +175,54 @@ fn a_zone_that_changed_begins_anew_and_the_others_go_on() {
 }
 
 #[test]
+fn what_was_told_after_the_snapshot_is_not_told_again() {
+    let mut killed = Tape::new(plan());
+    killed.drive(7, (500.0, 100.0), (500.0, 150.0), 3);
+    // The snapshot is of here; what follows is told before the kill.
+    let (mut next, _) = restarted(&killed, plan(), &[7]);
+    let known = next.zones.last_number();
+    killed.drive(7, (500.0, 160.0), (500.0, 700.0), 28);
+    assert_eq!(
+        killed.told(),
+        ["zone_entry", "line_crossing", "line_crossing", "turn"]
+    );
+    let told: Vec<Told> = killed
+        .events
+        .iter()
+        .map(|event| Told {
+            number: event.number,
+            tracks: event.object.as_ref().unwrap().tracks.clone(),
+            what: match &event.kind {
+                EventKind::Entry { zone } => ToldKind::Entry(zone.to_string()),
+                EventKind::Crossing { line, direction } => {
+                    ToldKind::Crossing(line.to_string(), *direction)
+                }
+                EventKind::Turn { from, to } => ToldKind::Turn(from.to_string(), to.to_string()),
+                _ => ToldKind::Other,
+            },
+        })
+        .collect();
+    assert!(told.iter().all(|it| it.number > known));
+    next.zones.catch_up(&told);
+    next.seq = killed.seq;
+    absent(&mut next, 2, &[]);
+    (0..5).for_each(|_| next.show(&[car(7, 500.0, 700.0)]));
+    assert_eq!(next.told(), [""; 0]);
+    let counts = |tape: &Tape| (tape.counts.zones[0].entries, tape.counts.lines.clone());
+    assert_eq!(counts(&next), counts(&killed));
+    assert_eq!(next.counts.turns, killed.counts.turns);
+    // And it goes on from there: out of the zone, with the next number.
+    next.drive(7, (500.0, 710.0), (500.0, 950.0), 14);
+    assert_eq!(next.told(), ["zone_exit"]);
+    assert_eq!(next.events[0].number, told.last().unwrap().number + 1);
+    // What is known already changes nothing.
+    let before = next.counts.clone();
+    next.zones.catch_up(&told);
+    next.show(&[]);
+    assert_eq!(next.counts.lines, before.lines);
+}
+
+#[test]
 fn a_threshold_that_changed_changes_no_count() {
     let mut changed = plan();
     changed.zones[0].max_occupancy = Some(3);

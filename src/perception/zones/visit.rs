@@ -171,6 +171,27 @@ impl Visit {
         }
     }
 
+    /// It was told before that the object came in.
+    pub fn has_entered(&mut self, at: Pts) {
+        if !self.is_inside() {
+            *self = Self {
+                entered: Some(at),
+                ..Self::default()
+            };
+            self.presence.is_on = true;
+        }
+    }
+
+    /// It was told before that the object loiters.
+    pub fn has_loitered(&mut self) {
+        self.has_loitered = true;
+    }
+
+    /// It was told before that the object left.
+    pub fn has_left(&mut self) {
+        *self = Self::default();
+    }
+
     /// The object left at `at`, or is never seen again after it.
     pub fn leave(&mut self, at: Pts, tell: &mut impl FnMut(Happening)) {
         let Some(entered) = self.entered else { return };
