@@ -80,11 +80,11 @@ fn a_full_disk_pauses_recording_and_spares_what_is_on_it() {
     if !has_ffmpeg() {
         return;
     }
-    let Some(disk) = SmallDisk::mount("size=1m") else {
+    let Some(disk) = SmallDisk::mount("size=4m") else {
         return;
     };
     let ballast = disk.0.path().join("ballast");
-    std::fs::write(&ballast, vec![1; 400_000]).unwrap();
+    std::fs::write(&ballast, vec![1; 3_400_000]).unwrap();
     let metrics = Metrics::new();
     let options = RecordOptions {
         quality: 10,

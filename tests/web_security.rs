@@ -115,6 +115,22 @@ fn people_log_in_and_out_and_do_what_their_role_allows() {
         assert_eq!(daemon.ask("GET", path, &[], None).status, 401, "{path}");
     }
     let page = daemon.ask("GET", "/", &[], None);
+    // What browsers obey goes with the page, with data and with refusals.
+    let refused = daemon.ask("GET", "/api/v1/cameras", &[], None);
+    for answer in [&page, &refused] {
+        let policy = answer.header("content-security-policy");
+        for part in ["default-src 'self'", "frame-ancestors 'none'"] {
+            assert!(policy.contains(part), "{policy}");
+        }
+        assert!(
+            !policy.contains("http:") && !policy.contains("unsafe"),
+            "{policy}"
+        );
+        assert_eq!(answer.header("x-frame-options"), "DENY");
+        assert_eq!(answer.header("x-content-type-options"), "nosniff");
+        assert_eq!(answer.header("referrer-policy"), "no-referrer");
+        assert_eq!(answer.header("cache-control"), "no-store");
+    }
     assert!(
         page.status == 401 && page.text.contains("Log in"),
         "{}",
@@ -366,6 +382,13 @@ fn what_strangers_send_does_no_harm() {
          Content-Length: 100000000000\r\n\r\n"
     ));
     assert_eq!(status, 413);
+    for put in ["zones", "config"] {
+        let (status, _) = daemon.raw(&format!(
+            "PUT /api/v1/cameras/street/{put} HTTP/1.1\r\nHost: 127.0.0.1\r\n{token}Content-Type: application/json\r\n\
+             Content-Length: 100000000000\r\n\r\n"
+        ));
+        assert_eq!(status, 413, "{put}");
+    }
     let mut endless = daemon.connect();
     let head = "POST /api/v1/login HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n\
                 Transfer-Encoding: chunked\r\n\r\n40001\r\n";

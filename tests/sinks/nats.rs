@@ -125,3 +125,15 @@ fn nats_tells_a_wrong_password_with_the_remedy() {
     wait_until("what waited", || server.received().len() >= 5);
     site.stop();
 }
+
+#[test]
+fn nats_that_is_not_there_is_told_and_waited_for() {
+    let port = free_port();
+    let mut site = Site::new(&sink(port));
+    site.start();
+    site.wait_for_log("the sink takes no events; they wait in the spool");
+    wait_until("events in the spool", || {
+        site.metric("sink_waiting", None) >= 5
+    });
+    site.stop();
+}

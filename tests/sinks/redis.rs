@@ -122,3 +122,15 @@ fn redis_tells_a_wrong_password_with_the_remedy() {
     wait_until("what waited", || server.received().len() >= 5);
     site.stop();
 }
+
+#[test]
+fn redis_that_is_not_there_is_told_and_waited_for() {
+    let port = free_port();
+    let mut site = Site::new(&sink(port));
+    site.start();
+    site.wait_for_log("the sink takes no events; they wait in the spool");
+    wait_until("events in the spool", || {
+        site.metric("sink_waiting", None) >= 5
+    });
+    site.stop();
+}

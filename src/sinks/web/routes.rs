@@ -416,7 +416,10 @@ mod tests {
         let answered: BTreeSet<&str> = answered.filter(|it| *it != "/openapi.json").collect();
         let described: serde_json::Value = serde_json::from_str(OPENAPI).unwrap();
         let described = described["paths"].as_object().unwrap();
-        let described: BTreeSet<&str> = described.keys().map(String::as_str).collect();
+        // What has servers of its own is answered elsewhere: /healthz and /readyz.
+        let is_here = |it: &(&String, &serde_json::Value)| it.1.get("servers").is_none();
+        let described = described.iter().filter(is_here);
+        let described: BTreeSet<&str> = described.map(|(path, _)| path.as_str()).collect();
         assert!(answered.len() > 15, "{answered:?}");
         assert_eq!(answered, described);
     }
