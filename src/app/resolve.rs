@@ -288,6 +288,7 @@ pub fn retention_from_config(config: &Config) -> RetentionOptions {
     let retention = &output.retention;
     RetentionOptions {
         clips: retention.clips,
+        events_max_age: retention.events_max_age,
         cameras: own_limits(&config.cameras),
         deletes_clips: !retention.keep_clips,
         folder: output.folder.clone(),

@@ -37,6 +37,8 @@ pub struct RetentionConfig {
     pub clips: Limits,
     /// Clips and pictures are never deleted for want of room.
     pub keep_clips: bool,
+    /// Full files of events are deleted when they are older.
+    pub events_max_age: Option<Duration>,
 }
 
 impl Default for RetentionConfig {
@@ -48,6 +50,7 @@ impl Default for RetentionConfig {
             when_full: WhenDiskFull::Pause,
             clips: Limits::default(),
             keep_clips: false,
+            events_max_age: None,
         }
     }
 }
@@ -61,6 +64,9 @@ impl RetentionConfig {
             max_bytes: recordings.max_bytes,
             clips,
             keep_clips: section.boolean("keep_clips", default.keep_clips),
+            events_max_age: section
+                .number_if_given("events_max_age_days", 0.01..=36_500.0)
+                .map(|days| Duration::from_secs_f64(days * DAY_SECS)),
             min_free: match section.auto_number("min_free_gb", 0.0..=100_000.0) {
                 Auto::Auto => Auto::Auto,
                 Auto::Set(size) => Auto::Set(bytes(size)),

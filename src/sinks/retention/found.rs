@@ -25,7 +25,7 @@ struct Folder {
     open: OwnedFd,
 }
 
-/// A recording or clip with its sidecars, a picture, or a file of results.
+/// A recording or clip with its sidecars, a picture, or a file of results or events.
 #[derive(Debug)]
 pub(super) struct Unit {
     folder: Rc<Folder>,
@@ -34,6 +34,8 @@ pub(super) struct Unit {
     pub camera: String,
     /// Kept of an event: a clip, or a picture.
     pub is_of_event: bool,
+    /// A full file of events, which has a limit of its own.
+    pub is_events: bool,
     /// When it was last written to.
     pub modified: UtcNanos,
     /// Not finished, or open in this process.
@@ -139,7 +141,8 @@ fn scan_camera(
             continue;
         };
         kept.extend(names::kept_by(camera, name).map(str::to_owned));
-        let Some(name_of_unit) = names::unit_of(camera, name) else {
+        let is_events = names::is_full_events(camera, name);
+        let Some(name_of_unit) = names::unit_of(camera, name).or(is_events.then_some(name)) else {
             continue;
         };
         let stat = match rustix::fs::statat(&folder.open, name, AtFlags::SYMLINK_NOFOLLOW) {
@@ -162,6 +165,7 @@ fn scan_camera(
                 files: Vec::new(),
                 camera: camera.to_owned(),
                 is_of_event: names::is_of_event(name_of_unit),
+                is_events,
                 modified,
                 is_in_use: true,
                 is_kept: false,

@@ -33,6 +33,8 @@ pub struct RetentionOptions {
     pub max_bytes: Option<u64>,
     /// The same of clips and pictures of events.
     pub clips: Limits,
+    /// No full file of events is kept for longer; they have no other limit.
+    pub events_max_age: Option<Duration>,
     /// Cameras with limits of their own, by their names.
     pub cameras: BTreeMap<String, OwnLimits>,
     /// Are clips and pictures deleted for want of room, once there is nothing else?

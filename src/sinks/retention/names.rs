@@ -23,8 +23,8 @@ pub(super) fn is_camera(folder: &str) -> bool {
 /// that a recording and its sidecar share. `None` for every file that is not to be deleted.
 pub(super) fn unit_of<'n>(camera: &str, name: &'n str) -> Option<&'n str> {
     let (stem, extension) = name.rsplit_once('.')?;
-    // Events are kept whatever happens, and so is the sidecar of a camera called "events", which
-    // cannot be told from them.
+    // Events have a limit of their own, and the sidecar of a camera called "events", which
+    // cannot be told from them, is kept.
     if extension == "jsonl" && stem.starts_with("events_") {
         return None;
     }
@@ -56,6 +56,14 @@ pub(super) fn unit_of<'n>(camera: &str, name: &'n str) -> Option<&'n str> {
         }
         _ => None,
     }
+}
+
+/// Is it a file of events that is full? Those of a camera called "events" cannot be told from its sidecars.
+pub(super) fn is_full_events(camera: &str, name: &str) -> bool {
+    let stamp = name
+        .strip_prefix("events_")
+        .and_then(|it| it.strip_suffix(".jsonl"));
+    camera != "events" && stamp.is_some_and(|it| is_stamp(it, "-"))
 }
 
 /// What a film is.
@@ -244,6 +252,24 @@ mod tests {
         assert_eq!(unit_of("gate", &mark), None);
         assert_eq!(mark_of("gate", "events.jsonl"), None);
         assert_eq!(kept_by("gate", "../x.keep"), None);
+    }
+
+    #[test]
+    fn full_files_of_events_are_known_and_never_among_the_others() {
+        for name in [
+            "events_20260301T080000Z.jsonl",
+            "events_20260301T080000Z-2.jsonl",
+        ] {
+            assert!(is_full_events("gate", name) && !is_full_events("events", name));
+            assert_eq!(unit_of("gate", name), None);
+        }
+        for name in [
+            "events.jsonl",
+            "events_x.jsonl",
+            "gate_20260301T080000Z.jsonl",
+        ] {
+            assert!(!is_full_events("gate", name), "{name}");
+        }
     }
 
     #[test]

@@ -200,6 +200,7 @@ mod tests {
             folder: "out".into(),
             max_age: Some(Duration::from_secs(100)),
             max_bytes: Some(50),
+            events_max_age: None,
             clips: Limits::default(),
             cameras: BTreeMap::new(),
             deletes_clips: true,

@@ -167,14 +167,23 @@ impl Retention {
         };
         let options = self.options.clone();
         let mut budget = Budget::new(&options, wanted);
-        for unit in &found.units {
+        let age_of =
+            |unit: &found::Unit| Duration::from_nanos(utc.0.abs_diff(unit.modified.0.min(utc.0)));
+        for unit in found.units.iter().filter(|unit| unit.is_events) {
+            let age = age_of(unit);
+            if !unit.is_in_use && options.events_max_age.is_some_and(|max| age > max) {
+                // They count in no other limit.
+                self.delete(unit, DeleteReason::Age, age, &mut Budget::new(&options, 0));
+            }
+        }
+        let others = || found.units.iter().filter(|unit| !unit.is_events);
+        for unit in others() {
             budget.found(&unit.camera, unit.is_of_event, unit.bytes());
         }
         // What is kept of events comes last: never before an ordinary recording for want of room.
         for is_of_event in [false, true] {
-            let units = found.units.iter();
-            for unit in units.filter(|unit| unit.is_of_event == is_of_event) {
-                let age = Duration::from_nanos(utc.0.abs_diff(unit.modified.0.min(utc.0)));
+            for unit in others().filter(|unit| unit.is_of_event == is_of_event) {
+                let age = age_of(unit);
                 let reason = budget.reason(&unit.camera, is_of_event, age);
                 if let Some(reason) = reason.filter(|_| !unit.is_in_use && !unit.is_kept) {
                     self.delete(unit, reason, age, &mut budget);

@@ -33,6 +33,7 @@ impl Setup {
             max_age: None,
             max_bytes: None,
             clips: Limits::default(),
+            events_max_age: None,
             cameras: BTreeMap::new(),
             deletes_clips: true,
             min_free: MinFree::Bytes(800),
@@ -169,6 +170,29 @@ fn the_oldest_go_when_all_together_are_too_large() {
     // 600 bytes in all: the oldest recording, 100 and its sidecar's 100, is enough.
     assert_eq!(setup.deleted(DeleteReason::Size), (2, 200));
     assert!(!setup.left().contains("gate_20231114T100000Z.mp4"));
+}
+
+#[test]
+fn full_files_of_events_go_by_their_own_age_alone() {
+    let old = "events_20260101T000000Z.jsonl";
+    let files = [old, "events_20260301T000000Z.jsonl", "events.jsonl"];
+    let mut kept = Setup::new(|options| {
+        options.max_age = Some(Duration::from_secs(3600));
+        options.max_bytes = Some(1);
+    });
+    let mut aged = Setup::new(|options| {
+        options.events_max_age = Some(Duration::from_secs(100 * 3600));
+    });
+    for (setup, wanted) in [(&mut kept, &files[..]), (&mut aged, &files[1..])] {
+        for (name, hours_ago) in files.iter().zip([200, 50, 200]) {
+            setup.file(&format!("gate/{name}"), hours_ago);
+        }
+        setup.tick(0);
+        let left = setup.left();
+        let wanted: BTreeSet<String> = wanted.iter().map(|it| (*it).to_owned()).collect();
+        assert_eq!(left, wanted);
+    }
+    assert_eq!(aged.deleted(DeleteReason::Age), (1, 100));
 }
 
 #[test]
