@@ -558,6 +558,13 @@ fn bad_uris_are_told_without_credentials() {
         assert_eq!(told, format!("site.toml: cameras[0].uri: {expected}"));
         assert!(!told.contains("hunter2") && !told.contains("er2"), "{told}");
     }
+    // Where a file belongs.
+    let text = "[detect]\nmodel = \"rtsp://u:hunter2@h/x?token=hunter2\"\n";
+    let told = faults(text, &[]);
+    assert!(
+        told.contains("detect.model: ") && !told.contains("hunter2"),
+        "{told}"
+    );
 }
 
 #[test]

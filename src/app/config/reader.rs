@@ -423,7 +423,8 @@ impl<'r> Section<'r> {
             Err(error) if error.kind() == ErrorKind::NotFound => "no such file".to_owned(),
             Err(error) => error.kind().to_string(),
         };
-        let shown = resolved.display();
+        // An address where a path should be may hold a password.
+        let shown = redact_text(&resolved.display().to_string());
         self.fault(
             key,
             format!("{shown}: {problem}, allowed is a file that can be read"),
