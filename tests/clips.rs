@@ -354,8 +354,49 @@ fn a_clip_shows_what_the_camera_sent_before_and_after_its_events() {
     }
     assert!(whole >= 1, "{clips:#?}");
 
+    events_name_their_frame_in_the_raw_recording(&gate, &events);
     snapshots_show_the_object(&gate, &events);
     rendering_draws_the_boxes(folder.path(), &gate, &clips);
+}
+
+/// The picture at the place that `recording` tells is that of the place in the clip.
+fn events_name_their_frame_in_the_raw_recording(gate: &Path, events: &[Value]) {
+    let mut films: BTreeMap<String, Vec<Sent>> = BTreeMap::new();
+    let mut slices_at = |place: &Value| {
+        let name = place["file"].as_str()?;
+        let at = place["pts_ns"].as_u64()?;
+        let film = films
+            .entry(name.to_owned())
+            .or_insert_with(|| sent(&gate.join(name)));
+        let picture = film.iter().min_by_key(|it| it.pts_ns.abs_diff(at))?;
+        (picture.pts_ns.abs_diff(at) < SLACK / 5).then(|| picture.slices.clone())
+    };
+    let (mut named, mut compared) = (0, 0);
+    for event in events {
+        let recording = &event["recording"];
+        if recording.is_null() {
+            continue;
+        }
+        let file = recording["file"].as_str().unwrap();
+        assert!(file.ends_with("_raw.mp4"), "{recording}");
+        let recorded = slices_at(recording);
+        assert!(recorded.is_some(), "no picture at {recording}");
+        named += 1;
+        // The end of the last clip may not have been written.
+        if let Some(shown) = Some(&event["clip"]).filter(|clip| !clip.is_null())
+            && gate.join(shown["file"].as_str().unwrap()).exists()
+            && let Some(shown) = slices_at(shown)
+        {
+            assert!(recorded == Some(shown), "{event}");
+            compared += 1;
+        }
+    }
+    // The newest group of pictures may be in no segment yet when an event gives up waiting for it.
+    assert!(
+        named * 10 >= events.len() * 8 && compared >= 3,
+        "{named} of {}, {compared}: {events:#?}",
+        events.len()
+    );
 }
 
 /// Frame and object are pictures, and the object is the part of the frame around its box.

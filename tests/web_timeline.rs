@@ -116,12 +116,14 @@ fn events_of_before_are_found_by_time_type_and_place_with_their_files() {
         wrong.text
     );
     assert_eq!(get("events/3").json()["clip"]["file"], CLIP);
-    let minutes = get("minutes").json();
-    let row = |what: &str| {
-        let mut rows = minutes.as_array().unwrap().iter();
-        rows.any(|row| row["what"] == what && row["count"] == 1)
-    };
-    assert!(row("out") && row("entries"), "{minutes}");
+    wait_until("the counts of before", || {
+        let minutes = get("minutes").json();
+        let row = |what: &str| {
+            let mut rows = minutes.as_array().unwrap().iter();
+            rows.any(|row| row["what"] == what && row["count"] == 1)
+        };
+        row("out") && row("entries")
+    });
 
     // The file, a part of it, and nothing where it is known already.
     let whole = get("events/3/clip.mp4");
@@ -243,6 +245,68 @@ fn events_of_before_are_found_by_time_type_and_place_with_their_files() {
         "{}",
         gone.text
     );
+}
+
+#[test]
+fn events_that_are_no_longer_in_memory_are_found_in_their_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let street = folder.path().join("out/street");
+    fs::create_dir_all(&street).unwrap();
+    // One a minute, 6,200 of them, in two files.
+    let event = |number: i64| {
+        let clip = if number == 3 {
+            json!({"file": CLIP, "pts_ns": 5})
+        } else {
+            Value::Null
+        };
+        let line = json!({
+            "type": "zone_entry", "camera": "street", "number": number, "utc": ago(6200 - number),
+            "zone": if number == 40 { "ramp" } else { "yard" }, "clip": clip,
+        });
+        format!("{line}\n")
+    };
+    let write = |name: &str, numbers: std::ops::Range<i64>| {
+        fs::write(street.join(name), numbers.map(event).collect::<String>()).unwrap();
+    };
+    write("events_20260301T080000Z.jsonl", 1..3000);
+    write("events.jsonl", 3000..6201);
+    fs::write(street.join(CLIP), "film").unwrap();
+    fs::write(described(&street), "{}").unwrap();
+    let daemon = PageDaemon::start_in(folder, "", None);
+    let get = |path: &str| daemon.ask("GET", &format!("{STREET}/{path}"), &[], None);
+    // What is in memory is counted by minute.
+    wait_until("the events of before", || {
+        get("minutes").json().as_array().unwrap().len() >= 1000
+    });
+    let found = |query: &str| numbers(&get(&format!("events?{query}")).json());
+    assert_eq!(found("limit=2"), [6199, 6200]);
+    assert_eq!(found("before=1200&limit=3"), [1197, 1198, 1199], "on the disk alone");
+    for end in [1250, 5250] {
+        let over_both = found(&format!("before={end}&limit=100"));
+        assert_eq!(over_both, (end - 100..end).collect::<Vec<_>>());
+    }
+    assert_eq!(found("place=ramp"), [40]);
+    let span = format!("from={}&to={}", ago(6190), ago(6186));
+    assert_eq!(found(&span), [11, 12, 13, 14]);
+    assert_eq!(get("events/7").json()["number"], 7);
+    assert_eq!(get("events/3/clip.mp4").text, "film");
+    assert_eq!(get("events/9999").status, 404);
+    let known = || {
+        let cameras = daemon.ask("GET", "/api/v1/cameras", &[], None).json();
+        cameras[0]["events_known_from"].clone()
+    };
+    assert_eq!(known(), Value::Null, "none is missing");
+    fs::remove_file(daemon.file("out/street/events_20260301T080000Z.jsonl")).unwrap();
+    // Event 3000 is on the disk, what is in memory is younger.
+    wait_until("the oldest event to be another", || known() == json!(utc_of(&daemon, 3000)));
+    assert!(found("place=ramp").is_empty());
+}
+
+/// When event `number` was, as the daemon tells it.
+fn utc_of(daemon: &PageDaemon, number: u64) -> String {
+    let path = format!("{STREET}/events/{number}");
+    let event = daemon.ask("GET", &path, &[], None).json();
+    event["utc"].as_str().unwrap_or_default().to_owned()
 }
 
 #[test]

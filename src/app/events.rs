@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 
 use super::event_file::EventFile;
+use super::raw_places::RawPlaces;
 use super::state::EventsOnDisk;
 use super::summary::EventTally;
 use super::writers::IDLE_FLUSH;
@@ -194,6 +195,7 @@ pub struct DaemonEvents {
     files: Option<(PathBuf, u64)>,
     keeper: Option<Keeper>,
     logs: RecordingLogs,
+    raw: RawPlaces,
     /// Cameras whose frames all get recorded.
     lossless: BTreeSet<CameraId>,
     pictures: Option<ClosesPictures>,
@@ -239,6 +241,13 @@ impl DaemonEvents {
     #[must_use]
     pub fn with_logs(mut self, logs: RecordingLogs) -> Self {
         self.logs = logs;
+        self
+    }
+
+    /// Will ask there where a frame is that no other recording holds.
+    #[must_use]
+    pub fn with_raw(mut self, raw: RawPlaces) -> Self {
+        self.raw = raw;
         self
     }
 
@@ -335,8 +344,11 @@ impl DaemonEvents {
         // Before the recording is waited for: what was before the event is kept for a while only.
         let claimed = self.clips.0.claim(event);
         let is_lossless = self.lossless.contains(camera);
+        let deadline = patience(is_lossless);
         let log = self.logs.of(camera);
-        let place = log.and_then(|log| log.place(event.frame.seq, patience(is_lossless)));
+        let place = log
+            .and_then(|log| log.place(event.frame.seq, deadline))
+            .or_else(|| self.raw.place(&event.frame, deadline));
         let pictures = self.pictures.as_ref();
         let pictured = pictures.and_then(|desk| desk.0.taken_of(camera, event.number));
         let shown_in = EventFiles {

@@ -11,6 +11,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 use super::clips;
 use super::config::{CameraConfig, ClipsConfig, Config};
 use super::pipeline::{Job, Outlet, Published, ReaderChange};
+use super::raw_places::RawPlaces;
 use super::resolve;
 use super::run::{TEXT_QUEUE, spawn, when_full};
 use crate::base::{DiskRoom, Metrics, PacketRing, StopSource, Worker};
@@ -32,6 +33,7 @@ pub struct FilmMakers {
     room: Arc<DiskRoom>,
     stop: StopSource,
     desks: ClipDesks,
+    raw_places: RawPlaces,
     started: AtomicUsize,
     threads: Mutex<Vec<Worker>>,
 }
@@ -54,6 +56,7 @@ impl FilmMakers {
             room: Arc::clone(room),
             stop: stop.clone(),
             desks: ClipDesks::default(),
+            raw_places: RawPlaces::default(),
             started: AtomicUsize::new(0),
             threads: Mutex::default(),
         }
@@ -63,6 +66,12 @@ impl FilmMakers {
     #[must_use]
     pub fn desks(&self) -> ClipDesks {
         self.desks.clone()
+    }
+
+    /// Where frames are in the raw recordings.
+    #[must_use]
+    pub fn raw_places(&self) -> RawPlaces {
+        self.raw_places.clone()
     }
 
     /// Starts the film maker of a camera that is opened so, if that has clips or raw recordings; gives
@@ -75,6 +84,7 @@ impl FilmMakers {
         camera: &CameraConfig,
         capture: &CameraOptions,
     ) -> anyhow::Result<Option<Outlet>> {
+        self.raw_places.set(capture);
         // What is kept for live video alone is too short for a clip.
         let makes_clips = self.clips.is_on() && camera.clips;
         let ring = capture.packets.as_ref().filter(|_| makes_clips);

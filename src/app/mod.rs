@@ -20,6 +20,7 @@ pub mod models;
 pub mod mot;
 pub mod pipeline;
 pub mod progress;
+mod raw_places;
 pub mod recorders;
 pub mod reload;
 pub mod render;

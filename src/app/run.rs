@@ -335,6 +335,7 @@ fn start_sinks(
             .with_lossless(lossless.map(|camera| camera.id.clone()).collect())
             .with_pictures(pictures.clone())
             .with_clips(before.films.desks())
+            .with_raw(before.films.raw_places())
             .with_page(before.page)
             .telling(before.on_disk);
         if config.output.events {

@@ -78,7 +78,7 @@ pub use secret::{
 pub use sink_metrics::{SinkMetrics, SinkState, SinkStep};
 pub use state_metrics::StateMetrics;
 pub use stop::{Stop, StopSource};
-pub use stream_clock::{RawSegment, StreamClock, StreamTime};
+pub use stream_clock::{RawPlace, RawSegment, StreamClock, StreamTime};
 pub use video_metrics::{VideoEnd, VideoGap, VideoMetrics};
 pub use worker::{Worker, WorkerEnd};
 pub use zone_metrics::ZoneMetrics;

@@ -13,6 +13,15 @@ const MAX_RUNS: usize = 16;
 /// Raw segments whose beginning is remembered.
 const MAX_SEGMENTS: usize = 16;
 
+/// Key frames whose moment is remembered.
+const MAX_KEYS: usize = 64;
+
+/// Groups of pictures are taken to be no longer than this.
+const LONGEST_GROUP_NS: u64 = 15_000_000_000;
+
+/// Times are rounded on the way to a file.
+const ROUNDED_NS: u64 = 100_000_000;
+
 /// A moment of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct StreamTime {
@@ -29,6 +38,19 @@ pub struct RawSegment {
     pub path: PathBuf,
     /// When its first picture is shown: 0 of the file.
     pub start: StreamTime,
+    /// From when on it shows nothing, running time, ns, where it was broken off.
+    pub end_ns: Option<u64>,
+}
+
+/// Where a moment is in the raw recording.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RawPlace {
+    /// In this file, so many ns after its first picture.
+    In(PathBuf, u64),
+    /// In none: nothing was written then.
+    Nowhere,
+    /// That is told by what comes next. While this number stays the same it stays untold.
+    Untold(u64),
 }
 
 /// Told by capture, asked by those who write films.
@@ -43,6 +65,8 @@ struct State {
     /// Run, its connection, and the running time at which its PTS is 0.
     runs: VecDeque<(RunId, u32, i128)>,
     segments: VecDeque<RawSegment>,
+    /// Key frames that went to the raw recording: connection and running time.
+    keys: VecDeque<(u32, u64)>,
 }
 
 impl StreamClock {
@@ -110,6 +134,58 @@ impl StreamClock {
         state.segments.back().map(|segment| segment.path.clone())
     }
 
+    /// Nothing more is written to the raw segment that was begun last: from a moment on, or from one
+    /// that is not known.
+    pub fn end_segment(&self, at_ns: Option<u64>) {
+        if let Some(last) = self.lock().segments.back_mut() {
+            let end = at_ns.unwrap_or(last.start.time_ns);
+            last.end_ns = Some(last.end_ns.map_or(end, |known| known.min(end)));
+        }
+    }
+
+    /// A key frame of the connection under way goes to the raw recording.
+    pub fn note_key(&self, time_ns: u64) {
+        let mut state = self.lock();
+        let connection = state.connection;
+        state.keys.push_back((connection, time_ns));
+        if state.keys.len() > MAX_KEYS {
+            state.keys.pop_front();
+        }
+    }
+
+    /// Where a moment is in the raw recording, whose segments become `length_ns` long. A segment ends
+    /// before the group of pictures that would make it longer, so it is begun when that is whole.
+    #[must_use]
+    pub fn raw_place(&self, moment: StreamTime, length_ns: u64) -> RawPlace {
+        let state = self.lock();
+        let begun = |it: &&RawSegment| {
+            it.start.connection == moment.connection && it.start.time_ns <= moment.time_ns
+        };
+        let newest_key = state.keys.back().map_or(0, |(_, time_ns)| *time_ns);
+        let newest_start = state.segments.back().map_or(0, |it| it.start.time_ns);
+        let untold = RawPlace::Untold(newest_key.wrapping_add(newest_start));
+        let Some(segment) = state.segments.iter().rev().find(begun) else {
+            return untold;
+        };
+        if segment.end_ns.is_some_and(|end| moment.time_ns >= end) {
+            return RawPlace::Nowhere;
+        }
+        let start = segment.start.time_ns;
+        let offset = moment.time_ns - start;
+        let is_last = state.segments.back() == Some(segment);
+        let later = |(connection, time_ns): &&(u32, u64)| {
+            *connection == moment.connection && *time_ns > moment.time_ns
+        };
+        let group_ends = match state.keys.iter().find(later) {
+            Some((_, time_ns)) => time_ns - start + ROUNDED_NS,
+            None => offset + LONGEST_GROUP_NS,
+        };
+        if is_last && group_ends > length_ns {
+            return untold;
+        }
+        RawPlace::In(segment.path.clone(), offset)
+    }
+
     /// The raw segment that shows a moment, and whether a later one has begun.
     #[must_use]
     pub fn segment_at(&self, moment: StreamTime) -> Option<(RawSegment, bool)> {
@@ -156,6 +232,7 @@ mod tests {
                 connection,
                 time_ns,
             },
+            end_ns: None,
         };
         clock.note_segment(segment("a", 1, 0));
         clock.note_segment(segment("b", 1, 100));
@@ -170,5 +247,50 @@ mod tests {
         assert_eq!(found(1, 99), Some(("a".to_owned(), true)));
         assert_eq!(found(1, 100), Some(("b".to_owned(), false)));
         assert_eq!(found(2, 100), None);
+    }
+
+    #[test]
+    fn a_moment_is_in_a_raw_segment_once_no_later_one_can_have_it() {
+        const S: u64 = 1_000_000_000;
+        let clock = StreamClock::default();
+        clock.begin_connection();
+        let begin = |name: &str, secs: u64| {
+            clock.note_segment(RawSegment {
+                path: name.into(),
+                start: StreamTime {
+                    connection: 1,
+                    time_ns: secs * S,
+                },
+                end_ns: None,
+            });
+        };
+        let place = |secs: u64| {
+            let moment = StreamTime {
+                connection: 1,
+                time_ns: secs * S,
+            };
+            match clock.raw_place(moment, 60 * S) {
+                RawPlace::In(path, at) => format!("{} {}", path.display(), at / S),
+                RawPlace::Nowhere => "nowhere".to_owned(),
+                RawPlace::Untold(_) => "untold".to_owned(),
+            }
+        };
+        assert_eq!(place(1), "untold", "the first group is not whole");
+        begin("a", 1);
+        assert_eq!(place(1), "a 0");
+        assert_eq!(place(40), "a 39");
+        assert_eq!(place(50), "untold", "its group may not fit any more");
+        clock.note_key(55 * S);
+        assert_eq!(place(50), "a 49");
+        clock.note_key(62 * S);
+        assert_eq!(place(58), "untold", "a segment of its own is about to begin");
+        begin("b", 55);
+        assert_eq!((place(58), place(54)), ("b 3".to_owned(), "a 53".to_owned()));
+        clock.end_segment(Some(70 * S));
+        assert_eq!((place(69), place(70)), ("b 14".to_owned(), "nowhere".to_owned()));
+        clock.end_segment(None);
+        assert_eq!(place(69), "nowhere");
+        begin("c", 90);
+        assert_eq!((place(91), place(80)), ("c 1".to_owned(), "nowhere".to_owned()));
     }
 }

@@ -65,7 +65,7 @@ pub(super) fn attach(
     let segments = branch
         .by_name("segments")
         .ok_or_else(|| fault("it needs an element named segments".to_owned()))?;
-    pause_without_room(entry.upcast_ref(), &segments, raw);
+    pause_without_room(entry.upcast_ref(), &segments, raw, &options.clock);
     let (camera, record) = (options.id.clone(), raw.clone());
     let (clock, connection) = (Arc::clone(&options.clock), options.clock.connection());
     segments.connect("format-location-full", false, move |values| {
@@ -99,27 +99,43 @@ fn note_segment(clock: &StreamClock, connection: u32, path: PathBuf, first: Opti
         connection,
         time_ns: time.map_or(0, gst::ClockTime::nseconds),
     };
-    clock.note_segment(RawSegment { path, start });
+    clock.note_segment(RawSegment {
+        path,
+        start,
+        end_ns: None,
+    });
 }
 
 /// Keeps pictures from the branch until a key frame comes, and while there is no room for recordings.
 /// What comes after that begins with a key frame in a segment of its own.
-fn pause_without_room(entry: &gst::Pad, segments: &gst::Element, raw: &RawRecord) {
+fn pause_without_room(
+    entry: &gst::Pad,
+    segments: &gst::Element,
+    raw: &RawRecord,
+    clock: &Arc<StreamClock>,
+) {
     let (room, segments) = (Arc::clone(&raw.room), segments.downgrade());
+    let clock = Arc::clone(clock);
     let (has_begun, is_pausing) = (AtomicBool::new(false), AtomicBool::new(true));
     // Not Drop: the binding has released the buffer then, and GStreamer complains of it.
     let left_out = gst::PadProbeReturn::Handled;
-    entry.add_probe(gst::PadProbeType::BUFFER, move |_, info| {
+    entry.add_probe(gst::PadProbeType::BUFFER, move |pad, info| {
         let Some(buffer) = info.buffer() else {
             return gst::PadProbeReturn::Ok;
         };
         if !room.is_for_recordings() {
-            is_pausing.store(true, Ordering::Relaxed);
+            if !is_pausing.swap(true, Ordering::Relaxed) {
+                clock.end_segment(running_time(pad, buffer));
+            }
             info.data.take();
             return left_out;
         }
+        let is_key = !buffer.flags().contains(gst::BufferFlags::DELTA_UNIT);
+        if let Some(time_ns) = running_time(pad, buffer).filter(|_| is_key) {
+            clock.note_key(time_ns);
+        }
         if is_pausing.load(Ordering::Relaxed) {
-            if buffer.flags().contains(gst::BufferFlags::DELTA_UNIT) {
+            if !is_key {
                 info.data.take();
                 return left_out;
             }
@@ -133,6 +149,13 @@ fn pause_without_room(entry: &gst::Pad, segments: &gst::Element, raw: &RawRecord
         has_begun.store(true, Ordering::Relaxed);
         gst::PadProbeReturn::Ok
     });
+}
+
+/// When a buffer that passes `pad` is shown, ns.
+fn running_time(pad: &gst::Pad, buffer: &gst::Buffer) -> Option<u64> {
+    let event = pad.sticky_event::<gst::event::Segment>(0)?;
+    let segment = event.segment().downcast_ref::<gst::ClockTime>()?;
+    Some(segment.to_running_time(buffer.pts()?)?.nseconds())
 }
 
 /// `<camera>_<yyyymmddThhmmssZ>_raw.mp4`, numbered if there is such a file already.
@@ -217,6 +240,7 @@ fn holds_pictures(path: &Path) -> io::Result<bool> {
 
 /// Takes the recording off; frames go on.
 pub(super) fn detach(pipeline: &gst::Pipeline, options: &CameraOptions) {
+    options.clock.end_segment(None);
     if take_off(pipeline, BRANCH, &options.id)
         && let Some(last) = options.clock.last_segment()
     {

@@ -7,14 +7,21 @@ use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 
+use super::archive::{self, Found, Search};
 use super::files::no_event;
 use super::hub::Hub;
-use super::past::{EVENTS, Told, Wanted};
+use super::past::{Told, Wanted};
 use super::routes::{JSON, no_camera};
-use crate::base::UtcNanos;
+use crate::base::{CameraId, UtcNanos};
 
 /// Events that one request gives where it does not say how many.
 const LIMIT: usize = 100;
+
+/// Events that one request gives at most.
+const MOST: usize = 5000;
+
+/// Header of an answer that ends before everything was looked through: ask again with this `before`.
+const UNREAD: &str = "gantryd-unread-before";
 
 #[derive(Deserialize)]
 pub(super) struct Which {
@@ -58,22 +65,62 @@ pub(super) async fn events(
     Path(id): Path<String>,
     Query(which): Query<Which>,
 ) -> Response {
-    let limit = which.limit.unwrap_or(LIMIT).min(EVENTS);
+    let limit = which.limit.unwrap_or(LIMIT).min(MOST);
     let wanted = match which.wanted() {
         Ok(wanted) => wanted,
         Err(text) => return (StatusCode::BAD_REQUEST, text).into_response(),
     };
-    match hub.events(&id, &wanted, limit) {
-        Some(events) => ([(header::CONTENT_TYPE, JSON)], list(&events)).into_response(),
-        None => no_camera(&hub, &id),
+    let Some(found) = find(&hub, &id, wanted, limit).await else {
+        return no_camera(&hub, &id);
+    };
+    let unread = found.unread_before.map(|number| [(UNREAD, number.to_string())]);
+    ([(header::CONTENT_TYPE, JSON)], unread, list(&found.events)).into_response()
+}
+
+/// The newest `limit` events that are wanted, from memory and, for what is no longer there, from the
+/// event files; `None` is no camera.
+async fn find(hub: &Arc<Hub>, id: &str, wanted: Wanted, limit: usize) -> Option<Found> {
+    let picked = hub.recent_events(id, &wanted, limit)?;
+    let Some(below) = picked.older_than else {
+        return Some(Found {
+            events: picked.events,
+            unread_before: None,
+        });
+    };
+    let asked = Search {
+        wanted,
+        below,
+        limit: limit - picked.events.len(),
+        used: picked.bytes,
+    };
+    let folder = hub.folder_of(&CameraId::new(id));
+    let turn = hub.searching().acquire().await;
+    let older = tokio::task::spawn_blocking(move || archive::search(&folder, &asked)).await;
+    drop(turn);
+    let mut found = older.unwrap_or_default();
+    found.events.extend(picked.events);
+    Some(found)
+}
+
+/// The event of this number, from memory or from the event files; the outer `None` is no camera.
+pub(super) async fn find_one(hub: &Arc<Hub>, id: &str, number: u64) -> Option<Option<Told>> {
+    if let Some(event) = hub.recent_event(id, number)? {
+        return Some(Some(event));
     }
+    let wanted = Wanted {
+        after: number.checked_sub(1),
+        before: number.checked_add(1),
+        ..Wanted::default()
+    };
+    let found = find(hub, id, wanted, 1).await?;
+    Some(found.events.into_iter().find(|event| event.number == number))
 }
 
 pub(super) async fn event(
     State(hub): State<Arc<Hub>>,
     Path((id, number)): Path<(String, u64)>,
 ) -> Response {
-    match hub.event(&id, number) {
+    match find_one(&hub, &id, number).await {
         Some(Some(event)) => {
             ([(header::CONTENT_TYPE, JSON)], event.line.to_string()).into_response()
         }

@@ -11,8 +11,9 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use tower_http::services::ServeFile;
 
+use super::events::find_one;
 use super::hub::Hub;
-use super::past::{EVENTS, Told};
+use super::past::Told;
 use super::routes::no_camera;
 use crate::base::{CameraId, UtcNanos, utc_now};
 use crate::sinks::clips::sidecar_of;
@@ -96,7 +97,7 @@ async fn of_event(
     shows: Shows,
     request: Request,
 ) -> Response {
-    let event = match hub.event(&id, number) {
+    let event = match find_one(&hub, &id, number).await {
         Some(Some(event)) => event,
         Some(None) => return no_event(number),
         None => return no_camera(&hub, &id),
@@ -187,7 +188,8 @@ fn failed(what: &str, error: &std::io::Error) -> Response {
 
 /// What is answered where an event is not known.
 pub(super) fn no_event(number: u64) -> Response {
-    let text =
-        format!("no event {number} here; the newest {EVENTS} of a camera are kept in memory\n");
+    let text = format!(
+        "no event {number} here: it has not been told yet, or its event file was deleted to make room or by hand\n"
+    );
     (StatusCode::NOT_FOUND, text).into_response()
 }

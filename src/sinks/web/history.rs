@@ -4,10 +4,14 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use super::past::{EVENTS, Told};
+use super::event_files::event_files;
+use super::past::Told;
 
 /// Most that is read back per camera, bytes; a line has one or two thousand.
 const MOST: u64 = 16 * 1024 * 1024;
+
+/// Events that are read back per camera: they are counted by the minute, and the newest kept.
+const RECALLED: usize = 5000;
 
 /// The event files of a camera as they were at the start: what is written from then on is told.
 #[derive(Debug, Default)]
@@ -20,25 +24,12 @@ impl History {
     /// What is in `folder`, the camera's; empty where there is nothing to read.
     #[must_use]
     pub fn in_folder(folder: &Path) -> Self {
-        let Ok(entries) = std::fs::read_dir(folder) else {
-            return Self::default();
-        };
-        let names = entries.filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-        let mut full: Vec<_> = names
-            .filter_map(|name| Some((rotated(&name)?, name)))
-            .collect();
-        full.sort();
-        full.reverse();
-        let names = full.into_iter().map(|(_, name)| name);
         let mut left = MOST;
         let mut files = Vec::new();
-        for name in std::iter::once("events.jsonl".to_owned()).chain(names) {
+        for (_, file) in event_files(folder) {
             if left == 0 {
                 break;
             }
-            let Ok(file) = File::open(folder.join(name)) else {
-                continue;
-            };
             let Ok(length) = file.metadata().map(|it| it.len()) else {
                 continue;
             };
@@ -48,12 +39,12 @@ impl History {
         Self { files }
     }
 
-    /// The newest events, oldest first: as many as are kept, and as fit into what is read. What is no
+    /// The newest events, oldest first: as many as are counted, and as fit into what is read. What is no
     /// event is left out; a last line may be cut off.
     pub(super) fn read(self) -> Vec<Told> {
         let (mut left, mut newest) = (MOST, Vec::new());
         for (file, length) in self.files {
-            if left == 0 || newest.len() >= EVENTS {
+            if left == 0 || newest.len() >= RECALLED {
                 break;
             }
             let start = length.saturating_sub(left);
@@ -61,7 +52,7 @@ impl History {
             match tail(file, start, length) {
                 Ok(text) => {
                     let lines = text.rsplit('\n').filter_map(Told::of);
-                    newest.extend(lines.take(EVENTS - newest.len()));
+                    newest.extend(lines.take(RECALLED - newest.len()));
                 }
                 Err(error) => tracing::warn!(%error, "events of before are not read back"),
             }
@@ -76,13 +67,6 @@ fn tail(mut file: File, start: u64, length: u64) -> io::Result<String> {
     let mut bytes = Vec::new();
     file.take(length - start).read_to_end(&mut bytes)?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// What full event files are sorted by: the moment in the name, and its number for one of several.
-fn rotated(name: &str) -> Option<(String, u32)> {
-    let stem = name.strip_prefix("events_")?.strip_suffix(".jsonl")?;
-    let (stamp, number) = stem.split_once('-').unwrap_or((stem, "0"));
-    Some((stamp.to_owned(), number.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -125,12 +109,12 @@ mod tests {
     fn what_is_written_later_is_not_read_and_no_more_than_is_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("events.jsonl");
-        let many = EVENTS as u64 + 50;
+        let many = RECALLED as u64 + 50;
         std::fs::write(&path, lines(0..many)).unwrap();
         let history = History::in_folder(folder.path());
         std::fs::write(&path, lines(0..many + 7)).unwrap();
         let told = history.read();
-        assert_eq!(told.len(), EVENTS);
+        assert_eq!(told.len(), RECALLED);
         assert_eq!(told.last().map(|event| event.number), Some(many - 1));
     }
 }

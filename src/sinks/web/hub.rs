@@ -5,11 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use std::time::Instant;
 
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
+use super::archive::Oldest;
 use super::health::{CameraHealth, CameraSample, Engine, SystemHealth};
 use super::history::History;
-use super::past::{PastEvents, Told, Wanted};
+use super::past::{PastEvents, Picked, Told, Wanted};
 use super::picture::{self, PictureOptions};
 use super::webrtc::{Video, VideoOptions, VideoTap};
 use crate::base::{CameraId, Event, FrameResult, Metrics, UtcNanos, UtcSource, utc_now};
@@ -17,6 +18,9 @@ use crate::sinks::annotate::Privacy;
 
 /// Minutes of which counts are kept: a day.
 const MINUTES: usize = 1440;
+
+/// Requests that look through event files at the same time; the others wait.
+const SEARCHES_AT_ONCE: usize = 2;
 
 /// Frames over which the frame rate is measured.
 const RATE_FRAMES: usize = 50;
@@ -94,6 +98,7 @@ struct Camera {
     event: watch::Sender<u64>,
     past: Mutex<Past>,
     health: Mutex<CameraHealth>,
+    oldest: Mutex<Oldest>,
 }
 
 /// Shared by the thread that hears results and the one that answers browsers.
@@ -109,6 +114,7 @@ pub struct Hub {
     pub(super) engine: Engine,
     pub(super) video: Video,
     health: Mutex<SystemHealth>,
+    searching: Semaphore,
 }
 
 impl Hub {
@@ -134,6 +140,7 @@ impl Hub {
             engine,
             video: Video::new(video),
             health: Mutex::default(),
+            searching: Semaphore::new(SEARCHES_AT_ONCE),
         })
     }
 
@@ -232,6 +239,7 @@ impl Hub {
             let age_s = self.rate(facts.id.as_str()).and_then(|(_, age_s)| age_s);
             if let Some(camera) = self.camera(&facts.id) {
                 camera.health().sample(&facts.id, age_s, &self.metrics);
+                camera.oldest().look(&self.folder_of(&facts.id));
             }
         }
         self.system_health().sample(&self.folder);
@@ -278,22 +286,28 @@ impl Hub {
         Some(self.find(id)?.event.subscribe())
     }
 
-    /// The newest `limit` events that are wanted, oldest first.
-    pub(super) fn events(&self, id: &str, wanted: &Wanted, limit: usize) -> Option<Vec<Told>> {
+    /// The newest `limit` events that are wanted, of those in memory.
+    pub(super) fn recent_events(&self, id: &str, wanted: &Wanted, limit: usize) -> Option<Picked> {
         let camera = self.find(id)?;
         let past = camera.past();
         Some(past.events.pick(wanted, limit))
     }
 
-    /// Since when all events of a camera are kept here; `None` where none is missing.
+    /// Since when all events of a camera can be asked for; `None` where none is missing.
     pub(super) fn events_known_from(&self, id: &str) -> Option<UtcNanos> {
         let camera = self.find(id)?;
+        let on_disk = camera.oldest().event();
         let past = camera.past();
-        past.events.known_from()
+        past.events.known_from(on_disk)
     }
 
-    /// The event of this number, if it is kept; the outer `None` is no camera.
-    pub(super) fn event(&self, id: &str, number: u64) -> Option<Option<Told>> {
+    /// Whose turn it is to look through files.
+    pub(super) fn searching(&self) -> &Semaphore {
+        &self.searching
+    }
+
+    /// The event of this number, if it is in memory; the outer `None` is no camera.
+    pub(super) fn recent_event(&self, id: &str, number: u64) -> Option<Option<Told>> {
         let camera = self.find(id)?;
         let past = camera.past();
         Some(past.events.get(number).cloned())
@@ -361,6 +375,7 @@ impl Camera {
             event: watch::Sender::new(0),
             past: Mutex::default(),
             health: Mutex::default(),
+            oldest: Mutex::default(),
             facts: RwLock::new(Arc::new(facts)),
         })
     }
@@ -380,6 +395,10 @@ impl Camera {
 
     fn health(&self) -> MutexGuard<'_, CameraHealth> {
         self.health.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn oldest(&self) -> MutexGuard<'_, Oldest> {
+        self.oldest.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn past(&self) -> MutexGuard<'_, Past> {

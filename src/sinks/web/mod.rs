@@ -4,8 +4,10 @@
 //! them, how it and the process are doing, the page and its API, live video (`webrtc/`), and who may use them. Does not belong here: how a change is made; that is asked for at a [`crate::base::ConfigDesk`].
 
 mod access;
+mod archive;
 mod edit;
 mod editing;
+mod event_files;
 mod events;
 mod files;
 mod guard;

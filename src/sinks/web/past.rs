@@ -7,14 +7,17 @@ use serde::Deserialize;
 
 use crate::base::{UtcNanos, utc_now};
 
-/// Events that are kept per camera.
-pub(super) const EVENTS: usize = 5000;
+/// Events that are kept in memory per camera.
+pub(super) const EVENTS: usize = 1000;
 
-/// Bytes of their lines that are kept per camera.
-pub(super) const BYTES: usize = 8 * 1024 * 1024;
+/// Bytes of their lines that are kept in memory per camera.
+pub(super) const BYTES: usize = 2 * 1024 * 1024;
+
+/// Clocks are put right: by so much an event may say a time outside of those around it.
+pub(super) const SLACK_NS: i64 = 3600 * 1_000_000_000;
 
 /// Bytes of one answer: it waits in memory until it is taken.
-const ANSWER_BYTES: usize = 1024 * 1024;
+pub(super) const ANSWER_BYTES: usize = 1024 * 1024;
 
 /// A published event and what it is found by.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,7 +119,7 @@ pub(super) struct Wanted {
 }
 
 impl Wanted {
-    fn takes(&self, event: &Told) -> bool {
+    pub(super) fn takes(&self, event: &Told) -> bool {
         self.from.is_none_or(|from| event.utc >= from)
             && self.to.is_none_or(|to| event.utc < to)
             && (self.kinds.is_empty() || self.kinds.iter().any(|it| **it == *event.kind))
@@ -125,6 +128,18 @@ impl Wanted {
                 .as_ref()
                 .is_none_or(|place| event.places.iter().any(|it| **it == **place))
     }
+}
+
+/// What is here of the events that are wanted.
+#[derive(Debug, Default)]
+pub(super) struct Picked {
+    /// Oldest first.
+    pub events: Vec<Told>,
+    /// Bytes of their lines.
+    pub bytes: usize,
+    /// Below this number there may be others that are not here any more; `None` where none is missing,
+    /// or these are enough.
+    pub older_than: Option<u64>,
 }
 
 /// Events by number, the newest of them.
@@ -182,11 +197,13 @@ impl PastEvents {
         }
     }
 
-    /// From when on all events are here; `None` where none is missing. They are numbered from 1 without a
-    /// gap, so the first one tells.
-    pub fn known_from(&self) -> Option<UtcNanos> {
+    /// From when on all events can be asked for; `None` where none is missing. They are numbered from 1
+    /// without a gap, so the first one tells, here or on the disk.
+    pub fn known_from(&self, on_disk: Option<(u64, UtcNanos)>) -> Option<UtcNanos> {
         let (number, first) = self.told.first_key_value()?;
-        (*number > 1).then_some(first.utc)
+        let here = (*number, first.utc);
+        let (number, utc) = on_disk.map_or(here, |on_disk| on_disk.min(here));
+        (number > 1).then_some(utc)
     }
 
     /// The event of this number.
@@ -194,21 +211,36 @@ impl PastEvents {
         self.told.get(&number)
     }
 
-    /// The newest `limit` events that are wanted, oldest first; fewer where they are long.
-    pub fn pick(&self, wanted: &Wanted, limit: usize) -> Vec<Told> {
+    /// The newest `limit` events that are wanted; fewer where they are long.
+    pub fn pick(&self, wanted: &Wanted, limit: usize) -> Picked {
         let first = wanted.after.map_or(0, |after| after.saturating_add(1));
         let end = wanted.before.unwrap_or(u64::MAX).max(first);
         let events = self.told.range(first..end).map(|(_, event)| event);
-        let events = events.rev().filter(|event| wanted.takes(event));
-        let mut bytes = 0;
-        let fits = |event: &&Told| {
-            let is_first = bytes == 0;
-            bytes += event.line.len();
-            is_first || bytes <= ANSWER_BYTES
+        let mut picked = Picked::default();
+        for event in events.rev().filter(|event| wanted.takes(event)) {
+            let bytes = picked.bytes + event.line.len();
+            if picked.events.len() >= limit || (picked.bytes > 0 && bytes > ANSWER_BYTES) {
+                break;
+            }
+            picked.bytes = bytes;
+            picked.events.push(event.clone());
+        }
+        let is_full = picked.events.len() >= limit || picked.bytes > ANSWER_BYTES;
+        picked.older_than = self.lacks(wanted).filter(|_| !is_full);
+        picked.events.reverse();
+        picked
+    }
+
+    /// Below which number events are missing here that may be wanted.
+    fn lacks(&self, wanted: &Wanted) -> Option<u64> {
+        let Some((number, first)) = self.told.first_key_value() else {
+            return Some(u64::MAX);
         };
-        let mut newest: Vec<_> = events.take(limit).take_while(fits).cloned().collect();
-        newest.reverse();
-        newest
+        let is_later = |from: UtcNanos| from.0.saturating_sub(SLACK_NS) > first.utc.0;
+        let is_here = *number <= 1
+            || wanted.after.is_some_and(|after| after + 1 >= *number)
+            || wanted.from.is_some_and(is_later);
+        (!is_here).then_some(*number)
     }
 }
 
@@ -229,7 +261,7 @@ mod tests {
     }
 
     fn numbers(past: &PastEvents, wanted: &Wanted, limit: usize) -> Vec<u64> {
-        let events = past.pick(wanted, limit);
+        let events = past.pick(wanted, limit).events;
         events.iter().map(|event| event.number).collect()
     }
 
@@ -243,7 +275,7 @@ mod tests {
         past.add(line(5, 5, crossing));
         let all = Wanted::default();
         assert_eq!(numbers(&past, &all, 2), [4, 5]);
-        assert_eq!(past.known_from(), None);
+        assert_eq!(past.known_from(None), None);
         let page = Wanted {
             after: Some(1),
             before: Some(4),
@@ -273,7 +305,7 @@ mod tests {
             before: Some(3),
             ..Wanted::default()
         };
-        assert!(past.pick(&inverted, 9).is_empty());
+        assert!(past.pick(&inverted, 9).events.is_empty());
     }
 
     #[test]
@@ -327,7 +359,7 @@ mod tests {
             past.add(line(number, 0, &long));
         }
         assert_eq!(past.told.len(), 3);
-        assert_eq!(past.known_from(), Some(past.told[&7].utc));
+        assert_eq!(past.known_from(None), Some(past.told[&7].utc));
         let sum: usize = past.told.values().map(|event| event.line.len()).sum();
         assert_eq!(past.bytes, sum);
     }
@@ -342,6 +374,30 @@ mod tests {
         assert_eq!(numbers(&past, &Wanted::default(), 5), [3, 4]);
         past.add(line(5, 0, &long(ANSWER_BYTES)));
         assert_eq!(numbers(&past, &Wanted::default(), 5), [5]);
+    }
+
+    #[test]
+    fn what_is_missing_here_is_told() {
+        let mut past = PastEvents::default();
+        let older = |past: &PastEvents, wanted: Wanted, limit| past.pick(&wanted, limit).older_than;
+        assert_eq!(older(&past, Wanted::default(), 5), Some(u64::MAX));
+        past.recall(vec![entry(6), entry(7), entry(8)]);
+        assert_eq!(older(&past, Wanted::default(), 5), Some(6));
+        assert_eq!(older(&past, Wanted::default(), 3), None, "these are enough");
+        let after = |after| Wanted {
+            after: Some(after),
+            ..Wanted::default()
+        };
+        assert_eq!(older(&past, after(5), 5), None);
+        assert_eq!(older(&past, after(4), 5), Some(6));
+        let from = |from| Wanted {
+            from: UtcNanos::parse(from),
+            ..Wanted::default()
+        };
+        assert_eq!(older(&past, from("2026-03-01T08:00:10Z"), 5), Some(6), "clocks are put right");
+        assert_eq!(older(&past, from("2026-03-01T10:00:00Z"), 5), None);
+        past.recall((1..6).map(entry).collect());
+        assert_eq!(older(&past, Wanted::default(), 50), None);
     }
 
     #[test]

@@ -294,7 +294,8 @@ async fn watch_live(
                 }
                 numbers.borrow_and_update();
                 let newer = Wanted { after: Some(told), ..Wanted::default() };
-                let news = viewer.hub.events(&id, &newer, usize::MAX).unwrap_or_default();
+                let news = viewer.hub.recent_events(&id, &newer, usize::MAX);
+                let news = news.unwrap_or_default().events;
                 let Some(newest) = news.last() else { continue };
                 told = newest.number;
                 Message::Text(events::list(&news).into())

@@ -56,7 +56,7 @@ export function setUpTimeline({ api, ask, csrf }) {
   const svg = find("timeline"), dialog = find("event");
   let camera = null, events = new Map(), loaded = null, ahead = 0, wide = 600;
   let span = Number(localStorage.getItem("timeline.span")) || 60, end = null; // end: null follows the present
-  let knownFrom = null; // what was before is in the event files alone
+  let knownFrom = null; // what was before is no longer on the disk
   let chosen = null, opened = null, drag = null, lastPaint = 0, loading = 0;
 
   const path = (rest) => `cameras/${encodeURIComponent(camera)}/${rest}`;
@@ -131,7 +131,7 @@ export function setUpTimeline({ api, ask, csrf }) {
     if (knownFrom !== null && knownFrom > left()) {
       const until = Math.min(x(knownFrom), wide - 8);
       parts.push(draw("rect", { x: GUTTER, y: 0, width: Math.max(until - GUTTER, 0), height: lanes * LANE, class: "unknown" }));
-      if (until - GUTTER > 160) parts.push(draw("text", { x: until - 6, y: 14, "text-anchor": "end" }, "earlier: in the event files"));
+      if (until - GUTTER > 160) parts.push(draw("text", { x: until - 6, y: 14, "text-anchor": "end" }, "earlier: no longer on the disk"));
     }
     if (!list.length) {
       parts.push(draw("text", { x: GUTTER + plot() / 2, y: lanes * LANE / 2 + 5, class: "none", "text-anchor": "middle" }, loaded === null ? "loading …" : "no events in this time"));

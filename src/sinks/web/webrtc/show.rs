@@ -293,8 +293,8 @@ impl Viewer {
             after: Some(told),
             ..Wanted::default()
         };
-        let news = self.hub.events(self.id.as_str(), &newer, usize::MAX);
-        let news = news.unwrap_or_default();
+        let news = self.hub.recent_events(self.id.as_str(), &newer, usize::MAX);
+        let news = news.unwrap_or_default().events;
         let Some(newest) = news.last() else {
             return Ok(told);
         };
