@@ -14,7 +14,7 @@ use crate::base::{CameraId, DropReason, FrameResult, Metrics, Stage, StopSource,
 use crate::perception::zones::ZonesPlan;
 use crate::sinks::publish::{
     Delivery, EventFilter, Keeper, Offer, PlaceState, Places, QueueLimit, RESULT_QUEUE, Spool,
-    States, Thinner, Transport, frame_line,
+    States, Thinner, Transport, frame_line_of,
 };
 
 /// Below the folder of the results: where events wait.
@@ -88,6 +88,7 @@ pub fn start(
                 thinner: (sink.results_hz > 0.0).then(|| Thinner::new(sink.results_hz)),
                 states: sink.zone_state.then(|| States::new(places(config, sink))),
                 classes: Arc::clone(classes),
+                wanted,
                 sender,
                 metrics: Arc::clone(metrics),
             };
@@ -114,6 +115,8 @@ struct Offers {
     thinner: Option<Thinner>,
     states: Option<States>,
     classes: Arc<[String]>,
+    /// Of which classes and places.
+    wanted: EventFilter,
     sender: mpsc::Sender<Offer>,
     metrics: Arc<Metrics>,
 }
@@ -131,7 +134,7 @@ impl Offers {
                     self.tell_states(&camera, |states| states.emptied(&camera));
                 }
                 Published::Watched { camera, scene } => {
-                    self.replace(&camera, Some(places_of(&scene.zones)));
+                    self.replace(&camera, Some(places_of(&scene.zones, &self.wanted)));
                 }
                 Published::Gone { camera } => self.replace(&camera, None),
             }
@@ -163,7 +166,7 @@ impl Offers {
         let offer = Offer {
             camera: camera.clone(),
             place: None,
-            text: frame_line(result, &self.classes),
+            text: frame_line_of(result, &self.classes, &self.wanted.classes),
         };
         if self.sender.try_send(offer).is_err() {
             self.metrics
@@ -196,15 +199,19 @@ fn places(config: &Config, sink: &SinkConfig) -> BTreeMap<CameraId, Places> {
     let cameras = config.cameras.iter();
     cameras
         .filter(|camera| wanted.wants_camera(&camera.id))
-        .map(|camera| (camera.id.clone(), places_of(&camera.zones)))
+        .map(|camera| (camera.id.clone(), places_of(&camera.zones, &wanted)))
         .collect()
 }
 
-/// Names of the zones and lines of a plan.
-fn places_of(plan: &ZonesPlan) -> Places {
+/// Names of the zones and lines of a plan that are wanted.
+fn places_of(plan: &ZonesPlan, wanted: &EventFilter) -> Places {
+    let of = |names: &mut dyn Iterator<Item = String>| {
+        let kept = names.filter(|name| wanted.wants_place(name));
+        kept.collect()
+    };
     Places {
-        zones: plan.zones.iter().map(|it| it.name.to_string()).collect(),
-        lines: plan.lines.iter().map(|it| it.name.to_string()).collect(),
+        zones: of(&mut plan.zones.iter().map(|it| it.name.to_string())),
+        lines: of(&mut plan.lines.iter().map(|it| it.name.to_string())),
     }
 }
 

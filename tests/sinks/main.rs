@@ -18,6 +18,7 @@ mod redis;
 mod server;
 #[cfg(feature = "kafka")]
 mod soak;
+mod tls;
 mod webhook;
 
 use std::time::{Duration, Instant};

@@ -219,6 +219,32 @@ fn results_come_at_the_rate_that_was_asked_for() {
 }
 
 #[test]
+fn results_have_the_tracks_of_the_wanted_classes_alone() {
+    if !is_installed("mosquitto", "mosquitto") {
+        return;
+    }
+    let mut broker = Mosquitto::new("", None);
+    broker.start();
+    let keys = "events = false\nresults_hz = 10\nclasses = [\"car\"]\n";
+    let mut site = Site::new(&(sink(broker.server.port, "5") + keys));
+    site.start();
+    let classes = || -> Vec<String> {
+        let heard = broker.heard.lock().unwrap();
+        let results = heard
+            .iter()
+            .filter(|(topic, _)| topic == "plant/7/results/gate");
+        let lines = results.map(|(_, text)| serde_json::from_str::<serde_json::Value>(text).unwrap());
+        let tracks = lines.flat_map(|line| line["tracks"].as_array().unwrap().clone());
+        tracks
+            .map(|track| track["class"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    wait_until("cars", || classes().len() >= 60);
+    site.stop();
+    assert!(classes().iter().all(|class| class == "car"));
+}
+
+#[test]
 fn results_come_though_nothing_is_counted() {
     if !is_installed("mosquitto", "mosquitto") {
         return;

@@ -53,6 +53,10 @@ impl Hook {
         self.shared.status.store(status, Ordering::Relaxed);
     }
 
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     pub fn sink(&self) -> String {
         format!("url = \"http://{}/events?token=hunter2\"\n", self.address)
     }

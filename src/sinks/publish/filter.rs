@@ -20,12 +20,16 @@ impl EventFilter {
     /// Is `event` wanted? `class` is the name of its object's class.
     #[must_use]
     pub fn wants(&self, event: &Event, class: Option<&str>) -> bool {
-        let holds =
-            |list: &[String], word: &str| list.is_empty() || list.iter().any(|it| it == word);
         self.wants_camera(&event.frame.camera)
             && holds(&self.types, event.kind.as_str())
-            && holds(&self.places, place(&event.kind))
+            && self.wants_place(place(&event.kind))
             && class.is_none_or(|class| holds(&self.classes, class))
+    }
+
+    /// Is anything at this zone or line wanted?
+    #[must_use]
+    pub fn wants_place(&self, place: &str) -> bool {
+        holds(&self.places, place)
     }
 
     /// Is anything of `camera` wanted?
@@ -33,6 +37,10 @@ impl EventFilter {
     pub fn wants_camera(&self, camera: &CameraId) -> bool {
         self.cameras.is_empty() || self.cameras.contains(camera)
     }
+}
+
+fn holds(list: &[String], word: &str) -> bool {
+    list.is_empty() || list.iter().any(|it| it == word)
 }
 
 #[cfg(test)]

@@ -62,6 +62,14 @@ struct RunEndLine<'a> {
 /// confidences to 0.0001. The text depends on the result alone, so equal results give equal bytes.
 #[must_use]
 pub fn frame_line(result: &FrameResult, classes: &[String]) -> String {
+    frame_line_of(result, classes, &[])
+}
+
+/// As [`frame_line`], with the tracks of these classes alone; with all where none are named.
+#[must_use]
+pub fn frame_line_of(result: &FrameResult, classes: &[String], wanted: &[String]) -> String {
+    let is_wanted =
+        |line: &TrackLine<'_>| wanted.is_empty() || wanted.iter().any(|it| it == line.class);
     let meta = &result.meta;
     let line = FrameLine {
         schema: SCHEMA_ID,
@@ -80,6 +88,7 @@ pub fn frame_line(result: &FrameResult, classes: &[String]) -> String {
             .tracks
             .iter()
             .map(|track| track_line(track, result, classes))
+            .filter(is_wanted)
             .collect(),
         ended: result.ended.iter().map(ended_line).collect(),
     };

@@ -43,7 +43,7 @@ pub use filter::EventFilter;
 #[cfg(feature = "kafka")]
 pub use kafka::{Kafka, KafkaLogin, KafkaOptions};
 pub use keeper::Keeper;
-pub use line::{SCHEMA_ID, frame_line, run_end_line};
+pub use line::{SCHEMA_ID, frame_line, frame_line_of, run_end_line};
 pub use lines::{LineFile, PublishError};
 pub use link::{Link, LinkError, Offer, Progress, Transport, Work};
 pub use mot::{MotRow, mot_row, mot_rows};
