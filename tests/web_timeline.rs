@@ -328,6 +328,7 @@ fn health_is_told_with_its_history() {
     let system = get("system?last=60");
     assert!(rows(&system["history"]) >= 1, "{system}");
     assert_eq!(system["detector"]["provider"], "cpu");
+    assert!(system["gpus"].is_array(), "{system}");
     let process = &system["process"];
     for key in ["cpu_percent", "memory_bytes", "threads", "open_files"] {
         assert!(process[key].as_f64() > Some(0.0), "{key}: {system}");
@@ -346,6 +347,59 @@ fn health_is_told_with_its_history() {
 }
 
 /// The newest crossing of `west` that has both: a busy machine makes no picture of some.
+/// NVIDIA cards are told of by their driver's library, here one of our own (`fixtures/nvml.c`).
+#[test]
+fn cards_are_told_of_at_the_page_and_at_metrics() {
+    let libraries = tempfile::tempdir().unwrap();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/nvml.c");
+    let built = std::process::Command::new("cc")
+        .args(["-shared", "-fPIC", "-o"])
+        .arg(libraries.path().join("libnvidia-ml.so.1"))
+        .arg(source)
+        .status();
+    assert!(built.unwrap().success());
+    let daemon = PageDaemon::start_beside(
+        tempfile::tempdir().unwrap(),
+        "",
+        None,
+        &["--file", "tests/fixtures/street.mp4"],
+        Some(libraries.path()),
+    );
+    let system = || daemon.ask("GET", "/api/v1/system?last=60", &[], None).json();
+    wait_until("a sample", || !system()["gpus"].as_array().unwrap().is_empty());
+    let system = system();
+    let (three, eight) = (3_u64 << 30, 8_u64 << 30);
+    let cards = json!([
+        {"index": 0, "name": "Card A", "busy_percent": 42, "memory_used_bytes": three,
+         "memory_total_bytes": eight, "celsius": 61},
+        {"index": 1, "name": "Card B", "busy_percent": 0, "memory_used_bytes": three,
+         "memory_total_bytes": eight, "celsius": null},
+    ]);
+    assert_eq!(system["gpus"], cards);
+    assert_eq!(system["history"][0]["gpus"], cards);
+    let metrics = daemon.metrics();
+    for line in [
+        "gantryd_gpu_busy_ratio{gpu=\"0\",name=\"Card A\"} 0.42",
+        "gantryd_gpu_memory_used_bytes{gpu=\"1\",name=\"Card B\"} 3221225472",
+        "gantryd_gpu_memory_total_bytes{gpu=\"0\",name=\"Card A\"} 8589934592",
+        "gantryd_gpu_temperature_celsius{gpu=\"0\",name=\"Card A\"} 61",
+    ] {
+        assert!(metrics.contains(line), "{line}: {metrics}");
+    }
+    assert!(!metrics.contains("temperature_celsius{gpu=\"1\""), "not told, so not claimed");
+    let Some(browser) = Browser::start() else {
+        eprintln!("SKIPPED: no Chromium with its driver here (apt-get install chromium-driver)");
+        return;
+    };
+    browser.open(&daemon.url("/"));
+    browser.value("document.getElementById('health-panel').open = true");
+    wait_until("the charts of the cards", || {
+        let told = browser.value("return document.getElementById('health-panel').textContent");
+        let told = told.as_str().unwrap_or_default().to_owned();
+        told.contains("GPU 0") && told.contains("42 %") && told.contains("Card A, 61 °C")
+    });
+}
+
 fn with_picture_and_clip(daemon: &PageDaemon) -> Value {
     let path = format!("{STREET}/events?type=line_crossing&place=west");
     let mut found = Value::Null;

@@ -11,6 +11,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::Registry;
 
+use super::gpu_use::GpuMetrics;
 use super::process_metrics::ProcessMetrics;
 use super::{
     CameraId, ClipMetrics, ConfigMetrics, DetectorMetrics, DiskMetrics, LoginMetrics, LookMetrics,
@@ -222,6 +223,7 @@ impl Metrics {
     pub fn new() -> Arc<Self> {
         let mut root = Registry::default();
         root.register_collector(Box::new(ProcessMetrics));
+        root.register_collector(Box::new(GpuMetrics));
         let registry = root.sub_registry_with_prefix("gantryd");
         let received = Family::default();
         let processed = Family::default();

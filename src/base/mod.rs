@@ -17,6 +17,7 @@ mod embedding;
 mod event;
 mod flight;
 mod frame;
+mod gpu_use;
 mod ids;
 mod inbox;
 mod login_metrics;
@@ -59,6 +60,7 @@ pub use frame::{
     Captured, ColorMatrix, ColorRange, Frame, FrameMeta, FromCamera, OwnedPlanes, PixelFormat,
     Pixels, Plane, Planes, RunEnd, Size, UtcSource,
 };
+pub use gpu_use::GpuUse;
 pub use ids::{CameraId, ClassId, FrameSeq, RunId, TrackId};
 pub use inbox::{Inbox, Lane, Route, Taken};
 pub use login_metrics::{LoginMetrics, LoginOutcome};

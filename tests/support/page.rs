@@ -109,6 +109,17 @@ impl PageDaemon {
         root: Option<&[u8]>,
         camera_args: &[&str],
     ) -> Self {
+        Self::start_beside(folder, web, root, camera_args, None)
+    }
+
+    /// The same where libraries are looked for in a folder first.
+    pub fn start_beside(
+        folder: tempfile::TempDir,
+        web: &str,
+        root: Option<&[u8]>,
+        camera_args: &[&str],
+        libraries: Option<&std::path::Path>,
+    ) -> Self {
         let camera = CameraProcess::start(camera_args);
         let (port, metrics_port) = (free_port(), free_port());
         let text = format!(
@@ -121,8 +132,11 @@ impl PageDaemon {
         );
         let config = folder.path().join("site.toml");
         std::fs::write(&config, text).unwrap();
-        let child = Command::cargo_bin("gantryd")
-            .unwrap()
+        let mut command = Command::cargo_bin("gantryd").unwrap();
+        if let Some(libraries) = libraries {
+            command.env("LD_LIBRARY_PATH", libraries);
+        }
+        let child = command
             .args(["run", "--config", config.to_str().unwrap()])
             .stderr(Stdio::null())
             .spawn()

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use super::hub::Hub;
 use super::routes::{json, no_camera};
-use crate::base::{CameraId, Metrics, ProcessUse, utc_now};
+use crate::base::{CameraId, GpuUse, Metrics, ProcessUse, utc_now};
 use crate::sinks::retention::room_on;
 
 /// Time from one sample to the next.
@@ -97,7 +97,7 @@ impl CameraHealth {
 }
 
 /// One moment of the process.
-#[derive(Debug, Clone, Copy, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(super) struct SystemSample {
     /// Seconds since 1970 UTC.
     at_s: i64,
@@ -108,6 +108,9 @@ pub(super) struct SystemSample {
     open_files: u64,
     /// Free on the disk of the output folder.
     disk_free_bytes: Option<u64>,
+    /// NVIDIA cards, all processes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    gpus: Vec<GpuUse>,
 }
 
 /// Samples of the process.
@@ -134,6 +137,7 @@ impl SystemHealth {
                     threads: process.threads,
                     open_files: process.open_files,
                     disk_free_bytes: room_on(folder).ok().map(|room| room.free),
+                    gpus: GpuUse::now(),
                 },
             );
         }
@@ -147,11 +151,11 @@ fn push<T>(samples: &mut VecDeque<T>, sample: T) {
     }
 }
 
-fn last<T: Copy>(samples: &VecDeque<T>, minutes: u64, at_s: impl Fn(&T) -> i64) -> Vec<T> {
+fn last<T: Clone>(samples: &VecDeque<T>, minutes: u64, at_s: impl Fn(&T) -> i64) -> Vec<T> {
     let secs = i64::try_from(minutes.saturating_mul(60)).unwrap_or(i64::MAX);
     let first = seconds_now().saturating_sub(secs);
     let recent = samples.iter().filter(|it| at_s(it) >= first);
-    recent.copied().collect()
+    recent.cloned().collect()
 }
 
 fn seconds_now() -> i64 {
@@ -172,6 +176,8 @@ struct SystemWords<'a> {
     detector: &'a Engine,
     process: Option<ProcessWords>,
     disk: Option<DiskWords>,
+    /// As of the newest sample; empty without an NVIDIA card.
+    gpus: Vec<GpuUse>,
     sinks: Vec<SinkWords>,
     /// Only where it is asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -216,10 +222,10 @@ pub(super) async fn system(State(hub): State<Arc<Hub>>, Query(since): Query<Sinc
         let history = since
             .last
             .map(|minutes| last(&health.samples, minutes, |it| it.at_s));
-        (health.samples.back().copied(), history.unwrap_or_default())
+        (health.samples.back().cloned(), history.unwrap_or_default())
     };
     let process = ProcessUse::now().map(|process| ProcessWords {
-        cpu_percent: newest.map(|sample| sample.cpu_percent),
+        cpu_percent: newest.as_ref().map(|sample| sample.cpu_percent),
         cores: std::thread::available_parallelism().map_or(1, Into::into),
         memory_bytes: process.resident_bytes,
         threads: process.threads,
@@ -237,6 +243,7 @@ pub(super) async fn system(State(hub): State<Arc<Hub>>, Query(since): Query<Sinc
             free_bytes: room.free,
             total_bytes: room.total,
         }),
+        gpus: newest.map(|sample| sample.gpus).unwrap_or_default(),
         sinks: sinks
             .map(|(name, state)| SinkWords {
                 name,

@@ -73,16 +73,22 @@ export function setUpHealth({ ask }) {
       chart("Frames dropped", samples, { value: (it) => it.dropped, text: String, isCount: true }),
       chart("Lost connections", samples, { value: (it) => it.reconnects, text: String, isCount: true }),
     );
-    const { process, disk, detector, sinks, history = [] } = system;
+    const { process, disk, detector, sinks, gpus, history = [] } = system;
+    const gpuOf = (index) => (sample) => sample.gpus?.find((it) => it.index === index);
     find("system-trends").replaceChildren(
       chart(`Processor (of ${(process?.cores ?? 1) * 100} %)`, history, { value: (it) => it.cpu_percent, text: (v) => `${Math.round(v)} %` }),
       chart("Memory", history, { value: (it) => it.memory_bytes, text: bytes, newest: process && bytes(process.memory_bytes) }),
       chart("Free disk", history, { value: (it) => it.disk_free_bytes, text: bytes, newest: disk && bytes(disk.free_bytes) }),
+      ...gpus.flatMap(({ index, memory_total_bytes: total }) => [
+        chart(`GPU ${index}`, history, { value: (it) => gpuOf(index)(it)?.busy_percent, text: (v) => `${v} %` }),
+        chart(`GPU ${index}: memory${total ? ` (of ${bytes(total)})` : ""}`, history, { value: (it) => gpuOf(index)(it)?.memory_used_bytes, text: bytes }),
+      ]),
     );
     const device = detector.device === null ? "" : ` ${detector.device}`;
     find("system-facts").replaceChildren(...facts([
       ["Detector", `${detector.model} on ${detector.provider}${device}, ${detector.sessions} session${detector.sessions === 1 ? "" : "s"}`],
       ["Why there", detector.why],
+      ...gpus.map(({ index, name, celsius }) => [`GPU ${index}`, celsius === null ? name : `${name}, ${celsius} °C`]),
       ["Threads, open files", process && `${process.threads}, ${process.open_files}`],
       ["Disk", disk && `${bytes(disk.free_bytes)} of ${bytes(disk.total_bytes)} free`],
       ["Viewers", String(system.viewers)],
