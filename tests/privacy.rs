@@ -7,6 +7,7 @@
 )]
 
 use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
 /// Bytes of a decoded frame.
@@ -38,13 +39,18 @@ fn decoded(film: &Path) -> Option<Vec<u8>> {
 
 /// Runs the daemon over the drawn street with these keys of its camera; the recording and the source.
 fn recorded(keys: &str) -> Option<[Vec<u8>; 2]> {
+    recorded_of(&format!("{FIXTURES}/street.mp4"), keys)
+}
+
+/// The same over another film.
+fn recorded_of(film: &str, keys: &str) -> Option<[Vec<u8>; 2]> {
     let folder = tempfile::tempdir().unwrap();
     let config = folder.path().join("site.toml");
     let text = format!(
         "[detect]\nmodel = \"{FIXTURES}/models/shapes.onnx\"\n\
          [output]\nfolder = \"out\"\n[record]\nencoder = \"x264\"\ntrail_secs = 0\n\
          [metrics]\nlisten = \"off\"\n\
-         [[cameras]]\nid = \"street\"\nuri = \"{FIXTURES}/street.mp4\"\n{keys}"
+         [[cameras]]\nid = \"street\"\nuri = {film:?}\n{keys}"
     );
     std::fs::write(&config, text).unwrap();
     assert_cmd::Command::cargo_bin("gantryd")
@@ -60,7 +66,7 @@ fn recorded(keys: &str) -> Option<[Vec<u8>; 2]> {
         .collect();
     assert_eq!(films.len(), 1, "{films:?}");
     let hidden = decoded(&films[0])?;
-    let source = decoded(Path::new(&format!("{FIXTURES}/street.mp4")))?;
+    let source = decoded(Path::new(film))?;
     Some([hidden, source])
 }
 
@@ -86,6 +92,46 @@ fn what_is_behind_a_mask_is_in_no_frame_of_the_recording() {
     }
     let source = source.as_chunks::<FRAME>().0;
     assert!(source.iter().all(|frame| grey_share(frame, 2..48) < 0.5));
+}
+
+/// Mean difference from one pixel to the next, rows of 160 pixels of three levels, in these columns.
+fn detail(frame: &[u8], columns: std::ops::Range<usize>) -> f64 {
+    let rows = (30..80).map(|row| &frame[row * 480..][3 * columns.start..3 * columns.end]);
+    let steps: Vec<f64> = rows
+        .flat_map(|row| row.iter().zip(&row[3..]))
+        .map(|(left, right)| f64::from(left.abs_diff(*right)))
+        .collect();
+    steps.iter().sum::<f64>() / steps.len() as f64
+}
+
+#[test]
+fn what_is_pixelated_has_lost_its_detail_and_the_rest_has_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let noise = folder.path().join("noise.mp4");
+    let made = Command::new("ffmpeg")
+        .args(["-v", "error", "-f", "lavfi", "-i"])
+        .arg("color=gray:size=640x360:rate=10:duration=2,noise=alls=80:allf=t")
+        .args(["-c:v", "libx264", "-crf", "18"])
+        .arg(&noise)
+        .status();
+    if !made.is_ok_and(|status| status.success()) {
+        eprintln!("SKIPPED: no ffmpeg to make a film (apt-get install ffmpeg)");
+        return;
+    }
+    let mask = "[cameras.privacy]\nhow = \"pixelate\"\n\
+                [[cameras.masks]]\npolygon_norm = [[0, 0], [0.33, 0], [0.33, 1], [0, 1]]\n";
+    let Some([hidden, source]) = recorded_of(noise.to_str().unwrap(), mask) else {
+        return;
+    };
+    let mean = |film: &[u8], columns: std::ops::Range<usize>| {
+        let frames = film.as_chunks::<FRAME>().0;
+        let sum: f64 = frames.iter().map(|it| detail(it, columns.clone())).sum();
+        sum / frames.len() as f64
+    };
+    let (behind, beside) = (2..48, 70..158);
+    let left = mean(&hidden, behind.clone()) / mean(&source, behind);
+    let kept = mean(&hidden, beside.clone()) / mean(&source, beside);
+    assert!(left < 0.3 && kept > 0.6, "{left:.2}, beside {kept:.2}");
 }
 
 #[test]

@@ -144,6 +144,16 @@ pub(super) fn one_zone(zone: ZonePlan) -> ZonesPlan {
     }
 }
 
+/// 100 px are 1 m, seen from straight above.
+fn from_above() -> CalibrationPlan {
+    CalibrationPlan {
+        image: QuadShape::new(&[[0.1, 0.1], [0.9, 0.1], [0.9, 0.9], [0.1, 0.9]]).unwrap(),
+        ground_m: [[0.0, 0.0], [8.0, 0.0], [8.0, 8.0], [0.0, 8.0]],
+        unit: SpeedUnit::Kmh,
+        ground_share: 0.02,
+    }
+}
+
 fn secs(duration: Duration) -> f64 {
     duration.as_secs_f64()
 }
@@ -484,6 +494,76 @@ fn congestion_is_full_and_slow_at_once() {
 }
 
 #[test]
+fn congestion_in_km_h_asks_those_on_calibrated_ground() {
+    let told = |limit, pixels_per_second: f32| {
+        let zone = ZonePlan {
+            congestion: Some(CongestionPlan {
+                occupancy: 3,
+                speed: SlowSpeed::Kmh(limit),
+                hold: Duration::from_secs(2),
+            }),
+            ..middle()
+        };
+        let mut tape = Tape::new(ZonesPlan {
+            calibration: Some(from_above()),
+            ..one_zone(zone)
+        });
+        for step in 0..60_u16 {
+            let way = pixels_per_second * f32::from(step) / FPS as f32;
+            let cars = [1_u8, 2, 3].map(|n| {
+                let mut car = car(n.into(), 230.0 + way, 300.0 + 120.0 * f32::from(n));
+                car.velocity = [pixels_per_second, 0.0];
+                car
+            });
+            tape.show(&cars);
+        }
+        tape.told().contains(&"congestion")
+    };
+    // 50 px/s are 0.5 m/s are 1.8 km/h.
+    assert!(told(2.0, 50.0));
+    assert!(!told(1.5, 50.0), "it is fast enough");
+}
+
+#[test]
+fn a_zone_asks_the_anchor_and_the_class_that_it_says() {
+    let told = |zone: ZonePlan| {
+        let mut tape = Tape::new(one_zone(zone));
+        for _ in 0..5 {
+            // Feet below the zone, centre in it; a car.
+            tape.show(&[car(1, 500.0, 840.0)]);
+        }
+        tape.told()
+    };
+    let by = |anchor| ZonePlan { anchor, ..middle() };
+    let of = |class: &str| ZonePlan {
+        classes: vec![class.to_owned()],
+        ..by(Anchor::Center)
+    };
+    let nothing: [&str; 0] = [];
+    assert_eq!(told(by(Anchor::BottomCenter)), nothing);
+    assert_eq!(told(by(Anchor::Center)), ["zone_entry"]);
+    assert_eq!(told(by(Anchor::TopCenter)), ["zone_entry"]);
+    assert_eq!(told(of("car")), ["zone_entry"]);
+    assert_eq!(told(of("person")), nothing);
+}
+
+#[test]
+fn a_line_is_crossed_by_the_anchor_that_it_says() {
+    let crossings = |anchor| {
+        let line = LinePlan {
+            anchor,
+            ..across("stop", 0.5)
+        };
+        let mut tape = Tape::new(one_line(line));
+        // Feet from 300 to 560: its centre ends at 510, its top at 460.
+        tape.drive(1, (500.0, 300.0), (500.0, 560.0), 21);
+        tape.told().len()
+    };
+    assert_eq!(crossings(Anchor::BottomCenter), 1);
+    assert_eq!(crossings(Anchor::TopCenter), 0);
+}
+
+#[test]
 fn what_is_in_an_excluded_area_is_not_looked_at() {
     let corners = [[0.4, 0.4], [0.6, 0.4], [0.6, 0.6], [0.4, 0.6]];
     let plan = ZonesPlan {
@@ -507,13 +587,7 @@ fn what_is_in_an_excluded_area_is_not_looked_at() {
 #[test]
 fn a_crossing_on_calibrated_ground_has_a_speed() {
     let plan = ZonesPlan {
-        calibration: Some(CalibrationPlan {
-            // 100 px are 1 m, seen from straight above.
-            image: QuadShape::new(&[[0.1, 0.1], [0.9, 0.1], [0.9, 0.9], [0.1, 0.9]]).unwrap(),
-            ground_m: [[0.0, 0.0], [8.0, 0.0], [8.0, 8.0], [0.0, 8.0]],
-            unit: SpeedUnit::Kmh,
-            ground_share: 0.02,
-        }),
+        calibration: Some(from_above()),
         ..one_line(across("stop", 0.5))
     };
     let mut tape = Tape::new(plan);

@@ -311,7 +311,7 @@ mod tests {
             std::hint::black_box(begun);
         }
         health.sample(folder.path());
-        let sample = health.samples[0];
+        let sample = &health.samples[0];
         assert!(sample.cpu_percent > 0.0 && sample.memory_bytes > 1_000_000);
         assert!(sample.threads >= 1 && sample.open_files >= 3);
         assert!(sample.disk_free_bytes.is_some());
