@@ -229,6 +229,11 @@ impl Daemon {
             // A busy machine passes frames over; each of them has its number.
             let is_later = value(&pair[1], "seq") > value(&pair[0], "seq");
             assert!(is_later, "{camera}: {}", pair[1]);
+            // Not one that the camera sent is missing between two; a stream begins with a burst.
+            let passed = |key: &str| value(&pair[1], key) - value(&pair[0], key);
+            let off = passed("pts_ns").abs_diff(passed("seq") * STEP_NS);
+            let is_settled = value(&pair[0], "pts_ns") > 2_000_000_000;
+            assert!(!is_settled || off < STEP_NS / 2, "{camera}: {} to {}", pair[0], pair[1]);
         }
         let (first, last) = (&results[0], &results[results.len() - 1]);
         let passed = |key: &str| value(last, key) - value(first, key);
