@@ -200,9 +200,9 @@ fn slices(mut bytes: &[u8]) -> Vec<Vec<u8>> {
     slices
 }
 
-/// Every decoded picture of a file.
+/// Every decoded picture of a file, H.264 or H.265.
 fn decoded(video: &Path) -> Vec<RgbImage> {
-    let text = "filesrc name=file ! qtdemux ! h264parse ! avdec_h264 ! videoconvert \
+    let text = "filesrc name=file ! parsebin ! decodebin3 ! videoconvert \
                 ! video/x-raw,format=RGB ! appsink name=out sync=false";
     let mut pictures = Vec::new();
     for_each_sample(text, video, |sample| {
@@ -357,6 +357,48 @@ fn a_clip_shows_what_the_camera_sent_before_and_after_its_events() {
     events_name_their_frame_in_the_raw_recording(&gate, &events);
     snapshots_show_the_object(&gate, &events);
     rendering_draws_the_boxes(folder.path(), &gate, &clips);
+}
+
+#[test]
+fn clips_of_an_h265_camera_are_what_it_sent_and_play_to_their_end() {
+    gstreamer::init().unwrap();
+    if gstreamer::ElementFactory::find("x265enc").is_none() {
+        eprintln!("SKIPPED: no x265enc (apt-get install gstreamer1.0-plugins-bad)");
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let street = folder.path().join("street265.mp4");
+    let text = format!(
+        "filesrc name=file ! qtdemux ! h264parse ! avdec_h264 ! x265enc speed-preset=ultrafast \
+         tune=zerolatency key-int-max=10 bitrate=2000 ! h265parse ! tee name=t ! queue ! mp4mux \
+         ! filesink location={street:?} t. ! queue ! appsink name=out sync=false"
+    );
+    for_each_sample(&text, &fixture("street.mp4"), |_| {});
+    let camera = CameraProcess::start(&["--codec", "h265", "--file", street.to_str().unwrap()]);
+    let daemon = Daemon::start(
+        &camera.uri(),
+        "[clips]\nevents = [\"line_crossing\"]\npre_secs = 1\npost_secs = 1\nmax_secs = 6\n",
+        "raw = true",
+    );
+    wait_until("two whole clips", || {
+        daemon.clips().iter().filter(|clip| is_whole(clip)).count() >= 2
+    });
+    let clips = daemon.clips();
+    let folder = daemon.stop();
+    let gate = folder.path().join("out/gate");
+    for clip in clips.iter().filter(|clip| is_whole(clip)) {
+        let video = gate.join(clip["file"].as_str().unwrap());
+        let mut codecs = Vec::new();
+        let text = "filesrc name=file ! parsebin ! h265parse ! appsink name=out sync=false";
+        for_each_sample(text, &video, |sample| {
+            codecs.push(sample.caps().unwrap().structure(0).unwrap().name().to_string());
+        });
+        assert!(codecs.iter().all(|codec| codec == "video/x-h265"));
+        assert_eq!(clip["pictures"], codecs.len(), "{clip}");
+        let pictures = decoded(&video);
+        assert_eq!(pictures.len(), codecs.len(), "it plays to its end");
+        assert!(pictures.iter().all(|picture| spread(picture) > 5.0));
+    }
 }
 
 /// The picture at the place that `recording` tells is that of the place in the clip.

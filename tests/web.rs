@@ -294,3 +294,63 @@ fn a_browser_shows_moving_pictures_counts_and_events() {
     page.value("document.querySelector('[data-layer=picture]').click()");
     wait_until("a dark canvas", || brightness() < with_picture / 2.0);
 }
+
+/// How many pixels of the canvas somebody drew on: without the picture it is black or clear.
+const DRAWN: &str = "const c = document.getElementById('live'); \
+    const p = c.getContext('2d').getImageData(0, 0, c.width, c.height).data; \
+    let drawn = 0; for (let i = 0; i < p.length; i += 4) \
+    if (p[i + 3] > 0 && p[i] + p[i + 1] + p[i + 2] > 60) drawn += 1; return drawn";
+
+#[test]
+fn layers_are_switched_off_and_stay_so_and_the_page_is_light_or_dark_and_fits_a_phone() {
+    let Some(page) = Browser::start() else {
+        eprintln!("SKIPPED: no Chromium with its driver here (apt-get install chromium-driver)");
+        return;
+    };
+    let daemon = Daemon::start();
+    let address = format!("http://127.0.0.1:{}/", daemon.port);
+    page.open(&address);
+    let objects = "return Number(document.body.dataset.objects ?? 0)";
+    wait_until("objects in the picture", || {
+        page.value(objects).as_f64() >= Some(1.0)
+    });
+    let switch = |layer: &str| {
+        page.value(&format!("document.querySelector('[data-layer={layer}]').click()"));
+    };
+    let drawn = || page.value(DRAWN).as_f64().unwrap();
+    // Objects come and go: each layer is looked for until it shows.
+    let layers = ["boxes", "labels", "trails", "zones"];
+    switch("picture");
+    for layer in layers {
+        switch(layer);
+    }
+    wait_until("nothing drawn", || drawn() == 0.0);
+    page.open(&address);
+    wait_until("objects once more", || {
+        page.value(objects).as_f64() >= Some(1.0)
+    });
+    assert_eq!(drawn(), 0.0, "they stay off when the page is loaded again");
+    for layer in layers {
+        switch(layer);
+        wait_until(layer, || drawn() > 20.0);
+        switch(layer);
+        wait_until("nothing drawn", || drawn() == 0.0);
+    }
+
+    let colour = "return getComputedStyle(document.body).backgroundColor";
+    let brightness = |scheme: &str| -> f64 {
+        page.prefer(scheme);
+        let told = page.value(colour);
+        let digits = told.as_str().unwrap().replace(|c: char| !c.is_ascii_digit(), " ");
+        digits.split_whitespace().map(|it| it.parse::<f64>().unwrap()).sum()
+    };
+    let (dark, light) = (brightness("dark"), brightness("light"));
+    assert!(dark < 150.0 && light > 600.0, "dark {dark}, light {light}");
+
+    // A phone: nothing has to be pushed sideways.
+    page.resize(500, 900);
+    let overflow = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+    wait_until("a page no wider than the window", || {
+        page.value(overflow).as_f64() == Some(0.0)
+    });
+}

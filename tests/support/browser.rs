@@ -110,6 +110,15 @@ impl Browser {
         self.tell("window/rect", &json!({"width": width, "height": height}));
     }
 
+    /// The system prefers `light` or `dark`.
+    pub fn prefer(&self, scheme: &str) {
+        let feature = json!({"name": "prefers-color-scheme", "value": scheme});
+        self.tell(
+            "goog/cdp/execute",
+            &json!({"cmd": "Emulation.setEmulatedMedia", "params": {"features": [feature]}}),
+        );
+    }
+
     fn tell(&self, what: &str, words: &Value) -> Value {
         let mut answer = ureq::post(format!("{}/{what}", self.session))
             .send_json(words)
