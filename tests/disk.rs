@@ -258,7 +258,9 @@ fn a_disk_that_fills_pauses_recording_alone_and_it_resumes_with_a_fresh_segment(
         return;
     };
     let camera = CameraProcess::start(&["--file", fixture("street.mp4").to_str().unwrap()]);
-    let retention = "min_free_gb = 0.008\nwhen_full = \"pause\"";
+    // Nobody listens at port 9: every event waits in the spool, on the same disk.
+    let retention = "min_free_gb = 0.008\nwhen_full = \"pause\"\n\
+                     [[sinks]]\nname = \"room\"\nurl = \"http://127.0.0.1:9/\"";
     let mut daemon = Daemon::start(&disk, &camera.uri(), retention, true);
     wait_until("two segments and two raw ones", || {
         let names = daemon.recordings();
@@ -301,8 +303,14 @@ fn a_disk_that_fills_pauses_recording_alone_and_it_resumes_with_a_fresh_segment(
     });
     let processed = daemon.processed();
     wait_until("100 more frames", || daemon.processed() >= processed + 100);
+    wait_until("a spool that the disk takes no event for", || {
+        daemon.logged("events are held in memory until the disk takes them") == 1
+    });
 
     fs::remove_file(disk.ballast()).unwrap();
+    wait_until("events on the disk again", || {
+        daemon.logged("events are on the disk again") == 1
+    });
     wait_until("recording again", || {
         daemon.metric("gantryd_recording_paused", "") == 0
     });
@@ -320,6 +328,12 @@ fn a_disk_that_fills_pauses_recording_alone_and_it_resumes_with_a_fresh_segment(
     );
     assert_eq!(daemon.metric("gantryd_recording_pauses_total", ""), 1);
     assert_eq!(daemon.metric("gantryd_events_dropped_total", "gate"), 0);
+    let sink_events = |step: &str| daemon.metric("gantryd_sink_events_total", step);
+    assert!(sink_events("spooled") >= 5);
+    assert_eq!(sink_events("dropped_unwritten"), 0);
+    wait_until("all that was spooled to wait", || {
+        daemon.metric("gantryd_sink_waiting", "room") == sink_events("spooled")
+    });
     assert_eq!(
         daemon.metric("gantryd_retention_deleted_files_total", ""),
         0

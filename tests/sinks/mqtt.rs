@@ -290,6 +290,36 @@ fn home_assistant_is_told_of_every_zone_and_line_and_their_counts_are_kept() {
         text.contains("\"in\":1") || text.contains("\"out\":1")
     });
     site.stop();
+    // Who comes later is told what was told last.
+    let kept = retained(broker.server.port, topic);
+    assert_eq!(kept, broker.last(topic), "{topic}");
+    assert!(retained(broker.server.port, config).is_some(), "{config}");
+    assert_eq!(retained(broker.server.port, "plant/7/events/#"), None);
+}
+
+/// What the broker keeps at `topic` for those who come, within a second.
+fn retained(port: u16, topic: &str) -> Option<String> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    let listen = async {
+        let options = MqttOptions::new("late", ("127.0.0.1", port));
+        let (client, mut events) = AsyncClient::builder(options).capacity(16).build();
+        loop {
+            match events.poll().await {
+                Ok(Event::Incoming(Packet::ConnAck(_))) => {
+                    client.try_subscribe(topic, QoS::AtLeastOnce).unwrap();
+                }
+                Ok(Event::Incoming(Packet::Publish(it))) if it.retain => {
+                    return String::from_utf8(it.payload.to_vec()).unwrap();
+                }
+                Ok(_) => {}
+                Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
+            }
+        }
+    };
+    runtime.block_on(async { tokio::time::timeout(Duration::from_secs(1), listen).await.ok() })
 }
 
 #[test]
