@@ -391,7 +391,15 @@ fn clips_of_an_h265_camera_are_what_it_sent_and_play_to_their_end() {
         let mut codecs = Vec::new();
         let text = "filesrc name=file ! parsebin ! h265parse ! appsink name=out sync=false";
         for_each_sample(text, &video, |sample| {
-            codecs.push(sample.caps().unwrap().structure(0).unwrap().name().to_string());
+            codecs.push(
+                sample
+                    .caps()
+                    .unwrap()
+                    .structure(0)
+                    .unwrap()
+                    .name()
+                    .to_string(),
+            );
         });
         assert!(codecs.iter().all(|codec| codec == "video/x-h265"));
         assert_eq!(clip["pictures"], codecs.len(), "{clip}");

@@ -52,16 +52,102 @@ fn the_example_names_every_key_there_is_and_no_other() {
         if let Some(name) = bare.strip_prefix('[').filter(|it| it.ends_with(']')) {
             let list = if name.starts_with('[') { "[]" } else { "" };
             let path = name.trim_matches(['[', ']']);
-            section = format!("{}{list}", path.replace("cameras.", "cameras[]."));
+            let path = path.replace("cameras.", "cameras[].");
+            section = format!(
+                "{}{list}",
+                path.replace("detect.providers.", "detect.providers[].")
+            );
             named.insert(section.trim_end_matches("[]").to_owned());
         }
-        let is_key =
-            |key: &str| !key.is_empty() && key.chars().all(|c| c == '_' || c.is_ascii_lowercase());
+        let is_key = |key: &str| {
+            !key.is_empty()
+                && key
+                    .chars()
+                    .all(|c| c == '_' || c.is_ascii_lowercase() || c.is_ascii_digit())
+        };
         if let Some((key, _)) = bare.split_once(" = ").filter(|(key, _)| is_key(key)) {
             named.insert(format!("{section}.{key}"));
         }
     }
     assert_eq!(named, Config::known_keys());
+}
+
+#[test]
+fn providers_are_tried_in_their_order_each_with_its_settings() {
+    let detect = |keys: &str| {
+        let text = format!("[detect]\n{keys}\n{}", camera(""));
+        Config::from_text(&text, Path::new("etc/site.toml"))
+            .unwrap()
+            .detect
+    };
+    let list = detect(
+        "require_gpu = true\nproviders = [\
+         { tensorrt = { device = 1, fp16 = true, cache_folder = \"engines\" } }, \
+         { openvino = { hardware = \"GPU\", threads = 3 } }, \
+         { cuda = { memory_limit_mib = 2048 } }, { cpu = {} }]",
+    );
+    assert_eq!(list.runs_on(), "tensorrt or openvino or cuda or cpu");
+    let providers = list.providers;
+    use gantryd::perception::detect::Provider::{Cpu, Cuda, OpenVino, TensorRt};
+    assert_eq!(providers.order, [TensorRt, OpenVino, Cuda, Cpu]);
+    assert!(providers.require_gpu && providers.tensorrt.fp16);
+    assert_eq!(providers.tensorrt.device, 1);
+    assert_eq!(
+        providers.tensorrt.cache.as_deref(),
+        Some(Path::new("etc/engines"))
+    );
+    assert_eq!(providers.cuda.memory_limit, Some(2 << 30));
+    assert_eq!(providers.openvino.hardware.as_deref(), Some("GPU"));
+    assert_eq!(providers.openvino.threads.map(Into::into), Some(3_usize));
+    let short = detect("provider = \"cuda\"\ndevice = 2").providers;
+    assert_eq!((short.cuda.device, short.tensorrt.device), (2, 2));
+}
+
+#[test]
+fn what_is_wrong_with_providers_is_told() {
+    let told = |keys: &str| faults(&format!("[detect]\n{keys}\n{}", camera("")), &[]);
+    for (keys, expected) in [
+        (
+            "providers = []",
+            "detect.providers: empty, allowed are tables of cpu, cuda, tensorrt, openvino",
+        ),
+        ("providers = [{}]", "names no provider"),
+        (
+            "providers = [{ cuda = {}, cpu = {} }]",
+            "detect.providers[0].cuda: is the second provider in one entry",
+        ),
+        (
+            "providers = [{ cpu = {} }, { cpu = {} }]",
+            "detect.providers[1].cpu: is there twice",
+        ),
+        (
+            "providers = [{ cude = {} }]",
+            "detect.providers[0].cude: unknown key, did you mean cuda?",
+        ),
+        (
+            "providers = [{ cuda = { fp16 = true } }]",
+            "detect.providers[0].cuda.fp16: unknown key",
+        ),
+        (
+            "providers = [{ cuda = { memory_limit_mib = 1 } }]",
+            "detect.providers[0].cuda.memory_limit_mib: 1, allowed is",
+        ),
+        (
+            "provider = \"cuda\"\nproviders = [{ cuda = {} }]",
+            "detect.provider: providers says that too",
+        ),
+        (
+            "provider = \"cpu\"\nrequire_gpu = true",
+            "detect.require_gpu: true, and no provider is a GPU",
+        ),
+        (
+            "require_gpu = true\nproviders = [{ openvino = {} }, { cpu = {} }]",
+            "detect.require_gpu: true, and no provider is a GPU",
+        ),
+    ] {
+        let text = told(keys);
+        assert!(text.contains(expected), "{keys}: {text}");
+    }
 }
 
 #[test]
@@ -169,7 +255,9 @@ fn example_of_zones(kept: &str, dropped: &str) -> String {
     let to = EXAMPLE.find("\n[detect]").unwrap();
     let is_kept = |line: &&str| {
         let (key, _) = line.split_once(" = ").unwrap_or((line, ""));
-        let is_key = key.chars().all(|c| c == '_' || c.is_ascii_lowercase());
+        let is_key = key
+            .chars()
+            .all(|c| c == '_' || c.is_ascii_lowercase() || c.is_ascii_digit());
         let is_there = line.contains(" = ") && is_key || line.starts_with('[');
         is_there
             && (!key.ends_with(dropped) || key == "frame_px")

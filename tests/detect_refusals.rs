@@ -14,7 +14,9 @@ use gantryd::base::{
     BBox, CameraId, ColorMatrix, ColorRange, Frame, FrameMeta, FrameSeq, OwnedPlanes, PixelFormat,
     Pixels, Pts, RunId, Size, UtcSource,
 };
-use gantryd::perception::detect::{DetectError, DetectOptions, Detector, ModelFiles, Provider};
+use gantryd::perception::detect::{
+    DetectError, DetectOptions, Detector, ModelFiles, Provider, ProviderOptions,
+};
 
 /// The few messages of onnx.proto that a small model needs, as bytes.
 mod onnx {
@@ -328,6 +330,57 @@ fn a_provider_that_cannot_run_is_an_error_with_the_remedy() {
             }
         }
     }
+}
+
+#[test]
+fn providers_are_tried_in_turn_and_the_cpu_is_no_answer_where_a_gpu_is_required() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = write(folder.path(), "m.onnx", &constant_detector(&[0.0; 7 * 84]));
+    if open(path.clone(), &DetectOptions::default()).is_none() {
+        return;
+    }
+    let order = vec![Provider::TensorRt, Provider::OpenVino, Provider::Cpu];
+    let options = |require_gpu| DetectOptions {
+        providers: ProviderOptions {
+            order: order.clone(),
+            require_gpu,
+            ..ProviderOptions::default()
+        },
+        ..DetectOptions::default()
+    };
+    let report = Detector::open(&files(path.clone()), &options(false)).unwrap();
+    let report = report.report();
+    // Those before the one that runs are told with what they said.
+    let place = order.iter().position(|it| *it == report.used).unwrap();
+    let tried: Vec<Provider> = report.tried.iter().map(|(it, _)| *it).collect();
+    assert_eq!(tried, order[..place]);
+    assert!(
+        report
+            .tried
+            .iter()
+            .all(|(it, _)| report.why.contains(it.as_str()))
+    );
+
+    match Detector::open(&files(path.clone()), &options(true)) {
+        // A machine with that hardware.
+        Ok(detector) => assert_eq!(detector.report().used, Provider::TensorRt),
+        Err(error) => {
+            let text = error.to_string();
+            assert!(
+                text.contains("tensorrt") && text.contains("detect.require_gpu = false"),
+                "{text}"
+            );
+        }
+    }
+    let cpu = DetectOptions {
+        provider: Provider::Cpu,
+        ..options(true)
+    };
+    let text = Detector::open(&files(path), &cpu).unwrap_err().to_string();
+    assert!(
+        text.contains("none of the providers that may run it is a GPU"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -233,7 +233,12 @@ impl Daemon {
             let passed = |key: &str| value(&pair[1], key) - value(&pair[0], key);
             let off = passed("pts_ns").abs_diff(passed("seq") * STEP_NS);
             let is_settled = value(&pair[0], "pts_ns") > 2_000_000_000;
-            assert!(!is_settled || off < STEP_NS / 2, "{camera}: {} to {}", pair[0], pair[1]);
+            assert!(
+                !is_settled || off < STEP_NS / 2,
+                "{camera}: {} to {}",
+                pair[0],
+                pair[1]
+            );
         }
         let (first, last) = (&results[0], &results[results.len() - 1]);
         let passed = |key: &str| value(last, key) - value(first, key);

@@ -315,7 +315,9 @@ fn layers_are_switched_off_and_stay_so_and_the_page_is_light_or_dark_and_fits_a_
         page.value(objects).as_f64() >= Some(1.0)
     });
     let switch = |layer: &str| {
-        page.value(&format!("document.querySelector('[data-layer={layer}]').click()"));
+        page.value(&format!(
+            "document.querySelector('[data-layer={layer}]').click()"
+        ));
     };
     let drawn = || page.value(DRAWN).as_f64().unwrap();
     // Objects come and go: each layer is looked for until it shows.
@@ -341,15 +343,22 @@ fn layers_are_switched_off_and_stay_so_and_the_page_is_light_or_dark_and_fits_a_
     let brightness = |scheme: &str| -> f64 {
         page.prefer(scheme);
         let told = page.value(colour);
-        let digits = told.as_str().unwrap().replace(|c: char| !c.is_ascii_digit(), " ");
-        digits.split_whitespace().map(|it| it.parse::<f64>().unwrap()).sum()
+        let digits = told
+            .as_str()
+            .unwrap()
+            .replace(|c: char| !c.is_ascii_digit(), " ");
+        digits
+            .split_whitespace()
+            .map(|it| it.parse::<f64>().unwrap())
+            .sum()
     };
     let (dark, light) = (brightness("dark"), brightness("light"));
     assert!(dark < 150.0 && light > 600.0, "dark {dark}, light {light}");
 
     // A phone: nothing has to be pushed sideways.
     page.resize(500, 900);
-    let overflow = "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
+    let overflow =
+        "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
     wait_until("a page no wider than the window", || {
         page.value(overflow).as_f64() == Some(0.0)
     });

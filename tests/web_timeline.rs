@@ -280,7 +280,11 @@ fn events_that_are_no_longer_in_memory_are_found_in_their_files() {
     });
     let found = |query: &str| numbers(&get(&format!("events?{query}")).json());
     assert_eq!(found("limit=2"), [6199, 6200]);
-    assert_eq!(found("before=1200&limit=3"), [1197, 1198, 1199], "on the disk alone");
+    assert_eq!(
+        found("before=1200&limit=3"),
+        [1197, 1198, 1199],
+        "on the disk alone"
+    );
     for end in [1250, 5250] {
         let over_both = found(&format!("before={end}&limit=100"));
         assert_eq!(over_both, (end - 100..end).collect::<Vec<_>>());
@@ -298,7 +302,9 @@ fn events_that_are_no_longer_in_memory_are_found_in_their_files() {
     assert_eq!(known(), Value::Null, "none is missing");
     fs::remove_file(daemon.file("out/street/events_20260301T080000Z.jsonl")).unwrap();
     // Event 3000 is on the disk, what is in memory is younger.
-    wait_until("the oldest event to be another", || known() == json!(utc_of(&daemon, 3000)));
+    wait_until("the oldest event to be another", || {
+        known() == json!(utc_of(&daemon, 3000))
+    });
     assert!(found("place=ramp").is_empty());
 }
 
@@ -365,8 +371,14 @@ fn cards_are_told_of_at_the_page_and_at_metrics() {
         &["--file", "tests/fixtures/street.mp4"],
         Some(libraries.path()),
     );
-    let system = || daemon.ask("GET", "/api/v1/system?last=60", &[], None).json();
-    wait_until("a sample", || !system()["gpus"].as_array().unwrap().is_empty());
+    let system = || {
+        daemon
+            .ask("GET", "/api/v1/system?last=60", &[], None)
+            .json()
+    };
+    wait_until("a sample", || {
+        !system()["gpus"].as_array().unwrap().is_empty()
+    });
     let system = system();
     let (three, eight) = (3_u64 << 30, 8_u64 << 30);
     let cards = json!([
@@ -386,7 +398,10 @@ fn cards_are_told_of_at_the_page_and_at_metrics() {
     ] {
         assert!(metrics.contains(line), "{line}: {metrics}");
     }
-    assert!(!metrics.contains("temperature_celsius{gpu=\"1\""), "not told, so not claimed");
+    assert!(
+        !metrics.contains("temperature_celsius{gpu=\"1\""),
+        "not told, so not claimed"
+    );
     let Some(browser) = Browser::start() else {
         eprintln!("SKIPPED: no Chromium with its driver here (apt-get install chromium-driver)");
         return;

@@ -230,7 +230,7 @@ pub fn summary(config: &Config) -> String {
         ""
     };
     for (name, value) in [
-        ("model", format!("{} on {}", detect.model, detect.provider)),
+        ("model", format!("{} on {}", detect.model, detect.runs_on())),
         (
             "results",
             format!("{formats}{decisions} in {}", output.folder.display()),

@@ -114,7 +114,11 @@ mod tests {
         let clock = &capture.clock;
         clock.begin_connection();
         clock.note_run(RunId(1), Pts(0), 5_000_000_000);
-        assert_eq!(places.place(&frame(1), soon()), None, "no segment has begun");
+        assert_eq!(
+            places.place(&frame(1), soon()),
+            None,
+            "no segment has begun"
+        );
         let far = Instant::now() + Duration::from_secs(3600);
         assert_eq!(places.place(&frame(1), far), None, "nothing has come since");
         std::thread::scope(|scope| {
@@ -130,7 +134,10 @@ mod tests {
                 end_ns: None,
             });
             let found = asked.join().unwrap().unwrap();
-            assert_eq!((&*found.file, found.pts_ns), ("gate_raw.mp4", 1_000_000_000));
+            assert_eq!(
+                (&*found.file, found.pts_ns),
+                ("gate_raw.mp4", 1_000_000_000)
+            );
         });
     }
 }

@@ -19,7 +19,9 @@ use crate::base::{CameraId, Secret};
 use crate::capture::{
     CameraOptions, Codec, Decode, HttpSource, RawRecord, RtspSource, Source, Transport,
 };
-use crate::perception::detect::{DetectOptions, ModelFiles, Provider, ReidOptions};
+use crate::perception::detect::{
+    DetectOptions, ModelFiles, Provider, ProviderOptions, ReidOptions,
+};
 use crate::perception::track::TrackOptions;
 use crate::perception::zones::ZonesPlan;
 use crate::sinks::annotate::{Overlay, Place};
@@ -71,7 +73,7 @@ pub fn detect_from_args(args: &DetectArgs) -> DetectOptions {
     DetectOptions {
         runtime_library: args.runtime_library.clone(),
         provider: provider(args.provider),
-        device: args.device,
+        providers: ProviderOptions::on_device(args.device),
         intra_threads: non_zero(args.intra_threads.get()),
         input_size: args.input_size,
         confidence,
@@ -85,7 +87,7 @@ pub fn detect_from_args(args: &DetectArgs) -> DetectOptions {
 pub fn detect_from_config(config: &Config) -> DetectOptions {
     let DetectConfig {
         provider: wanted,
-        device,
+        providers,
         intra_threads,
         input_size,
         max_batch,
@@ -106,7 +108,7 @@ pub fn detect_from_config(config: &Config) -> DetectOptions {
     DetectOptions {
         runtime_library: runtime_library.clone().set(),
         provider: provider(*wanted),
-        device: *device,
+        providers: providers.clone(),
         intra_threads: non_zero(*intra_threads),
         input_size: input_size.set(),
         confidence: confidence.set().map(|c| c as f32),

@@ -27,7 +27,7 @@ use crate::base::{
     causes,
 };
 use crate::capture::{CameraEnd, CameraOptions};
-use crate::perception::detect::{DetectOptions, Provider, ProviderReport};
+use crate::perception::detect::{DetectOptions, ProviderReport};
 use crate::sinks::http::{self, Endpoint, Listening};
 use crate::sinks::snapshots::SnapshotDesk;
 use crate::sinks::web::{Access, Engine, Hub, router};
@@ -202,12 +202,11 @@ pub fn run(config: &Config, text: &str, file: ConfigFile) -> anyhow::Result<()> 
 
 /// What the page says of the detector.
 fn engine(config: &Config, report: &ProviderReport, sessions: usize) -> Engine {
-    let on_cpu = report.used == Provider::Cpu;
     Engine {
         model: config.detect.model.to_string(),
         provider: report.used.as_str(),
         why: report.why.clone(),
-        device: (!on_cpu).then_some(config.detect.device),
+        device: config.detect.providers.device(report.used),
         sessions,
     }
 }

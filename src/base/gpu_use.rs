@@ -107,10 +107,7 @@ impl Collector for GpuMetrics {
             let kind = ConstGauge::new(*first).metric_type();
             let mut family = encoder.encode_descriptor(name, text, None, kind)?;
             for (card, value) in values {
-                let labels = [
-                    ("gpu", card.index.to_string()),
-                    ("name", card.name.clone()),
-                ];
+                let labels = [("gpu", card.index.to_string()), ("name", card.name.clone())];
                 ConstGauge::new(value).encode(family.encode_family(&labels)?)?;
             }
         }

@@ -283,14 +283,27 @@ mod tests {
         clock.note_key(55 * S);
         assert_eq!(place(50), "a 49");
         clock.note_key(62 * S);
-        assert_eq!(place(58), "untold", "a segment of its own is about to begin");
+        assert_eq!(
+            place(58),
+            "untold",
+            "a segment of its own is about to begin"
+        );
         begin("b", 55);
-        assert_eq!((place(58), place(54)), ("b 3".to_owned(), "a 53".to_owned()));
+        assert_eq!(
+            (place(58), place(54)),
+            ("b 3".to_owned(), "a 53".to_owned())
+        );
         clock.end_segment(Some(70 * S));
-        assert_eq!((place(69), place(70)), ("b 14".to_owned(), "nowhere".to_owned()));
+        assert_eq!(
+            (place(69), place(70)),
+            ("b 14".to_owned(), "nowhere".to_owned())
+        );
         clock.end_segment(None);
         assert_eq!(place(69), "nowhere");
         begin("c", 90);
-        assert_eq!((place(91), place(80)), ("c 1".to_owned(), "nowhere".to_owned()));
+        assert_eq!(
+            (place(91), place(80)),
+            ("c 1".to_owned(), "nowhere".to_owned())
+        );
     }
 }

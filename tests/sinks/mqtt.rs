@@ -233,7 +233,8 @@ fn results_have_the_tracks_of_the_wanted_classes_alone() {
         let results = heard
             .iter()
             .filter(|(topic, _)| topic == "plant/7/results/gate");
-        let lines = results.map(|(_, text)| serde_json::from_str::<serde_json::Value>(text).unwrap());
+        let lines =
+            results.map(|(_, text)| serde_json::from_str::<serde_json::Value>(text).unwrap());
         let tracks = lines.flat_map(|line| line["tracks"].as_array().unwrap().clone());
         tracks
             .map(|track| track["class"].as_str().unwrap().to_owned())
@@ -319,7 +320,11 @@ fn retained(port: u16, topic: &str) -> Option<String> {
             }
         }
     };
-    runtime.block_on(async { tokio::time::timeout(Duration::from_secs(1), listen).await.ok() })
+    runtime.block_on(async {
+        tokio::time::timeout(Duration::from_secs(1), listen)
+            .await
+            .ok()
+    })
 }
 
 #[test]

@@ -28,7 +28,8 @@ struct Authority {
 impl Authority {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: String| std::fs::write(folder.path().join(name), text).unwrap();
+        let write =
+            |name: &str, text: String| std::fs::write(folder.path().join(name), text).unwrap();
         let ca_key = KeyPair::generate().unwrap();
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -51,7 +52,11 @@ impl Authority {
 }
 
 /// With the system's authorities nothing is sent and everything waits; with ours named it all comes.
-fn ours_is_trusted_and_no_other(authority: &Authority, sink: &str, received: impl Fn() -> Vec<String>) {
+fn ours_is_trusted_and_no_other(
+    authority: &Authority,
+    sink: &str,
+    received: impl Fn() -> Vec<String>,
+) {
     let mut site = Site::new(sink);
     site.start();
     site.wait_for_log("the sink takes no events; they wait in the spool");
@@ -65,7 +70,10 @@ fn ours_is_trusted_and_no_other(authority: &Authority, sink: &str, received: imp
     });
     assert_eq!(site.metric("sink_events_total", Some("acknowledged")), 0);
     site.kill();
-    site.configure(&format!("{sink}tls_ca_file = {:?}\n", authority.text("ca.pem")));
+    site.configure(&format!(
+        "{sink}tls_ca_file = {:?}\n",
+        authority.text("ca.pem")
+    ));
     site.start();
     wait_until("what waited", || received().len() >= 8);
     site.stop();
@@ -121,7 +129,8 @@ fn nats_over_tls_trusts_the_named_authority_and_no_other() {
     ]);
     server.start();
     let port = server.server.port;
-    let sink = format!("url = \"tls://localhost:{port}\"\nstream = \"plant\"\ntopic = \"plant/7\"\n");
+    let sink =
+        format!("url = \"tls://localhost:{port}\"\nstream = \"plant\"\ntopic = \"plant/7\"\n");
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()

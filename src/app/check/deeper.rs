@@ -7,7 +7,9 @@ use crate::app::config::{CameraConfig, CameraUri, Config, Provider};
 use crate::app::{resolve, writers};
 use crate::base::{Metrics, redact_text};
 use crate::capture::{self, CaptureError, Codec, Decode};
-use crate::perception::detect::{DetectError, DetectOptions, Detector, Reid, class_called};
+use crate::perception::detect::{
+    DetectError, DetectOptions, Detector, Provider as Tried, Reid, class_called,
+};
 use crate::sinks::record::Recorder;
 
 /// Every fault of a valid configuration that `run` would meet at its start: the cameras' pipelines,
@@ -143,11 +145,19 @@ fn reid_fault(config: &Config, options: &DetectOptions, known: &[String]) -> Opt
 
 /// The key whose value makes the model fail.
 fn key_of(error: &DetectError, config: &Config) -> &'static str {
-    let is_accelerated = !matches!(config.detect.provider, Provider::Auto | Provider::Cpu);
+    let detect = &config.detect;
+    let is_accelerated = match detect.provider {
+        Provider::Auto => !detect.providers.order.contains(&Tried::Cpu),
+        Provider::Cpu => false,
+        Provider::Cuda | Provider::Tensorrt | Provider::Openvino => true,
+    } || detect.providers.require_gpu;
     match error {
         DetectError::Runtime(_) => "detect.runtime_library",
         DetectError::ClassMap { .. } => "detect.class_map",
-        DetectError::Network { .. } if is_accelerated => "detect.provider",
+        DetectError::Network { .. } if is_accelerated => match detect.provider {
+            Provider::Auto => "detect.providers",
+            _ => "detect.provider",
+        },
         _ => "detect.model",
     }
 }

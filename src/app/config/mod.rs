@@ -12,6 +12,7 @@ mod clips;
 mod nearest;
 mod perception;
 mod privacy;
+mod providers;
 mod reader;
 mod retention;
 mod sections;
@@ -234,10 +235,12 @@ impl Config {
             ("users".to_owned(), one(toml::Table::new())),
             ("tokens".to_owned(), one(toml::Table::new())),
         ]);
+        let detect = toml::Table::from_iter([("providers".to_owned(), one(toml::Table::new()))]);
         let table = toml::Table::from_iter([
             ("cameras".to_owned(), one_camera),
             ("sinks".to_owned(), one(toml::Table::new())),
             ("web".to_owned(), web.into()),
+            ("detect".to_owned(), detect.into()),
         ]);
         let reader = Reader::default();
         // The faults (a camera without id and uri) do not matter here.

@@ -6,11 +6,11 @@ use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use super::Auto;
 use super::reader::Section;
+use super::{Auto, providers};
 use crate::app::pipeline::GIVE_UP;
 use crate::base::redact_text;
-use crate::perception::detect::class_name_fault;
+use crate::perception::detect::{ProviderOptions, class_name_fault};
 use crate::perception::schedule::{DetectSchedule, INTERVAL};
 
 choices! {
@@ -94,8 +94,8 @@ pub struct DetectConfig {
     pub provider: Provider,
     /// What to do when it finds something else than the processor.
     pub proof: ProofPolicy,
-    /// Index of the accelerator.
-    pub device: u32,
+    /// What `auto` stands for, and the settings of each provider.
+    pub providers: ProviderOptions,
     /// Sessions that run side by side.
     pub workers: Auto<u32>,
     /// Threads inside one session.
@@ -135,7 +135,7 @@ impl Default for DetectConfig {
             schedule: DetectSchedule::Every,
             provider: Provider::Auto,
             proof: ProofPolicy::Refuse,
-            device: 0,
+            providers: ProviderOptions::default(),
             workers: Auto::Auto,
             intra_threads: 1,
             input_size: Auto::Auto,
@@ -156,15 +156,26 @@ impl Default for DetectConfig {
 }
 
 impl DetectConfig {
+    /// What runs the model, in words: `cuda`, or `tensorrt or cpu`.
+    #[must_use]
+    pub fn runs_on(&self) -> String {
+        if self.provider != Provider::Auto || self.providers == ProviderOptions::default() {
+            return self.provider.to_string();
+        }
+        let names = self.providers.order.iter().map(|it| it.as_str());
+        names.collect::<Vec<_>>().join(" or ")
+    }
+
     pub(super) fn read(mut section: Section<'_>) -> Self {
         let s = &mut section;
         let default = Self::default();
+        let (provider, providers) = providers::read(s);
         let config = Self {
             model: read_model(s, "model").unwrap_or(default.model),
             schedule: read_schedule(s),
-            provider: s.choice("provider", Provider::ALL, default.provider),
+            provider,
             proof: s.choice("proof", ProofPolicy::ALL, default.proof),
-            device: s.integer("device", 0..=63, default.device),
+            providers,
             workers: s.auto_integer("workers", 1..=64),
             intra_threads: s.integer("intra_threads", 1..=64, default.intra_threads),
             input_size: read_input_size(s),

@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::app::accelerator::golden;
 use crate::app::cli::{DoctorArgs, Exit};
 use crate::app::resolve;
-use crate::perception::detect::{DetectOptions, Proof, prove};
+use crate::perception::detect::{DetectOptions, Proof, ProviderOptions, prove};
 
 /// Batch sizes that are timed, where the model takes them.
 const BATCHES: [usize; 6] = [1, 2, 4, 8, 16, 32];
@@ -25,7 +25,7 @@ pub(super) fn run(
     let options = DetectOptions {
         runtime_library: library,
         provider: resolve::provider(args.provider),
-        device: args.device,
+        providers: ProviderOptions::on_device(args.device),
         input_size: args.input_size,
         max_batch: BATCHES[BATCHES.len() - 1]
             .try_into()

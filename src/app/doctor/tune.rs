@@ -16,7 +16,9 @@ use crate::app::cli::{DoctorArgs, Exit};
 use crate::app::config::ModelRef;
 use crate::app::{models, resolve};
 use crate::base::Frame;
-use crate::perception::detect::{DetectError, DetectOptions, Detector, ModelFiles, Provider};
+use crate::perception::detect::{
+    DetectError, DetectOptions, Detector, ModelFiles, Provider, ProviderOptions,
+};
 
 /// How long each way is timed.
 const TIMED: Duration = Duration::from_secs(3);
@@ -61,7 +63,7 @@ pub(super) fn run(
             let options = DetectOptions {
                 runtime_library: library.clone(),
                 provider,
-                device: args.device,
+                providers: ProviderOptions::on_device(args.device),
                 input_size: args.input_size,
                 intra_threads,
                 ..DetectOptions::default()
@@ -280,6 +282,8 @@ fn edited(text: &str, way: &Way) -> anyhow::Result<String> {
         .or_insert_with(toml_edit::table)
         .as_table_mut()
         .context("detect is no table")?;
+    // One provider takes the place of those that were tried in turn.
+    detect.remove("providers");
     let mut set = |key: &str, to: Item| {
         let decor = detect
             .get(key)

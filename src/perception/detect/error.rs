@@ -36,6 +36,14 @@ pub enum DetectError {
         #[source]
         source: ort::Error,
     },
+    /// A GPU is required, and none of the providers is one.
+    #[error(
+        "model {model}: detect.require_gpu = true, and none of the providers that may run it is a GPU; name cuda, tensorrt, or openvino with hardware = \"GPU\""
+    )]
+    NoGpu {
+        /// Id or file name.
+        model: String,
+    },
     /// The outputs are not what the head reads.
     #[error("model {model}: reading the outputs")]
     Output {

@@ -6,6 +6,7 @@
 //! Belongs here: everything that knows ONNX Runtime or model pixels. Does not belong here: threads,
 //! queues, and what becomes of the detections.
 
+mod cache;
 mod class_map;
 mod classes;
 mod colour;
@@ -21,6 +22,7 @@ mod options;
 mod plan;
 mod preprocess;
 mod proof;
+mod providers;
 mod recognise;
 mod reid;
 mod remedy;
@@ -55,6 +57,7 @@ pub use plan::{
 };
 pub use preprocess::{Element, FrameError, Padding, Preprocessor};
 pub use proof::{Proof, prove};
+pub use providers::{CudaOptions, OpenVinoOptions, ProviderOptions, TensorRtOptions};
 pub use recognise::{
     ModelPlan, RecogniseError, ReidPlan, plan as recognise, reid as recognise_reid,
 };

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::{DetectError, ReidOptions};
+use super::{DetectError, ProviderOptions, ReidOptions};
 
 /// Score from which a detection is believed at once, where the operator names none.
 ///
@@ -27,7 +27,7 @@ pub const DEFAULT_MAX_BATCH: usize = 8;
 /// What computes the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
 pub enum Provider {
-    /// CUDA where it really runs, else the CPU.
+    /// The first of [`ProviderOptions::order`] that really runs: CUDA, else the CPU, unless told otherwise.
     #[default]
     Auto,
     /// The CPU.
@@ -92,8 +92,8 @@ pub struct DetectOptions {
     pub runtime_library: Option<PathBuf>,
     /// What computes the network.
     pub provider: Provider,
-    /// Number of the GPU, from 0.
-    pub device: u32,
+    /// What `auto` stands for, and the settings of each provider.
+    pub providers: ProviderOptions,
     /// Threads inside one call of the network.
     pub intra_threads: NonZeroUsize,
     /// Width and height of the network's input in pixels, for a model that takes any; `None` takes
@@ -122,7 +122,7 @@ impl Default for DetectOptions {
         Self {
             runtime_library: None,
             provider: Provider::Auto,
-            device: 0,
+            providers: ProviderOptions::default(),
             intra_threads: NonZeroUsize::MIN,
             input_size: None,
             confidence: None,

@@ -10,7 +10,10 @@ use ort::session::builder::{GraphOptimizationLevel, SessionBuilder};
 
 use super::remedy::{gist, remedy};
 use super::runtime::Runtime;
-use super::{DetectError, DetectOptions, ModelFiles, Provider};
+use super::{
+    CudaOptions, DetectError, DetectOptions, ModelFiles, OpenVinoOptions, Provider,
+    ProviderOptions, TensorRtOptions, cache,
+};
 
 /// What computes the network, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,44 +34,92 @@ impl fmt::Display for ProviderReport {
 
 /// Makes the network of `model` and lets `try_out` run it once, because some faults show only then.
 ///
-/// `auto` takes CUDA where the library has it and the network runs on it, else the CPU.
+/// `auto` takes the first of [`super::ProviderOptions::order`] that the library has and that the network
+/// runs on.
 ///
 /// # Errors
-/// [`DetectError::Network`] if the provider that was asked for cannot run, with the remedy.
+/// [`DetectError::Network`] if the provider that was asked for cannot run, with the remedy;
+/// [`DetectError::NoGpu`] if a GPU is required and none is among them.
 pub(super) fn open(
     runtime: &Runtime,
     model: &ModelFiles,
     options: &DetectOptions,
     mut try_out: impl FnMut(&mut Session) -> ort::Result<()>,
 ) -> Result<(Session, ProviderReport), DetectError> {
-    let mut open_on = |provider| -> ort::Result<Session> {
+    let mut open_once = |provider| -> ort::Result<Session> {
         let log = LogLevel::Warning;
         let mut session =
             builder(runtime, provider, options, log)?.commit_from_file(&model.onnx)?;
         try_out(&mut session)?;
         Ok(session)
     };
-    if options.provider != Provider::Auto {
-        return match open_on(options.provider) {
-            Ok(session) => Ok((session, report(options.provider, "asked for", Vec::new()))),
-            Err(source) => Err(failed(model, options.provider, source)),
-        };
-    }
+    let mut open_on = |provider| match open_once(provider) {
+        // What is kept may be of another card, another version, or half written.
+        Err(error) if cache::set_aside(options.providers.cache(provider), &error) => {
+            open_once(provider)
+        }
+        opened => opened,
+    };
+    let providers = &options.providers;
+    let is_refused = |it: Provider| providers.require_gpu && !providers.is_accelerator(it);
     let mut tried = Vec::new();
-    match ep::CUDA::is_available() {
-        Ok(true) => match open_on(Provider::Cuda) {
-            Ok(session) => return Ok((session, report(Provider::Cuda, "it runs here", tried))),
-            Err(error) => tried.push((Provider::Cuda, gist(&error.to_string()).to_owned())),
-        },
-        Ok(false) => tried.push((
-            Provider::Cuda,
-            "not built into this ONNX Runtime".to_owned(),
-        )),
-        Err(error) => tried.push((Provider::Cuda, gist(&error.to_string()).to_owned())),
+    let order = match options.provider {
+        Provider::Auto => providers.order.as_slice(),
+        ref named => std::slice::from_ref(named),
+    };
+    for (index, &provider) in order.iter().enumerate() {
+        if is_refused(provider) {
+            continue;
+        }
+        let may_fail = order[index + 1..].iter().any(|it| !is_refused(*it));
+        if may_fail && let Some(missing) = is_missing(provider) {
+            tried.push((provider, missing));
+            continue;
+        }
+        match open_on(provider) {
+            Ok(session) => {
+                let why = reason(order, &tried);
+                return Ok((session, report(provider, &why, tried)));
+            }
+            Err(error) if may_fail => {
+                tried.push((provider, gist(&error.to_string()).to_owned()));
+            }
+            Err(source) => return Err(failed(model, provider, options, source)),
+        }
     }
-    let session = open_on(Provider::Cpu).map_err(|source| failed(model, Provider::Cpu, source))?;
-    let why = format!("cuda: {}", tried[0].1);
-    Ok((session, report(Provider::Cpu, &why, tried)))
+    Err(DetectError::NoGpu {
+        model: model.id.clone(),
+    })
+}
+
+/// Why this provider, after those that were `tried`.
+fn reason(order: &[Provider], tried: &[(Provider, String)]) -> String {
+    match (order, tried) {
+        ([_], _) => "asked for".to_owned(),
+        (_, []) => "it runs here".to_owned(),
+        (_, tried) => told(tried),
+    }
+}
+
+fn told(tried: &[(Provider, String)]) -> String {
+    let one = |(provider, why): &(Provider, String)| format!("{provider}: {why}");
+    let all: Vec<String> = tried.iter().map(one).collect();
+    all.join("; ")
+}
+
+/// What keeps a provider from being tried at all.
+fn is_missing(provider: Provider) -> Option<String> {
+    let is_built_in = match provider {
+        Provider::Auto | Provider::Cpu => return None,
+        Provider::Cuda => ep::CUDA::is_available(),
+        Provider::TensorRt => ep::TensorRT::is_available(),
+        Provider::OpenVino => ep::OpenVINO::is_available(),
+    };
+    match is_built_in {
+        Ok(true) => None,
+        Ok(false) => Some("not built into this ONNX Runtime".to_owned()),
+        Err(error) => Some(gist(&error.to_string()).to_owned()),
+    }
 }
 
 /// Whether this machine's ONNX Runtime makes the network of `model` on `provider`; the answer is the
@@ -84,20 +135,14 @@ pub fn try_provider(
     options: &DetectOptions,
 ) -> Result<Option<&'static str>, DetectError> {
     let runtime = Runtime::load(options.runtime_library.as_deref())?;
-    let is_built_in = match provider {
-        Provider::Auto | Provider::Cpu => true,
-        Provider::Cuda => ep::CUDA::is_available().unwrap_or(false),
-        Provider::TensorRt => ep::TensorRT::is_available().unwrap_or(false),
-        Provider::OpenVino => ep::OpenVINO::is_available().unwrap_or(false),
-    };
-    if !is_built_in {
+    if is_missing(provider).is_some() {
         return Ok(None);
     }
     // What is worth a warning when the model is used is not asked for here.
     builder(runtime, provider, options, LogLevel::Error)
         .and_then(|mut builder| builder.commit_from_file(&model.onnx))
         .map(|_| Some(runtime.version()))
-        .map_err(|source| failed(model, provider, source))
+        .map_err(|source| failed(model, provider, options, source))
 }
 
 /// How many nodes of the network each provider runs, by ONNX Runtime's own profile of one run.
@@ -120,9 +165,9 @@ pub(super) fn nodes(
         let file = session.end_profiling()?;
         std::fs::read_to_string(file).map_err(|error| ort::Error::new(error.to_string()))
     };
-    let text = profile().map_err(|source| failed(model, provider, source))?;
+    let text = profile().map_err(|source| failed(model, provider, options, source))?;
     let events: Vec<serde_json::Value> = serde_json::from_str(&text)
-        .map_err(|error| failed(model, provider, ort::Error::new(error.to_string())))?;
+        .map_err(|error| failed(model, provider, options, ort::Error::new(error.to_string())))?;
     let mut nodes = BTreeMap::new();
     for event in &events {
         if event["cat"] == "Node"
@@ -142,11 +187,21 @@ fn report(used: Provider, why: &str, tried: Vec<(Provider, String)>) -> Provider
     }
 }
 
-fn failed(model: &ModelFiles, provider: Provider, source: ort::Error) -> DetectError {
+fn failed(
+    model: &ModelFiles,
+    provider: Provider,
+    options: &DetectOptions,
+    source: ort::Error,
+) -> DetectError {
+    let otherwise = if options.providers.require_gpu {
+        "detect.require_gpu = false lets the CPU do it, where it is among the providers"
+    } else {
+        "detect.provider = \"auto\" or \"cpu\" (--provider)"
+    };
     let doing = match provider {
         Provider::Cpu => "making the network on cpu; is the file complete, and its operators known to this ONNX Runtime?".to_owned(),
         Provider::Auto | Provider::Cuda | Provider::TensorRt | Provider::OpenVino => format!(
-            "making the network on {provider}; {}; or detect.provider = \"auto\" or \"cpu\" (--provider)",
+            "making the network on {provider}; {}; or {otherwise}",
             remedy(provider, &source.to_string())
         ),
     };
@@ -171,30 +226,69 @@ fn builder(
         .with_inter_threads(1)?
         .with_intra_op_spinning(false)?
         .with_inter_op_spinning(false)?
-        .with_execution_providers(dispatch(provider, options.device))?;
+        .with_execution_providers(dispatch(provider, &options.providers))?;
     Ok(builder)
 }
 
 /// What to register, best first; without `error_on_failure` ONNX Runtime would take the CPU in silence.
-fn dispatch(provider: Provider, device: u32) -> Vec<ExecutionProviderDispatch> {
-    let number = i32::try_from(device).unwrap_or(i32::MAX);
-    let cuda = || {
-        ep::CUDA::default()
-            .with_device_id(number)
-            .build()
-            .error_on_failure()
-    };
+fn dispatch(provider: Provider, options: &ProviderOptions) -> Vec<ExecutionProviderDispatch> {
     match provider {
         Provider::Auto | Provider::Cpu => Vec::new(),
-        Provider::Cuda => vec![cuda()],
+        Provider::Cuda => vec![cuda(&options.cuda)],
         // TensorRT leaves operators it does not know to the next provider.
         Provider::TensorRt => vec![
-            ep::TensorRT::default()
-                .with_device_id(number)
-                .build()
-                .error_on_failure(),
-            cuda(),
+            tensorrt(&options.tensorrt),
+            cuda(&CudaOptions {
+                device: options.tensorrt.device,
+                ..options.cuda.clone()
+            }),
         ],
-        Provider::OpenVino => vec![ep::OpenVINO::default().build().error_on_failure()],
+        Provider::OpenVino => vec![openvino(&options.openvino)],
     }
+}
+
+fn cuda(options: &CudaOptions) -> ExecutionProviderDispatch {
+    let mut provider = ep::CUDA::default().with_device_id(number(options.device));
+    if let Some(limit) = options.memory_limit {
+        // Doubling the arena at each step would pass the limit long before it is needed.
+        provider = provider
+            .with_memory_limit(usize::try_from(limit).unwrap_or(usize::MAX))
+            .with_arena_extend_strategy(ep::ArenaExtendStrategy::SameAsRequested);
+    }
+    provider.build().error_on_failure()
+}
+
+fn tensorrt(options: &TensorRtOptions) -> ExecutionProviderDispatch {
+    let mut provider = ep::TensorRT::default()
+        .with_device_id(number(options.device))
+        .with_fp16(options.fp16);
+    if let Some(bytes) = options.workspace {
+        provider = provider.with_max_workspace_size(usize::try_from(bytes).unwrap_or(usize::MAX));
+    }
+    if let Some(folder) = &options.cache {
+        provider = provider
+            .with_engine_cache(true)
+            .with_engine_cache_path(folder.display())
+            .with_timing_cache(true)
+            .with_timing_cache_path(folder.display());
+    }
+    provider.build().error_on_failure()
+}
+
+fn openvino(options: &OpenVinoOptions) -> ExecutionProviderDispatch {
+    let mut provider = ep::OpenVINO::default();
+    if let Some(hardware) = &options.hardware {
+        provider = provider.with_device_type(hardware);
+    }
+    if let Some(threads) = options.threads {
+        provider = provider.with_num_threads(threads.get());
+    }
+    if let Some(folder) = &options.cache {
+        provider = provider.with_cache_dir(folder.display());
+    }
+    provider.build().error_on_failure()
+}
+
+fn number(device: u32) -> i32 {
+    i32::try_from(device).unwrap_or(i32::MAX)
 }

@@ -184,7 +184,11 @@ mod tests {
     fn lines(numbers: std::ops::Range<u64>) -> String {
         let line = |n: u64| {
             let (day, hour, minute) = (1 + n / 1440, n / 60 % 24, n % 60);
-            let kind = if n.is_multiple_of(10) { "turn" } else { "zone_entry" };
+            let kind = if n.is_multiple_of(10) {
+                "turn"
+            } else {
+                "zone_entry"
+            };
             format!(
                 "{{\"number\":{n},\"type\":\"{kind}\",\"zone\":\"yard\",\"utc\":\"2026-03-{day:02}T{hour:02}:{minute:02}:00.000000000Z\"}}\n"
             )
@@ -194,7 +198,8 @@ mod tests {
 
     fn folder() -> tempfile::TempDir {
         let folder = tempfile::tempdir().unwrap();
-        let write = |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
+        let write =
+            |name: &str, text: &str| std::fs::write(folder.path().join(name), text).unwrap();
         write("events_20260302T000000Z.jsonl", &lines(1..1000));
         write("events_20260303T000000Z.jsonl", &lines(1000..2000));
         write("events.jsonl", &lines(2000..2500));

@@ -14,7 +14,9 @@ pub(super) fn event_files(folder: &Path) -> impl Iterator<Item = (PathBuf, File)
     let opened = |path: PathBuf| Some((path.clone(), File::open(path).ok()?));
     let current = opened(folder.join(CURRENT));
     let full = full_files(folder);
-    current.into_iter().chain(full.into_iter().filter_map(opened))
+    current
+        .into_iter()
+        .chain(full.into_iter().filter_map(opened))
 }
 
 /// The oldest event file in `folder`.
@@ -36,7 +38,9 @@ fn full_files(folder: &Path) -> Vec<PathBuf> {
         .collect();
     full.sort();
     full.reverse();
-    full.into_iter().map(|(_, name)| folder.join(name)).collect()
+    full.into_iter()
+        .map(|(_, name)| folder.join(name))
+        .collect()
 }
 
 /// What full event files are sorted by: the moment in the name, and its number for one of several.

@@ -73,7 +73,9 @@ pub(super) async fn events(
     let Some(found) = find(&hub, &id, wanted, limit).await else {
         return no_camera(&hub, &id);
     };
-    let unread = found.unread_before.map(|number| [(UNREAD, number.to_string())]);
+    let unread = found
+        .unread_before
+        .map(|number| [(UNREAD, number.to_string())]);
     ([(header::CONTENT_TYPE, JSON)], unread, list(&found.events)).into_response()
 }
 
@@ -113,7 +115,12 @@ pub(super) async fn find_one(hub: &Arc<Hub>, id: &str, number: u64) -> Option<Op
         ..Wanted::default()
     };
     let found = find(hub, id, wanted, 1).await?;
-    Some(found.events.into_iter().find(|event| event.number == number))
+    Some(
+        found
+            .events
+            .into_iter()
+            .find(|event| event.number == number),
+    )
 }
 
 pub(super) async fn event(

@@ -394,7 +394,11 @@ mod tests {
             from: UtcNanos::parse(from),
             ..Wanted::default()
         };
-        assert_eq!(older(&past, from("2026-03-01T08:00:10Z"), 5), Some(6), "clocks are put right");
+        assert_eq!(
+            older(&past, from("2026-03-01T08:00:10Z"), 5),
+            Some(6),
+            "clocks are put right"
+        );
         assert_eq!(older(&past, from("2026-03-01T10:00:00Z"), 5), None);
         past.recall((1..6).map(entry).collect());
         assert_eq!(older(&past, Wanted::default(), 50), None);

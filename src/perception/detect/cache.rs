@@ -1,0 +1,66 @@
+//! What a provider has compiled, kept from one start to the next.
+
+use std::path::{Path, PathBuf};
+
+use super::remedy::gist;
+
+/// Puts what is kept in `folder` out of the way, because the network could not be made with it; true if
+/// there was something and it is worth another try.
+pub(super) fn set_aside(folder: Option<&Path>, error: &ort::Error) -> bool {
+    let Some(folder) = folder.filter(|folder| holds_something(folder)) else {
+        return false;
+    };
+    let aside = aside(folder);
+    let moved = std::fs::remove_dir_all(&aside)
+        .or_else(|error| match error.kind() {
+            std::io::ErrorKind::NotFound => Ok(()),
+            _ => Err(error),
+        })
+        .and_then(|()| std::fs::rename(folder, &aside));
+    let (folder, why) = (folder.display(), error.to_string());
+    match moved {
+        Ok(()) => {
+            tracing::warn!(%folder, aside = %aside.display(), why = gist(&why),
+                "the network could not be made with what was compiled before: it is set aside and compiled anew");
+            true
+        }
+        Err(error) => {
+            tracing::warn!(%folder, %error, "what was compiled before cannot be set aside");
+            false
+        }
+    }
+}
+
+fn holds_something(folder: &Path) -> bool {
+    std::fs::read_dir(folder).is_ok_and(|mut entries| entries.next().is_some())
+}
+
+fn aside(folder: &Path) -> PathBuf {
+    let mut name = folder.file_name().unwrap_or_default().to_owned();
+    name.push(".bad");
+    folder.with_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_is_set_aside_once_and_nothing_twice() {
+        let place = tempfile::tempdir().unwrap();
+        let folder = place.path().join("engines");
+        let error = ort::Error::new("the engine is of another card");
+        assert!(!set_aside(None, &error));
+        assert!(!set_aside(Some(&folder), &error), "there is none");
+        std::fs::create_dir(&folder).unwrap();
+        assert!(!set_aside(Some(&folder), &error), "it is empty");
+        for text in ["first", "second"] {
+            std::fs::create_dir_all(&folder).unwrap();
+            std::fs::write(folder.join("a.engine"), text).unwrap();
+            assert!(set_aside(Some(&folder), &error));
+            assert!(!folder.exists());
+            let kept = std::fs::read_to_string(place.path().join("engines.bad/a.engine"));
+            assert_eq!(kept.unwrap(), text);
+        }
+    }
+}
