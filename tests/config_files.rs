@@ -104,6 +104,33 @@ fn providers_are_tried_in_their_order_each_with_its_settings() {
 }
 
 #[test]
+fn what_is_wrong_with_batches_is_told() {
+    let told = |keys: &str| faults(&format!("[detect]\n{keys}\n{}", camera("")), &[]);
+    for (keys, expected) in [
+        (
+            "batch_sizes = [4, 1]",
+            "detect.batch_sizes: [4, 1], allowed are numbers that rise",
+        ),
+        (
+            "batch_sizes = [0, 1]",
+            "allowed is a list of whole numbers, 1 to 64 each",
+        ),
+        (
+            "batch_sizes = 4",
+            "detect.batch_sizes: 4, allowed is a list",
+        ),
+        (
+            "max_batch = 8\nbatch_sizes = [1, 4]",
+            "the last must be max_batch (8)",
+        ),
+        ("max_wait_ms = 2000", "detect.max_wait_ms: 2000, allowed is"),
+    ] {
+        let text = told(keys);
+        assert!(text.contains(expected), "{keys}: {text}");
+    }
+}
+
+#[test]
 fn what_is_wrong_with_providers_is_told() {
     let told = |keys: &str| faults(&format!("[detect]\n{keys}\n{}", camera("")), &[]);
     for (keys, expected) in [

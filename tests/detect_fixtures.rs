@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 
 use detect_common::{detector, i420};
 use gantryd::perception::detect::{
-    ChannelOrder, DetectError, Detector, FrameDetections, RecogniseError, Signature, recognise,
+    ChannelOrder, DetectError, DetectOptions, Detector, FrameDetections, ModelFiles, Provider,
+    RecogniseError, Signature, recognise,
 };
 
 fn fixture(name: &str) -> PathBuf {
@@ -296,6 +297,37 @@ fn each_picture_of_a_batch_has_vectors_of_its_own() {
     assert_eq!(vectors_of(&seen[0]), [vector(11), vector(3)]);
     let turned = |row: usize| vector(row).into_iter().map(|v| -v).collect::<Vec<f32>>();
     assert_eq!(vectors_of(&seen[1]), [turned(11), turned(3)]);
+}
+
+#[test]
+fn a_call_that_is_filled_up_sees_what_an_exact_one_sees() {
+    let Some(mut exact) = open("resident") else {
+        return;
+    };
+    let options = DetectOptions {
+        provider: Provider::Cpu,
+        batch_sizes: Some(vec![1, 4]),
+        max_batch: 4.try_into().expect("4 is not 0"),
+        ..DetectOptions::default()
+    };
+    let files = ModelFiles::from_onnx(&fixture("resident"));
+    let mut filled = Detector::open(&files, &options).expect("the other one opens");
+    assert_eq!(filled.max_batch(), 4);
+    let mut planes = vec![16; 192 * 144];
+    planes.resize(192 * 144 * 3 / 2, 128);
+    let frame = i420(192, 144, &planes);
+    for count in [1, 3, 4, 6] {
+        let frames = vec![&frame; count];
+        // The exact one in calls of the same pictures.
+        let expected: Vec<_> = frames
+            .chunks(4)
+            .flat_map(|frames| exact.detect(frames).expect("whole frames"))
+            .map(|seen| seen.detections)
+            .collect();
+        let seen = filled.detect(&frames).expect("whole frames");
+        let seen: Vec<_> = seen.into_iter().map(|seen| seen.detections).collect();
+        assert_eq!(seen, expected, "{count} frames");
+    }
 }
 
 #[test]

@@ -194,6 +194,7 @@ fn options(args: &BenchArgs, captures: Vec<CameraOptions>) -> anyhow::Result<Pip
             .workers
             .and_then(|count| NonZeroUsize::try_from(count).ok()),
         batch: None,
+        batch_wait: Duration::ZERO,
         give_up: GIVE_UP,
         track: TrackOptions::default(),
         motion_from_image: false,

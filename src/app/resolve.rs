@@ -91,6 +91,7 @@ pub fn detect_from_config(config: &Config) -> DetectOptions {
         intra_threads,
         input_size,
         max_batch,
+        batch_sizes,
         confidence,
         min_confidence,
         nms_iou,
@@ -115,7 +116,12 @@ pub fn detect_from_config(config: &Config) -> DetectOptions {
         min_confidence: least(*min_confidence as f32, lowest),
         nms_iou: nms_iou.set().map(|iou| iou as f32),
         class_map: class_map.clone(),
-        max_batch: max_batch.set().map_or(default.max_batch, non_zero),
+        max_batch: max_batch
+            .set()
+            .or(batch_sizes.last().copied())
+            .map_or(default.max_batch, non_zero),
+        batch_sizes: (!batch_sizes.is_empty())
+            .then(|| batch_sizes.iter().map(|it| *it as usize).collect()),
         ..default
     }
 }

@@ -245,7 +245,9 @@ pub fn options(config: &Config) -> anyhow::Result<PipelineOptions> {
             .detect
             .max_batch
             .set()
+            .or(config.detect.batch_sizes.last().copied())
             .and_then(|count| NonZeroUsize::new(count as usize)),
+        batch_wait: config.detect.max_wait,
         give_up: config.detect.give_up,
         track: resolve::track_from_config(&config.track, config.output.decisions),
         motion_from_image: config.track.camera_motion == MotionSource::Image,

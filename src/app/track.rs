@@ -379,6 +379,7 @@ impl Shared<'_> {
                 .and_then(|count| NonZeroUsize::try_from(count).ok())
                 .or_else(|| self.share_of_cores()),
             batch: None,
+            batch_wait: Duration::ZERO,
             give_up: GIVE_UP,
             track: TrackOptions {
                 record_decisions: self.args.decisions,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// Which takers an item is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -243,18 +244,43 @@ impl<T> Inbox<T> {
     /// Slots are served in turn. `None` once the inbox is closed and empty.
     #[must_use]
     pub fn take(&self, max: usize) -> Option<Vec<Taken<T>>> {
-        self.take_of(Lane::Look, max)
+        self.take_of(Lane::Look, max, Duration::ZERO)
+    }
+
+    /// As [`Inbox::take`], and waits at most `wait` after the first for others, up to `max` or one of each
+    /// slot that may give one. What waits can still be displaced by what is newer.
+    #[must_use]
+    pub fn take_together(&self, max: usize, wait: Duration) -> Option<Vec<Taken<T>>> {
+        self.take_of(Lane::Look, max, wait)
     }
 
     /// As [`Inbox::take`], of the items that are handed on unseen.
     #[must_use]
     pub fn take_passed(&self, max: usize) -> Option<Vec<Taken<T>>> {
-        self.take_of(Lane::Pass, max)
+        self.take_of(Lane::Pass, max, Duration::ZERO)
     }
 
-    fn take_of(&self, lane: Lane, max: usize) -> Option<Vec<Taken<T>>> {
+    fn take_of(&self, lane: Lane, max: usize, wait: Duration) -> Option<Vec<Taken<T>>> {
         let mut state = self.lock();
+        let mut until = None;
         loop {
+            let left = match state.ready(lane) {
+                _ if wait.is_zero() || state.closed => Duration::ZERO,
+                (0, _) => {
+                    until = None;
+                    Duration::ZERO
+                }
+                (ready, possible) if ready < max.min(possible) => {
+                    let until = *until.get_or_insert_with(|| Instant::now() + wait);
+                    until.saturating_duration_since(Instant::now())
+                }
+                _ => Duration::ZERO,
+            };
+            if !left.is_zero() {
+                let waited = self.filled.wait_timeout(state, left);
+                state = waited.unwrap_or_else(PoisonError::into_inner).0;
+                continue;
+            }
             let taken = state.take_in_turn(max, lane);
             if !taken.is_empty() {
                 let is_routed = state.router.is_some();
@@ -320,6 +346,26 @@ impl<T> State<T> {
             return None;
         }
         self.slots.get_mut(&slot)
+    }
+
+    /// How many items can be taken now, and of how many slots one could come.
+    fn ready(&mut self, lane: Lane) -> (usize, usize) {
+        let (mut ready, mut possible) = (0, 0);
+        for (index, slot) in &mut self.slots {
+            if slot.taken - slot.done >= slot.outstanding {
+                continue;
+            }
+            possible += 1;
+            let Some((item, _)) = slot.items.front() else {
+                continue;
+            };
+            let is_for = match &mut self.router {
+                Some(Router(route)) => *slot.lane.get_or_insert_with(|| route.lane(*index, item)),
+                None => Lane::Look,
+            };
+            ready += usize::from(is_for == lane);
+        }
+        (ready, possible)
     }
 
     fn take_in_turn(&mut self, max: usize, lane: Lane) -> Vec<Taken<T>> {
@@ -402,6 +448,55 @@ mod tests {
         assert_eq!(items(inbox.take(2)), [0, 10]);
         assert_eq!(items(inbox.take(2)), [20, 1]);
         assert_eq!(items(inbox.take(9)), [11, 21]);
+    }
+
+    #[test]
+    fn others_are_waited_for_up_to_a_time_and_no_longer_than_until_there_is_one_of_each() {
+        let long = Duration::from_secs(3600);
+        let inbox = Arc::new(Inbox::new(3));
+        inbox.put_waiting(0, 1, 4).unwrap();
+        let began = Instant::now();
+        let short = Duration::from_millis(30);
+        assert_eq!(items(inbox.take_together(8, short)), [1]);
+        assert!(began.elapsed() >= short);
+
+        // A newer item takes the place of one that waits.
+        let taker = Arc::clone(&inbox);
+        let look = move || {
+            assert_eq!(items(taker.take_together(8, long)), [20, 30, 11]);
+            assert_eq!(items(taker.take_together(2, long)).len(), 2);
+        };
+        let worker = Worker::spawn("together", look, |_| {}).unwrap();
+        assert_eq!(inbox.put_newest(0, 10), None);
+        std::thread::sleep(short);
+        assert_eq!(inbox.put_newest(0, 11), Some(10));
+        assert_eq!(inbox.put_newest(1, 20), None);
+        assert_eq!(inbox.put_newest(2, 30), None);
+        std::thread::sleep(short);
+        assert_eq!(inbox.put_newest(0, 12), None);
+        assert_eq!(inbox.put_newest(1, 21), None);
+        assert_eq!(
+            worker.join_until(Instant::now() + Duration::from_secs(20)),
+            WorkerEnd::Finished
+        );
+    }
+
+    #[test]
+    fn a_slot_whose_items_are_under_way_is_not_waited_for() {
+        let inbox = Inbox::new(2).with_outstanding(1);
+        inbox.put_waiting(0, 1, 4).unwrap();
+        assert_eq!(items(inbox.take(1)), [1]);
+        inbox.put_waiting(1, 2, 4).unwrap();
+        let long = Duration::from_secs(3600);
+        assert_eq!(items(inbox.take_together(8, long)), [2]);
+        inbox.done(0);
+        inbox.put_waiting(0, 3, 4).unwrap();
+        inbox.close();
+        assert_eq!(
+            items(inbox.take_together(8, long)),
+            [3],
+            "nothing comes any more"
+        );
     }
 
     #[test]

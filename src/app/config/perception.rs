@@ -104,6 +104,10 @@ pub struct DetectConfig {
     pub input_size: Auto<(usize, usize)>,
     /// Most pictures in one call of the network.
     pub max_batch: Auto<u32>,
+    /// Numbers of pictures that a call may have; empty leaves it to the provider.
+    pub batch_sizes: Vec<u32>,
+    /// How long a frame may wait for those of other cameras.
+    pub max_wait: Duration,
     /// How long it may fail at every frame before the daemon ends.
     pub give_up: Duration,
     /// Least confidence of a detection that starts a track; auto leaves it to `[track]`.
@@ -140,6 +144,8 @@ impl Default for DetectConfig {
             intra_threads: 1,
             input_size: Auto::Auto,
             max_batch: Auto::Auto,
+            batch_sizes: Vec::new(),
+            max_wait: Duration::ZERO,
             give_up: GIVE_UP,
             confidence: Auto::Auto,
             min_confidence: 0.1,
@@ -180,6 +186,8 @@ impl DetectConfig {
             intra_threads: s.integer("intra_threads", 1..=64, default.intra_threads),
             input_size: read_input_size(s),
             max_batch: s.auto_integer("max_batch", 1..=64),
+            batch_sizes: s.integers("batch_sizes", 1..=64).unwrap_or_default(),
+            max_wait: Duration::from_millis(s.integer("max_wait_ms", 0..=1000, 0).into()),
             give_up: s.secs("give_up_secs", 2.0..=3600.0, default.give_up),
             confidence: s.auto_number("confidence", 0.0..=1.0),
             min_confidence: s.number("min_confidence", 0.0..=1.0, default.min_confidence),
@@ -202,6 +210,17 @@ impl DetectConfig {
             let least = config.min_confidence;
             let text = format!("{confidence}, allowed is min_confidence ({least}) to 1");
             section.fault("confidence", text);
+        }
+        let sizes = &config.batch_sizes;
+        if !sizes.is_sorted_by(|one, next| one < next) {
+            let text = format!("{sizes:?}, allowed are numbers that rise, such as [1, 4, 8]");
+            section.fault("batch_sizes", text);
+        }
+        if let (Auto::Set(most), Some(largest)) = (config.max_batch, sizes.last())
+            && most != *largest
+        {
+            let text = format!("{sizes:?}, the last must be max_batch ({most}), or leave that out");
+            section.fault("batch_sizes", text);
         }
         section.finish();
         config

@@ -373,6 +373,28 @@ impl<'r> Section<'r> {
         )
     }
 
+    /// A list of whole numbers within `range`, if the key is there.
+    pub(super) fn integers(
+        &mut self,
+        key: &'static str,
+        range: RangeInclusive<u32>,
+    ) -> Option<Vec<u32>> {
+        let value = self.take(key)?;
+        let numbers: Option<Vec<u32>> = value.as_array().and_then(|entries| {
+            let number = |entry: &Value| integer_in(entry, &range);
+            entries.iter().map(number).collect()
+        });
+        if numbers.is_none() {
+            let (least, most) = (range.start(), range.end());
+            self.refuse(
+                key,
+                &value,
+                format_args!("a list of whole numbers, {least} to {most} each"),
+            );
+        }
+        numbers
+    }
+
     /// A list of texts, if the key is there.
     pub(super) fn texts(&mut self, key: &'static str) -> Option<Vec<String>> {
         let value = self.take(key)?;

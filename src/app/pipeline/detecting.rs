@@ -56,6 +56,8 @@ pub(super) struct DetectWorker {
     pub trackers: Trackers,
     /// Pictures per call of the network.
     pub batch: usize,
+    /// How long one may wait for others.
+    pub batch_wait: Duration,
     /// When a failure was logged last.
     pub told: Option<Instant>,
     pub metrics: Arc<Metrics>,
@@ -64,7 +66,7 @@ pub(super) struct DetectWorker {
 impl DetectWorker {
     /// Works until the inbox is closed and empty, or the tracker is gone.
     pub fn run(mut self) {
-        while let Some(taken) = self.inbox.take(self.batch) {
+        while let Some(taken) = self.inbox.take_together(self.batch, self.batch_wait) {
             for detected in self.look_at(taken) {
                 if self.trackers.send(detected).is_err() {
                     return;

@@ -196,6 +196,7 @@ pub struct Prepared {
     detect: DetectOptions,
     give_up: Duration,
     batch: usize,
+    batch_wait: Duration,
     events: Vec<EventOutlet>,
     newcomers: Option<Newcomers>,
 }
@@ -317,6 +318,7 @@ impl Prepared {
                     pipeline.stop.clone(),
                 ),
                 batch: self.batch,
+                batch_wait: self.batch_wait,
                 told: None,
                 metrics: Arc::clone(&metrics),
             };
@@ -386,9 +388,14 @@ impl Pipeline {
             maker,
             gates,
             batch,
+            batch_wait: options.batch_wait,
+            // One that is opened anew runs where it ran, or not at all.
+            detect: DetectOptions {
+                provider: first.report().used,
+                ..options.detect
+            },
             detectors,
             model: options.model,
-            detect: options.detect,
             give_up: options.give_up,
             cameras: options.cameras,
             events: Vec::new(),

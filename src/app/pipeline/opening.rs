@@ -56,9 +56,14 @@ fn open_all(options: &PipelineOptions) -> Result<Vec<Detector>, PipelineError> {
         || auto_workers(first.report().used, &options.detect),
         NonZeroUsize::get,
     );
+    // The others run where the first does, or not at all.
+    let alike = DetectOptions {
+        provider: first.report().used,
+        ..options.detect.clone()
+    };
     let mut detectors = vec![first];
     while detectors.len() < count {
-        detectors.push(Detector::open(&options.model, &options.detect)?);
+        detectors.push(Detector::open(&options.model, &alike)?);
     }
     Ok(detectors)
 }

@@ -73,6 +73,8 @@ pub struct PipelineOptions {
     /// Pictures of different cameras per call of the network, where the model allows it; by default
     /// 1 on the CPU, where a batch only adds waiting, and what the model takes on an accelerator.
     pub batch: Option<NonZeroUsize>,
+    /// How long a frame may wait for those of other cameras, to be looked at in one call with them.
+    pub batch_wait: Duration,
     /// How long the detector may fail at every frame before the pipeline ends with an error.
     pub give_up: Duration,
     /// How objects are followed.
@@ -93,6 +95,7 @@ impl PipelineOptions {
             detect: DetectOptions::default(),
             workers: None,
             batch: None,
+            batch_wait: Duration::ZERO,
             give_up: GIVE_UP,
             track: TrackOptions::default(),
             motion_from_image: false,

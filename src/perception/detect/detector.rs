@@ -159,12 +159,44 @@ impl Detector {
                 }
             }
         };
+        detector.get_ready(options)?;
         // A detector that says itself what things look like needs no second network.
         if let (Some(reid), None) = (&options.reid, detector.plan.head.embeddings_output()) {
             // Its classes are those that detections carry, which the map may have renumbered.
             detector.reid = Some(Reid::open(reid, options, detector.keep.map.names())?);
         }
         Ok(detector)
+    }
+
+    /// An accelerator gets ready for each number of pictures when it first sees it, which may take
+    /// seconds: it sees them all now.
+    fn get_ready(&mut self, options: &DetectOptions) -> Result<(), DetectError> {
+        if self.max_batch == 1 || self.plan.input.batch != BatchAxis::Dynamic {
+            return Ok(());
+        }
+        let is_accelerator = options.providers.is_accelerator(self.report.used);
+        let powers = || std::iter::successors(Some(1), |size| Some(size * 2));
+        let mut sizes = match &options.batch_sizes {
+            Some(sizes) => sizes.clone(),
+            None if is_accelerator => powers().take_while(|it| *it < self.max_batch).collect(),
+            None => return Ok(()),
+        };
+        sizes.retain(|size| *size < self.max_batch);
+        sizes.push(self.max_batch);
+        // The largest first: what fits all is then there.
+        for &pictures in sizes.iter().rev().filter(|_| is_accelerator) {
+            self.inputs.reserve(pictures);
+            let run = self.inputs.run(&mut self.session, pictures);
+            run.map_err(|source| DetectError::Network {
+                model: self.model.clone(),
+                doing: format!(
+                    "running the network on {pictures} pictures at once; a smaller detect.max_batch takes less memory"
+                ),
+                source,
+            })?;
+        }
+        self.inputs.fill_up_to(sizes);
+        Ok(())
     }
 
     /// Does the network really take two pictures? Exporters mark axes as dynamic that are not.

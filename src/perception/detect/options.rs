@@ -113,6 +113,9 @@ pub struct DetectOptions {
     pub max_detections: usize,
     /// Pictures per call, where the batch axis of the model is dynamic.
     pub max_batch: NonZeroUsize,
+    /// A call has one of these numbers of pictures, rising; what is missing is filled up. `None` on an
+    /// accelerator, which gets ready for each number anew, is 1, 2, 4, … up to `max_batch`; on the CPU any.
+    pub batch_sizes: Option<Vec<usize>>,
     /// A network that says what detections look like; not used where the detector itself does.
     pub reid: Option<ReidOptions>,
 }
@@ -131,6 +134,7 @@ impl Default for DetectOptions {
             class_map: BTreeMap::new(),
             max_detections: DEFAULT_MAX_DETECTIONS,
             max_batch: NonZeroUsize::new(DEFAULT_MAX_BATCH).expect("the constant is not 0"),
+            batch_sizes: None,
             reid: None,
         }
     }

@@ -39,6 +39,8 @@ struct Extra {
 pub(super) struct Inputs {
     name: String,
     batch: BatchAxis,
+    /// Numbers of pictures that a call may have, rising; empty for any.
+    sizes: Vec<usize>,
     dims: [i64; 3],
     model: Size,
     slot_len: usize,
@@ -69,6 +71,7 @@ impl Inputs {
         Self {
             name: plan.name.clone(),
             batch: plan.batch,
+            sizes: Vec::new(),
             dims: match plan.layout {
                 Layout::Nchw => [3, height, width],
                 Layout::Nhwc => [height, width, 3],
@@ -93,9 +96,17 @@ impl Inputs {
     fn tensor_pictures(&self, pictures: usize) -> usize {
         match self.batch {
             BatchAxis::Fixed(fixed) => fixed,
-            BatchAxis::Dynamic => pictures,
+            BatchAxis::Dynamic => {
+                let fitting = self.sizes.iter().find(|size| **size >= pictures);
+                fitting.copied().unwrap_or(pictures)
+            }
             BatchAxis::Absent => 1,
         }
+    }
+
+    /// From now on a call has one of these numbers of pictures, where the network takes any.
+    pub(super) fn fill_up_to(&mut self, sizes: Vec<usize>) {
+        self.sizes = sizes;
     }
 
     /// Makes room for a call about `pictures` pictures; no allocation once there was one as large.
