@@ -12,6 +12,7 @@ use super::config::{
     Decode, Encoder, LogFormat, LogLevel, ModelRef, MotionSource, ProofPolicy, Provider, Transport,
     parse_input_size,
 };
+use crate::perception::detect::Tiles;
 use crate::perception::schedule::{DetectSchedule, INTERVAL};
 
 /// How the process ends.
@@ -186,6 +187,10 @@ pub struct DetectArgs {
     /// takes longer [default: the model's own]
     #[arg(long, value_name = "WxH", value_parser = parse_input_size)]
     pub input_size: Option<(usize, usize)>,
+    /// Parts of a frame that are looked at besides the whole, for small objects in a wide view: 2x1
+    /// finds objects of half the size and takes three times as long
+    #[arg(long, value_name = "off|COLUMNSxROWS", default_value = "off")]
+    pub tiles: Tiles,
     /// The ONNX Runtime library [default: the usual places]
     #[arg(long, value_name = "FILE")]
     pub runtime_library: Option<PathBuf>,

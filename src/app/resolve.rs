@@ -76,6 +76,7 @@ pub fn detect_from_args(args: &DetectArgs) -> DetectOptions {
         providers: ProviderOptions::on_device(args.device),
         intra_threads: non_zero(args.intra_threads.get()),
         input_size: args.input_size,
+        tiles: args.tiles,
         confidence,
         min_confidence: least(default.min_confidence, confidence),
         ..default
@@ -92,6 +93,7 @@ pub fn detect_from_config(config: &Config) -> DetectOptions {
         input_size,
         max_batch,
         batch_sizes,
+        tiles,
         confidence,
         min_confidence,
         nms_iou,
@@ -120,6 +122,7 @@ pub fn detect_from_config(config: &Config) -> DetectOptions {
             .set()
             .or(batch_sizes.last().copied())
             .map_or(default.max_batch, non_zero),
+        tiles: *tiles,
         batch_sizes: (!batch_sizes.is_empty())
             .then(|| batch_sizes.iter().map(|it| *it as usize).collect()),
         ..default

@@ -428,6 +428,7 @@ fn keep(soak: &Soak) {
         )
         .unwrap();
     }
+    std::fs::create_dir_all(&folder).unwrap();
     std::fs::write(folder.join("soak.csv"), csv).unwrap();
     std::fs::write(folder.join("soak.svg"), drawing(&soak.samples)).unwrap();
 }

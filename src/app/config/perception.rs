@@ -10,7 +10,7 @@ use super::reader::Section;
 use super::{Auto, providers};
 use crate::app::pipeline::GIVE_UP;
 use crate::base::redact_text;
-use crate::perception::detect::{ProviderOptions, class_name_fault};
+use crate::perception::detect::{ProviderOptions, Tiles, class_name_fault};
 use crate::perception::schedule::{DetectSchedule, INTERVAL};
 
 choices! {
@@ -102,6 +102,8 @@ pub struct DetectConfig {
     pub intra_threads: u32,
     /// Width and height of the network's input, for a model that takes any; auto asks the model.
     pub input_size: Auto<(usize, usize)>,
+    /// Parts of a frame that are looked at besides the whole.
+    pub tiles: Tiles,
     /// Most pictures in one call of the network.
     pub max_batch: Auto<u32>,
     /// Numbers of pictures that a call may have; empty leaves it to the provider.
@@ -143,6 +145,7 @@ impl Default for DetectConfig {
             workers: Auto::Auto,
             intra_threads: 1,
             input_size: Auto::Auto,
+            tiles: Tiles::default(),
             max_batch: Auto::Auto,
             batch_sizes: Vec::new(),
             max_wait: Duration::ZERO,
@@ -185,6 +188,7 @@ impl DetectConfig {
             workers: s.auto_integer("workers", 1..=64),
             intra_threads: s.integer("intra_threads", 1..=64, default.intra_threads),
             input_size: read_input_size(s),
+            tiles: read_tiles(s),
             max_batch: s.auto_integer("max_batch", 1..=64),
             batch_sizes: s.integers("batch_sizes", 1..=64).unwrap_or_default(),
             max_wait: Duration::from_millis(s.integer("max_wait_ms", 0..=1000, 0).into()),
@@ -280,6 +284,18 @@ pub fn parse_input_size(text: &str) -> Result<(usize, usize), String> {
         .ok_or_else(|| {
             "allowed is WxH, both multiples of 32 from 32 to 4096, such as 640x384".to_owned()
         })
+}
+
+fn read_tiles(section: &mut Section<'_>) -> Tiles {
+    const KEY: &str = "tiles";
+    match section.text(KEY).map(|text| (text.parse(), text)) {
+        None => Tiles::default(),
+        Some((Ok(tiles), _)) => tiles,
+        Some((Err(allowed), text)) => {
+            section.fault(KEY, redact_text(&format!("\"{text}\", {allowed}")));
+            Tiles::default()
+        }
+    }
 }
 
 fn read_input_size(section: &mut Section<'_>) -> Auto<(usize, usize)> {

@@ -102,7 +102,7 @@ fn detection(one: &RawBox, frame: Size) -> Option<Detection> {
 }
 
 /// Best first; equal scores by class, then from left to right and top to bottom.
-fn order(a: &Detection, b: &Detection) -> std::cmp::Ordering {
+pub(super) fn order(a: &Detection, b: &Detection) -> std::cmp::Ordering {
     b.confidence
         .total_cmp(&a.confidence)
         .then(a.class.cmp(&b.class))

@@ -8,13 +8,15 @@ use crate::base::{Detection, Frame, StageTimer};
 
 use super::detections::Keep;
 use super::heads::EmbeddingRows;
+use super::preprocess::Region;
 use super::proof;
 use super::session::{self, ProviderReport};
 use super::tensors::{Inputs, shapes, views};
+use super::tiles::Merged;
 use super::{
     BatchAxis, ClassMap, DEFAULT_CONFIDENCE, DetectError, DetectOptions, Head, InputPlan, Manifest,
     ModelFiles, ModelPlan, OutputError, OutputView, RawBox, Reid, ReidCount, Runtime, Signature,
-    Suppressor, recognise,
+    Suppressor, Tiles, recognise,
 };
 
 /// Model inputs beyond this are refused before memory is asked for, px per side.
@@ -75,6 +77,7 @@ pub struct Detector {
     report: ProviderReport,
     confidence: f32,
     max_batch: usize,
+    tiles: Tiles,
     reid: Option<Reid>,
 }
 
@@ -145,6 +148,7 @@ impl Detector {
             report,
             confidence,
             max_batch: 1,
+            tiles: options.tiles,
             reid: None,
         };
         let wished = options.max_batch.get();
@@ -220,23 +224,46 @@ impl Detector {
     /// # Errors
     /// [`DetectError`] if a frame's planes are too short or the network fails.
     pub fn detect(&mut self, frames: &[&Frame]) -> Result<Vec<FrameDetections>, DetectError> {
+        let parts = frames
+            .iter()
+            .map(|frame| self.tiles.regions(frame.meta.size));
+        let parts: Vec<Vec<Region>> = parts.collect();
+        let mut pictures = Vec::new();
+        for (frame, parts) in frames.iter().zip(&parts) {
+            pictures.extend(parts.iter().map(|&region| Picture { frame, region }));
+        }
+        let mut seen = Vec::with_capacity(pictures.len());
+        for together in pictures.chunks(self.max_batch) {
+            self.look_at(together, &mut seen)?;
+        }
+        let mut seen = seen.into_iter();
         let mut answers = Vec::with_capacity(frames.len());
-        for together in frames.chunks(self.max_batch) {
-            self.detect_together(together, &mut answers)?;
+        for (frame, parts) in frames.iter().zip(&parts) {
+            let of_frame = seen.by_ref().take(parts.len());
+            let mut answer = join(frame, parts, of_frame, self.keep.max_detections);
+            if let Some(reid) = &mut self.reid {
+                let mut timer = StageTimer::start();
+                answer.reid_count = reid.describe(frame, &mut answer.detections)?;
+                answer.reid = StageTime::lap(&mut timer, 1);
+            }
+            answers.push(answer);
         }
         Ok(answers)
     }
 
-    fn detect_together(
+    /// Looks at `pictures` in one call; adds what is seen in each, in its own pixels.
+    fn look_at(
         &mut self,
-        frames: &[&Frame],
-        answers: &mut Vec<FrameDetections>,
+        pictures: &[Picture<'_>],
+        seen: &mut Vec<FrameDetections>,
     ) -> Result<(), DetectError> {
         let mut timer = StageTimer::start();
-        self.inputs.reserve(frames.len());
-        let mut prepared = Vec::with_capacity(frames.len());
-        for (slot, frame) in frames.iter().enumerate() {
-            let placement = self.inputs.write(slot, frame)?;
+        self.inputs.reserve(pictures.len());
+        let mut prepared = Vec::with_capacity(pictures.len());
+        for (slot, picture) in pictures.iter().enumerate() {
+            let placement = self
+                .inputs
+                .write_part(slot, picture.frame, picture.region)?;
             prepared.push((placement, StageTime::lap(&mut timer, 1)));
         }
         let failed = |source| DetectError::Network {
@@ -246,9 +273,9 @@ impl Detector {
         };
         let outputs = self
             .inputs
-            .run(&mut self.session, frames.len())
+            .run(&mut self.session, pictures.len())
             .map_err(failed)?;
-        let inference = StageTime::lap(&mut timer, frames.len());
+        let inference = StageTime::lap(&mut timer, pictures.len());
         let shapes = shapes(&outputs);
         let views = views(&outputs, &shapes).map_err(failed)?;
         for (item, (placement, preprocess)) in prepared.into_iter().enumerate() {
@@ -275,7 +302,7 @@ impl Detector {
                     embeddings.as_ref(),
                 )
                 .map_err(unfit)?;
-            answers.push(FrameDetections {
+            seen.push(FrameDetections {
                 detections,
                 rejected: unreadable + implausible,
                 preprocess,
@@ -283,13 +310,6 @@ impl Detector {
                 decode: StageTime::lap(&mut timer, 1),
                 ..FrameDetections::default()
             });
-        }
-        if let Some(reid) = &mut self.reid {
-            let first = answers.len() - frames.len();
-            for (frame, answer) in frames.iter().zip(&mut answers[first..]) {
-                answer.reid_count = reid.describe(frame, &mut answer.detections)?;
-                answer.reid = StageTime::lap(&mut timer, 1);
-            }
         }
         Ok(())
     }
@@ -352,6 +372,41 @@ impl Detector {
     pub fn confidence(&self) -> f32 {
         self.confidence
     }
+}
+
+/// A part of a frame, or the whole, as the network is shown it.
+#[derive(Debug, Clone, Copy)]
+struct Picture<'f> {
+    frame: &'f Frame,
+    region: Region,
+}
+
+/// What was seen in the parts of a frame as what was seen in the frame.
+fn join(
+    frame: &Frame,
+    parts: &[Region],
+    mut seen: impl Iterator<Item = FrameDetections>,
+    most: usize,
+) -> FrameDetections {
+    if parts.len() == 1 {
+        return seen.next().unwrap_or_default();
+    }
+    let mut joined = FrameDetections::default();
+    let mut merged = Merged::default();
+    for (number, (region, part)) in parts.iter().zip(seen).enumerate() {
+        merged.take(number, *region, frame.meta.size, part.detections);
+        joined.rejected += part.rejected;
+        for (sum, time) in [
+            (&mut joined.preprocess, part.preprocess),
+            (&mut joined.inference, part.inference),
+            (&mut joined.decode, part.decode),
+        ] {
+            sum.wall += time.wall;
+            sum.cpu += time.cpu;
+        }
+    }
+    joined.detections = merged.finish(most);
+    joined
 }
 
 fn decode(

@@ -34,6 +34,7 @@ mod structure;
 mod suppress;
 mod taps;
 mod tensors;
+mod tiles;
 mod wire;
 
 pub use class_map::{ClassMap, MAX_CLASS_NAME, class_name_fault, usual_class};
@@ -67,3 +68,4 @@ pub use session::{ProviderReport, try_provider};
 pub use signature::{ElementType, Signature, SignatureError, TensorInfo};
 pub use structure::{Cost, Residual, Structure, Weights};
 pub use suppress::{MAX_CANDIDATES, Suppressor};
+pub use tiles::{MAX_TILES, Tiles, UnknownTiles};

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use super::{DetectError, ProviderOptions, ReidOptions};
+use super::{DetectError, ProviderOptions, ReidOptions, Tiles};
 
 /// Score from which a detection is believed at once, where the operator names none.
 ///
@@ -116,6 +116,8 @@ pub struct DetectOptions {
     /// A call has one of these numbers of pictures, rising; what is missing is filled up. `None` on an
     /// accelerator, which gets ready for each number anew, is 1, 2, 4, … up to `max_batch`; on the CPU any.
     pub batch_sizes: Option<Vec<usize>>,
+    /// Parts of a frame that are looked at besides the whole.
+    pub tiles: Tiles,
     /// A network that says what detections look like; not used where the detector itself does.
     pub reid: Option<ReidOptions>,
 }
@@ -135,6 +137,7 @@ impl Default for DetectOptions {
             max_detections: DEFAULT_MAX_DETECTIONS,
             max_batch: NonZeroUsize::new(DEFAULT_MAX_BATCH).expect("the constant is not 0"),
             batch_sizes: None,
+            tiles: Tiles::default(),
             reid: None,
         }
     }

@@ -141,12 +141,7 @@ impl Inputs {
         }
     }
 
-    /// Writes a frame to a slot that [`Inputs::reserve`] has made.
-    pub(super) fn write(&mut self, slot: usize, frame: &Frame) -> Result<Placement, FrameError> {
-        self.write_part(slot, frame, Region::whole(frame.meta.size))
-    }
-
-    /// Writes a part of a frame to a slot, as if it were a frame of its own.
+    /// Writes a part of a frame to a slot that [`Inputs::reserve`] has made, as if it were a frame of its own.
     pub(super) fn write_part(
         &mut self,
         slot: usize,
