@@ -384,6 +384,48 @@ fn providers_are_tried_in_turn_and_the_cpu_is_no_answer_where_a_gpu_is_required(
 }
 
 #[test]
+fn what_is_seen_in_tiles_is_told_where_it_is_in_the_frame() {
+    let folder = tempfile::tempdir().unwrap();
+    // A car in the middle of whatever picture it is shown: centre, size, and the score of each class.
+    let mut told = [0.0; 7 * 84];
+    for (row, value) in [32.0, 32.0, 20.0, 16.0, 0.9].into_iter().enumerate() {
+        told[84 * row] = value;
+    }
+    let path = write(folder.path(), "m.onnx", &constant_detector(&told));
+    let see = |tiles: &str, width, height| {
+        let options = DetectOptions {
+            tiles: tiles.parse().unwrap(),
+            ..DetectOptions::default()
+        };
+        let mut detector = open(path.clone(), &options)?;
+        let seen = detector.detect(&[&grey(width, height)]).unwrap().remove(0);
+        let boxes = seen.detections.iter().map(|it| it.bbox);
+        Some(
+            boxes
+                .map(|it| [it.left(), it.top(), it.right(), it.bottom()])
+                .collect::<Vec<_>>(),
+        )
+    };
+    let Some(whole) = see("off", 640, 320) else {
+        return;
+    };
+    let tile = see("off", 356, 320).unwrap();
+    assert_eq!((whole.len(), tile.len()), (1, 1));
+    // Two tiles of 356 columns, the second from 284 on.
+    let [left, top, right, bottom] = tile[0];
+    let mut expected = vec![
+        whole[0],
+        tile[0],
+        [left + 284.0, top, right + 284.0, bottom],
+    ];
+    let mut found = see("2x1", 640, 320).unwrap();
+    let from_the_left = |a: &[f32; 4], b: &[f32; 4]| a[0].total_cmp(&b[0]);
+    expected.sort_by(from_the_left);
+    found.sort_by(from_the_left);
+    assert_eq!(found, expected);
+}
+
+#[test]
 fn a_frame_with_short_planes_is_an_error_and_the_next_frame_is_seen() {
     let folder = tempfile::tempdir().unwrap();
     let path = write(folder.path(), "m.onnx", &constant_detector(&[0.0; 7 * 84]));
