@@ -84,7 +84,6 @@ impl FilmMakers {
         camera: &CameraConfig,
         capture: &CameraOptions,
     ) -> anyhow::Result<Option<Outlet>> {
-        self.raw_places.set(capture);
         // What is kept for live video alone is too short for a clip.
         let makes_clips = self.clips.is_on() && camera.clips;
         let ring = capture.packets.as_ref().filter(|_| makes_clips);

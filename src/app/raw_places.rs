@@ -66,6 +66,11 @@ impl RawPlaces {
         }
     }
 
+    /// A camera is no longer watched.
+    pub fn remove(&self, camera: &CameraId) {
+        self.lock().remove(camera);
+    }
+
     fn lock(&self) -> MutexGuard<'_, BTreeMap<CameraId, Raw>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -122,7 +127,15 @@ mod tests {
         let far = Instant::now() + Duration::from_secs(3600);
         assert_eq!(places.place(&frame(1), far), None, "nothing has come since");
         std::thread::scope(|scope| {
-            clock.note_key(5_000_000_000);
+            // A first segment began, but not with this frame.
+            clock.note_segment(RawSegment {
+                path: "out/gate_0_raw.mp4".into(),
+                start: StreamTime {
+                    connection: 1,
+                    time_ns: 9_000_000_000,
+                },
+                end_ns: None,
+            });
             let asked = scope.spawn(|| places.place(&frame(2), far));
             std::thread::sleep(Duration::from_millis(30));
             clock.note_segment(RawSegment {

@@ -314,6 +314,7 @@ fn start_sinks(
         outlets.extend(before.recorders.start(camera)?);
         if let Some(capture) = before.captures.iter().find(|it| it.id == camera.id) {
             outlets.extend(before.films.start(camera, capture)?);
+            before.films.raw_places().set(capture);
         }
     }
     let mut pictures = None;

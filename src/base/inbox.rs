@@ -5,6 +5,9 @@ use std::fmt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+/// A slot that gave nothing for so long is not waited for.
+const ASLEEP_AFTER: Duration = Duration::from_secs(1);
+
 /// Which takers an item is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lane {
@@ -76,6 +79,8 @@ struct Slot<T> {
     taken: u64,
     done: u64,
     aborted: bool,
+    /// When something was last put there.
+    given: Option<Instant>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -335,6 +340,7 @@ impl<T> Slot<T> {
             taken: 0,
             done: 0,
             aborted: false,
+            given: None,
         }
     }
 }
@@ -345,20 +351,24 @@ impl<T> State<T> {
         if self.closed {
             return None;
         }
-        self.slots.get_mut(&slot)
+        let slot = self.slots.get_mut(&slot)?;
+        slot.given = Some(Instant::now());
+        Some(slot)
     }
 
-    /// How many items can be taken now, and of how many slots one could come.
+    /// How many items can be taken now, and of how many slots one could come soon.
     fn ready(&mut self, lane: Lane) -> (usize, usize) {
         let (mut ready, mut possible) = (0, 0);
         for (index, slot) in &mut self.slots {
             if slot.taken - slot.done >= slot.outstanding {
                 continue;
             }
-            possible += 1;
             let Some((item, _)) = slot.items.front() else {
+                let is_awake = slot.given.is_some_and(|at| at.elapsed() < ASLEEP_AFTER);
+                possible += usize::from(is_awake);
                 continue;
             };
+            possible += 1;
             let is_for = match &mut self.router {
                 Some(Router(route)) => *slot.lane.get_or_insert_with(|| route.lane(*index, item)),
                 None => Lane::Look,
@@ -454,6 +464,13 @@ mod tests {
     fn others_are_waited_for_up_to_a_time_and_no_longer_than_until_there_is_one_of_each() {
         let long = Duration::from_secs(3600);
         let inbox = Arc::new(Inbox::new(3));
+        inbox.put_waiting(0, 1, 4).unwrap();
+        // The others have given nothing yet, so nothing is waited for.
+        assert_eq!(items(inbox.take_together(8, long)), [1]);
+        for slot in 0..3 {
+            assert_eq!(inbox.put_newest(slot, 0), None);
+        }
+        assert_eq!(items(inbox.take(3)), [0, 0, 0]);
         inbox.put_waiting(0, 1, 4).unwrap();
         let began = Instant::now();
         let short = Duration::from_millis(30);

@@ -49,7 +49,7 @@ pub enum RawPlace {
     In(PathBuf, u64),
     /// In none: nothing was written then.
     Nowhere,
-    /// That is told by what comes next. While this number stays the same it stays untold.
+    /// That is told by what comes next, of the latest when another segment has begun: this many have.
     Untold(u64),
 }
 
@@ -65,6 +65,8 @@ struct State {
     /// Run, its connection, and the running time at which its PTS is 0.
     runs: VecDeque<(RunId, u32, i128)>,
     segments: VecDeque<RawSegment>,
+    /// Raw segments that were begun so far.
+    begun: u64,
     /// Key frames that went to the raw recording: connection and running time.
     keys: VecDeque<(u32, u64)>,
 }
@@ -121,6 +123,7 @@ impl StreamClock {
     /// A raw segment begins.
     pub fn note_segment(&self, segment: RawSegment) {
         let mut state = self.lock();
+        state.begun += 1;
         state.segments.push_back(segment);
         if state.segments.len() > MAX_SEGMENTS {
             state.segments.pop_front();
@@ -161,9 +164,7 @@ impl StreamClock {
         let begun = |it: &&RawSegment| {
             it.start.connection == moment.connection && it.start.time_ns <= moment.time_ns
         };
-        let newest_key = state.keys.back().map_or(0, |(_, time_ns)| *time_ns);
-        let newest_start = state.segments.back().map_or(0, |it| it.start.time_ns);
-        let untold = RawPlace::Untold(newest_key.wrapping_add(newest_start));
+        let untold = RawPlace::Untold(state.begun);
         let Some(segment) = state.segments.iter().rev().find(begun) else {
             return untold;
         };
@@ -178,7 +179,7 @@ impl StreamClock {
         };
         let group_ends = match state.keys.iter().find(later) {
             Some((_, time_ns)) => time_ns - start + ROUNDED_NS,
-            None => offset + LONGEST_GROUP_NS,
+            None => offset + state.longest_group(moment.connection),
         };
         if is_last && group_ends > length_ns {
             return untold;
@@ -196,6 +197,16 @@ impl StreamClock {
         let segment = state.segments.iter().rev().find(is_begun)?;
         let is_last = state.segments.back() == Some(segment);
         Some((segment.clone(), !is_last))
+    }
+}
+
+impl State {
+    /// The longest group of pictures seen of late; a guess on the safe side where none was seen.
+    fn longest_group(&self, connection: u32) -> u64 {
+        let of_it = self.keys.iter().filter(|(of, _)| *of == connection);
+        let times: Vec<u64> = of_it.map(|(_, time_ns)| *time_ns).collect();
+        let groups = times.windows(2).map(|pair| pair[1].saturating_sub(pair[0]));
+        groups.max().map_or(LONGEST_GROUP_NS, |it| it + ROUNDED_NS)
     }
 }
 
@@ -282,6 +293,8 @@ mod tests {
         assert_eq!(place(50), "untold", "its group may not fit any more");
         clock.note_key(55 * S);
         assert_eq!(place(50), "a 49");
+        clock.note_key(57 * S);
+        assert_eq!(place(57), "a 56", "groups are of 2 s");
         clock.note_key(62 * S);
         assert_eq!(
             place(58),

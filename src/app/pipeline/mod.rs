@@ -37,7 +37,7 @@ use crate::perception::detect::{
 use carrying::{CarryWorker, SharedGate};
 pub use changes::{Candidate, Changes, Underway};
 pub use event_outlet::EventOutlet;
-use opening::{inbox_of, open_detectors};
+use opening::{alike, inbox_of, open_detectors};
 pub use options::{CameraPlan, GIVE_UP, PipelineOptions};
 pub use outlet::{Job, Outlet, Published, Scene, WhenFull};
 use plans::Maker;
@@ -389,11 +389,7 @@ impl Pipeline {
             gates,
             batch,
             batch_wait: options.batch_wait,
-            // One that is opened anew runs where it ran, or not at all.
-            detect: DetectOptions {
-                provider: first.report().used,
-                ..options.detect
-            },
+            detect: alike(first, &options.detect),
             detectors,
             model: options.model,
             give_up: options.give_up,

@@ -56,16 +56,24 @@ fn open_all(options: &PipelineOptions) -> Result<Vec<Detector>, PipelineError> {
         || auto_workers(first.report().used, &options.detect),
         NonZeroUsize::get,
     );
-    // The others run where the first does, or not at all.
-    let alike = DetectOptions {
-        provider: first.report().used,
-        ..options.detect.clone()
-    };
+    let alike = alike(&first, &options.detect);
     let mut detectors = vec![first];
     while detectors.len() < count {
         detectors.push(Detector::open(&options.model, &alike)?);
     }
     Ok(detectors)
+}
+
+/// Options of sessions that run where those of `first` do, or not at all.
+pub(super) fn alike(first: &Detector, options: &DetectOptions) -> DetectOptions {
+    let mut alike = DetectOptions {
+        provider: first.report().used,
+        ..options.clone()
+    };
+    if let (Some(reid), Some(opened)) = (&mut alike.reid, first.reid()) {
+        reid.provider = Some(opened.report().used);
+    }
+    alike
 }
 
 fn auto_workers(provider: Provider, detect: &DetectOptions) -> usize {

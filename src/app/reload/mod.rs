@@ -363,12 +363,17 @@ impl Desk {
         for id in difference.removed() {
             self.changes.remove(id)?;
             self.metrics.config().watched(id, false);
+            self.films.raw_places().remove(id);
         }
         let mut first_error = Ok(());
         for candidate in candidates {
             let id = candidate.id().clone();
+            let capture = candidate.capture().clone();
             match self.changes.admit(candidate, readers_of(&id)) {
-                Ok(()) => self.metrics.config().watched(&id, true),
+                Ok(()) => {
+                    self.films.raw_places().set(&capture);
+                    self.metrics.config().watched(&id, true);
+                }
                 // The others are let in all the same: each has an owner then.
                 Err(error) => first_error = first_error.and(Err(error)),
             }

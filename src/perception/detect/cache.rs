@@ -4,10 +4,22 @@ use std::path::{Path, PathBuf};
 
 use super::remedy::gist;
 
-/// Puts what is kept in `folder` out of the way, because the network could not be made with it; true if
-/// there was something and it is worth another try.
-pub(super) fn set_aside(folder: Option<&Path>, error: &ort::Error) -> bool {
-    let Some(folder) = folder.filter(|folder| holds_something(folder)) else {
+/// What errors speak of that come from what is kept, and not from the card or the network.
+const KEPT: [&str; 4] = ["engine", "deserializ", "cache", "blob"];
+
+/// The part of the operator's folder that belongs to the network called `model`: nothing else is in it.
+pub(super) fn of_model(folder: &Path, model: &str) -> PathBuf {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let name = model.replace(|c| !is_plain(c), "_");
+    folder.join(format!("gantryd-{name}"))
+}
+
+/// Puts what is kept in `folder` out of the way, because the network could not be made with it, as the
+/// error says; true if there was something and it is worth another try.
+pub(super) fn set_aside(folder: Option<&Path>, error: &str) -> bool {
+    let text = error.to_lowercase();
+    let is_of_it = KEPT.iter().any(|word| text.contains(word));
+    let Some(folder) = folder.filter(|folder| is_of_it && holds_something(folder)) else {
         return false;
     };
     let aside = aside(folder);
@@ -17,10 +29,10 @@ pub(super) fn set_aside(folder: Option<&Path>, error: &ort::Error) -> bool {
             _ => Err(error),
         })
         .and_then(|()| std::fs::rename(folder, &aside));
-    let (folder, why) = (folder.display(), error.to_string());
+    let folder = folder.display();
     match moved {
         Ok(()) => {
-            tracing::warn!(%folder, aside = %aside.display(), why = gist(&why),
+            tracing::warn!(%folder, aside = %aside.display(), why = gist(error),
                 "the network could not be made with what was compiled before: it is set aside and compiled anew");
             true
         }
@@ -46,18 +58,26 @@ mod tests {
     use super::*;
 
     #[test]
+    fn each_network_has_a_folder_of_its_own() {
+        let of = |model| of_model(Path::new("engines"), model);
+        assert_eq!(of("best.onnx"), Path::new("engines/gantryd-best_onnx"));
+        assert_eq!(of("../../etc"), Path::new("engines/gantryd-______etc"));
+    }
+
+    #[test]
     fn what_is_kept_is_set_aside_once_and_nothing_twice() {
         let place = tempfile::tempdir().unwrap();
         let folder = place.path().join("engines");
-        let error = ort::Error::new("the engine is of another card");
-        assert!(!set_aside(None, &error));
-        assert!(!set_aside(Some(&folder), &error), "there is none");
+        let error = "the engine is of another card";
+        assert!(!set_aside(None, error));
+        assert!(!set_aside(Some(&folder), error), "there is none");
         std::fs::create_dir(&folder).unwrap();
-        assert!(!set_aside(Some(&folder), &error), "it is empty");
+        assert!(!set_aside(Some(&folder), error), "it is empty");
         for text in ["first", "second"] {
             std::fs::create_dir_all(&folder).unwrap();
             std::fs::write(folder.join("a.engine"), text).unwrap();
-            assert!(set_aside(Some(&folder), &error));
+            assert!(!set_aside(Some(&folder), "CUDA failure 2: out of memory"));
+            assert!(set_aside(Some(&folder), error));
             assert!(!folder.exists());
             let kept = std::fs::read_to_string(place.path().join("engines.bad/a.engine"));
             assert_eq!(kept.unwrap(), text);

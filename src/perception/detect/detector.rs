@@ -187,18 +187,24 @@ impl Detector {
         };
         sizes.retain(|size| *size < self.max_batch);
         sizes.push(self.max_batch);
-        // The largest first: what fits all is then there.
-        for &pictures in sizes.iter().rev().filter(|_| is_accelerator) {
+        // The largest first: what fits all is then there. One that the card has no room for is left out.
+        for pictures in sizes.clone().into_iter().rev().filter(|_| is_accelerator) {
             self.inputs.reserve(pictures);
-            let run = self.inputs.run(&mut self.session, pictures);
-            run.map_err(|source| DetectError::Network {
-                model: self.model.clone(),
-                doing: format!(
-                    "running the network on {pictures} pictures at once; a smaller detect.max_batch takes less memory"
-                ),
-                source,
-            })?;
+            let Err(error) = self.inputs.run(&mut self.session, pictures).map(drop) else {
+                continue;
+            };
+            if sizes.len() == 1 {
+                return Err(DetectError::Network {
+                    model: self.model.clone(),
+                    doing: format!("running the network on {pictures} pictures at once"),
+                    source: error,
+                });
+            }
+            tracing::warn!(model = %self.model, pictures, %error,
+                "the network does not run on so many pictures at once: they go in smaller calls");
+            sizes.retain(|size| *size != pictures);
         }
+        self.max_batch = sizes.last().copied().unwrap_or(1);
         self.inputs.fill_up_to(sizes);
         Ok(())
     }

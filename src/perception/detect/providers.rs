@@ -3,7 +3,7 @@
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
-use super::Provider;
+use super::{Provider, cache};
 
 /// CUDA.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -92,6 +92,15 @@ impl ProviderOptions {
             Provider::Cuda | Provider::TensorRt => true,
             Provider::OpenVino => self.openvino.is_accelerator(),
         }
+    }
+
+    /// The same with folders for what is compiled that belong to the network called `model` alone.
+    pub(super) fn of_model(&self, model: &str) -> Self {
+        let mut of_model = self.clone();
+        for folder in [&mut of_model.tensorrt.cache, &mut of_model.openvino.cache] {
+            *folder = folder.as_deref().map(|it| cache::of_model(it, model));
+        }
+        of_model
     }
 
     /// Where a provider keeps what it has compiled.

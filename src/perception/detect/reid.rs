@@ -10,8 +10,8 @@ use super::preprocess::Region;
 use super::recognise::ReidPlan;
 use super::tensors::{Inputs, shapes, views};
 use super::{
-    BatchAxis, DetectError, DetectOptions, Manifest, ModelFiles, OutputView, ProviderReport,
-    Runtime, Signature, TensorData, class_called, recognise, session,
+    BatchAxis, DetectError, DetectOptions, Manifest, ModelFiles, OutputView, Provider,
+    ProviderReport, Runtime, Signature, TensorData, class_called, recognise, session,
 };
 use crate::base::{BBox, ClassId, Detection, Embedding, Frame, Size};
 
@@ -30,6 +30,8 @@ pub const DEFAULT_REID_MAX_CROPS: usize = 16;
 pub struct ReidOptions {
     /// The network.
     pub model: ModelFiles,
+    /// What computes it; `None` is asked for as the detector's.
+    pub provider: Option<Provider>,
     /// Names of the classes to look at; empty looks at persons.
     pub classes: Vec<String>,
     /// Detections less high are passed over, frame px.
@@ -44,6 +46,7 @@ impl ReidOptions {
     pub fn new(model: ModelFiles) -> Self {
         Self {
             model,
+            provider: None,
             classes: Vec::new(),
             min_height: DEFAULT_REID_MIN_HEIGHT,
             max_crops: DEFAULT_REID_MAX_CROPS,
@@ -97,7 +100,12 @@ impl Reid {
         let runtime = Runtime::load(detect.runtime_library.as_deref())?;
         let mut inputs = Inputs::new(&plan.input, &signature);
         inputs.reserve(1);
-        let (session, report) = session::open(runtime, model, detect, |session| {
+        let asked = DetectOptions {
+            provider: options.provider.unwrap_or(detect.provider),
+            reid: None,
+            ..detect.clone()
+        };
+        let (session, report) = session::open(runtime, model, &asked, |session| {
             inputs.run(session, 1).map(drop)
         })?;
         let mut reid = Self {

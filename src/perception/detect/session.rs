@@ -49,18 +49,18 @@ pub(super) fn open(
     let mut open_once = |provider| -> ort::Result<Session> {
         let log = LogLevel::Warning;
         let mut session =
-            builder(runtime, provider, options, log)?.commit_from_file(&model.onnx)?;
+            builder(runtime, model, provider, options, log)?.commit_from_file(&model.onnx)?;
         try_out(&mut session)?;
         Ok(session)
     };
+    let providers = options.providers.of_model(&model.id);
     let mut open_on = |provider| match open_once(provider) {
         // What is kept may be of another card, another version, or half written.
-        Err(error) if cache::set_aside(options.providers.cache(provider), &error) => {
+        Err(error) if cache::set_aside(providers.cache(provider), &error.to_string()) => {
             open_once(provider)
         }
         opened => opened,
     };
-    let providers = &options.providers;
     let is_refused = |it: Provider| providers.require_gpu && !providers.is_accelerator(it);
     let mut tried = Vec::new();
     let order = match options.provider {
@@ -139,7 +139,7 @@ pub fn try_provider(
         return Ok(None);
     }
     // What is worth a warning when the model is used is not asked for here.
-    builder(runtime, provider, options, LogLevel::Error)
+    builder(runtime, model, provider, options, LogLevel::Error)
         .and_then(|mut builder| builder.commit_from_file(&model.onnx))
         .map(|_| Some(runtime.version()))
         .map_err(|source| failed(model, provider, options, source))
@@ -158,7 +158,7 @@ pub(super) fn nodes(
     let runtime = Runtime::load(options.runtime_library.as_deref())?;
     let profile = || -> ort::Result<String> {
         let folder = tempfile::tempdir().map_err(|error| ort::Error::new(error.to_string()))?;
-        let mut session = builder(runtime, provider, options, LogLevel::Error)?
+        let mut session = builder(runtime, model, provider, options, LogLevel::Error)?
             .with_profiling(folder.path().join("nodes"))?
             .commit_from_file(&model.onnx)?;
         run(&mut session)?;
@@ -214,6 +214,7 @@ fn failed(
 
 fn builder(
     runtime: &Runtime,
+    model: &ModelFiles,
     provider: Provider,
     options: &DetectOptions,
     log_level: LogLevel,
@@ -226,7 +227,7 @@ fn builder(
         .with_inter_threads(1)?
         .with_intra_op_spinning(false)?
         .with_inter_op_spinning(false)?
-        .with_execution_providers(dispatch(provider, &options.providers))?;
+        .with_execution_providers(dispatch(provider, &options.providers.of_model(&model.id)))?;
     Ok(builder)
 }
 

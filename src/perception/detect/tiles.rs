@@ -16,7 +16,10 @@ const CUT: f32 = 2.0;
 /// Two boxes of different pictures that overlap so much are one object, of whatever classes.
 const SAME: f32 = 0.6;
 
-/// A box that is so much inside of another of its class, of another picture, is a part of it.
+/// A box that ends so near to where a tile ends inside of the frame may be part of something, frame px.
+const NEAR: f32 = 12.0;
+
+/// Such a box that is so much inside of another of its class, of another picture, is a part of it.
 const PART: f32 = 0.8;
 
 /// Most columns or rows.
@@ -101,11 +104,20 @@ fn spans(side: u32, count: u32) -> Vec<(u32, u32)> {
     (0..count).map(|index| (first(index), length)).collect()
 }
 
+/// One of them.
+#[derive(Debug)]
+struct Found {
+    /// Number of the picture that it comes from.
+    picture: usize,
+    /// May it be part of something that the picture cuts off?
+    is_near: bool,
+    detection: Detection,
+}
+
 /// What was seen in the parts of a frame becomes what is in the frame.
 #[derive(Debug, Default)]
 pub(super) struct Merged {
-    /// Picture that each comes from.
-    found: Vec<(usize, Detection)>,
+    found: Vec<Found>,
 }
 
 impl Merged {
@@ -118,21 +130,21 @@ impl Merged {
         size: Size,
         seen: Vec<Detection>,
     ) {
-        let inner = |bbox: &BBox| {
-            let (width, height) = (region.size.width as f32, region.size.height as f32);
-            let (right, bottom) = (
-                region.left + region.size.width,
-                region.top + region.size.height,
-            );
-            (region.left > 0 && bbox.left() < CUT)
-                || (region.top > 0 && bbox.top() < CUT)
-                || (right < size.width && bbox.right() > width - CUT)
-                || (bottom < size.height && bbox.bottom() > height - CUT)
+        let (width, height) = (region.size.width as f32, region.size.height as f32);
+        // A tile begins at an even pixel, so that the last may end one before the frame does.
+        let is_right = region.left + region.size.width + 1 >= size.width;
+        let is_bottom = region.top + region.size.height + 1 >= size.height;
+        let ends_within = |bbox: &BBox, margin: f32| {
+            (region.left > 0 && bbox.left() < margin)
+                || (region.top > 0 && bbox.top() < margin)
+                || (!is_right && bbox.right() > width - margin)
+                || (!is_bottom && bbox.bottom() > height - margin)
         };
         for mut detection in seen {
-            if inner(&detection.bbox) {
+            if ends_within(&detection.bbox, CUT) {
                 continue;
             }
+            let is_near = ends_within(&detection.bbox, NEAR);
             let (x, y) = (region.left as f32, region.top as f32);
             let [left, top, right, bottom] = [
                 detection.bbox.left() + x,
@@ -142,7 +154,11 @@ impl Merged {
             ];
             if let Some(bbox) = BBox::from_ltrb(left, top, right, bottom) {
                 detection.bbox = bbox;
-                self.found.push((picture, detection));
+                self.found.push(Found {
+                    picture,
+                    is_near,
+                    detection,
+                });
             }
         }
     }
@@ -150,33 +166,32 @@ impl Merged {
     /// Each object once, the surest box of it, best first and at most `most`.
     pub(super) fn finish(mut self, most: usize) -> Vec<Detection> {
         self.found
-            .sort_by(|(_, a), (_, b)| super::detections::order(a, b));
-        let mut kept: Vec<(usize, Detection)> = Vec::with_capacity(self.found.len().min(most));
-        for (picture, one) in self.found {
+            .sort_by(|a, b| super::detections::order(&a.detection, &b.detection));
+        let mut kept: Vec<Found> = Vec::with_capacity(self.found.len().min(most));
+        for one in self.found {
             if kept.len() == most {
                 break;
             }
-            let is_known = kept
-                .iter()
-                .any(|(other, better)| *other != picture && is_same(better, &one));
-            if !is_known {
-                kept.push((picture, one));
+            if !kept.iter().any(|better| is_same(better, &one)) {
+                kept.push(one);
             }
         }
-        kept.into_iter().map(|(_, detection)| detection).collect()
+        kept.into_iter().map(|it| it.detection).collect()
     }
 }
 
-fn is_same(better: &Detection, one: &Detection) -> bool {
-    let (a, b) = (&better.bbox, &one.bbox);
+/// Are both of one object, seen in two pictures?
+fn is_same(better: &Found, one: &Found) -> bool {
+    let (a, b) = (&better.detection.bbox, &one.detection.bbox);
     let width = a.right().min(b.right()) - a.left().max(b.left());
     let height = a.bottom().min(b.bottom()) - a.top().max(b.top());
-    if width <= 0.0 || height <= 0.0 {
+    if better.picture == one.picture || width <= 0.0 || height <= 0.0 {
         return false;
     }
     let (shared, areas) = (width * height, [a, b].map(|it| it.width() * it.height()));
+    let is_part = (better.is_near || one.is_near) && better.detection.class == one.detection.class;
     shared > SAME * (areas[0] + areas[1] - shared)
-        || (better.class == one.class && shared > PART * areas[0].min(areas[1]))
+        || (is_part && shared > PART * areas[0].min(areas[1]))
 }
 
 #[cfg(test)]
@@ -275,11 +290,16 @@ mod tests {
             vec![seen(700.0, 500.0, 0, 0.6)],
             vec![
                 seen(700.0, tile - 700.0, 0, 0.9),
-                seen(760.0, 200.0, 0, 0.5),
+                // Ends a little before the tile does; and a small one before the large one.
+                seen(860.0, 200.0, 0, 0.5),
+                seen(760.0, 40.0, 0, 0.4),
             ],
             vec![seen(0.0, 300.0, 0, 0.9)],
         ]);
-        assert_eq!(found, [(700.0, 0.6)]);
+        assert_eq!(found, [(700.0, 0.6), (760.0, 0.4)]);
+        // The second tile ends one pixel before the frame, which is the border of the frame all the same.
+        let right = seen(1067.0 - 30.0, 30.0, 0, 0.5);
+        assert_eq!(merged([vec![], vec![], vec![right]]).len(), 1);
         // At the border of the frame itself nothing is cut off by a tile.
         assert_eq!(
             merged([vec![], vec![seen(0.0, 30.0, 0, 0.5)], vec![]]).len(),

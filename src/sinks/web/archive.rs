@@ -1,7 +1,7 @@
 //! Events that are no longer in memory, found in the event files of a camera.
 
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -64,10 +64,15 @@ pub(super) fn search(folder: &Path, asked: &Search) -> Found {
                 break;
             };
             left = left.saturating_sub(line.len() as u64 + 1);
+            if left == 0 {
+                found.unread_before = Some(below);
+                return found.in_order();
+            }
             let Some(event) = event_of(&line).filter(|event| event.number < below) else {
                 continue;
             };
             below = event.number;
+            let event_utc = event.utc.0;
             if wanted.after.is_some_and(|after| below <= after) {
                 return found.in_order();
             }
@@ -81,8 +86,8 @@ pub(super) fn search(folder: &Path, asked: &Search) -> Found {
             if found.events.len() >= asked.limit || below <= 1 {
                 return found.in_order();
             }
-            if left == 0 {
-                found.unread_before = Some(below);
+            let is_before = |from: UtcNanos| event_utc < from.0.saturating_sub(SLACK_NS);
+            if wanted.from.is_some_and(is_before) {
                 return found.in_order();
             }
         }
@@ -129,8 +134,11 @@ impl Span {
             self.first.1.min(self.last.1).0.saturating_sub(SLACK_NS),
             self.first.1.max(self.last.1).0.saturating_add(SLACK_NS),
         );
-        self.first.0 < below
-            && wanted.after.is_none_or(|after| self.last.0 > after)
+        // Where numbers began anew inside of the file, they tell nothing of what is between.
+        let is_anew = self.last.0 < self.first.0;
+        let is_in_reach =
+            self.first.0 < below && wanted.after.is_none_or(|after| self.last.0 > after);
+        (is_anew || is_in_reach)
             && wanted.from.is_none_or(|from| latest >= from.0)
             && wanted.to.is_none_or(|to| earliest < to.0)
     }
@@ -138,9 +146,14 @@ impl Span {
 
 fn first_event(mut file: &File) -> io::Result<Option<Told>> {
     file.rewind()?;
-    let mut head = Vec::new();
-    file.take(HEAD).read_to_end(&mut head)?;
-    Ok(head.split(|byte| *byte == b'\n').find_map(event_of))
+    let lines = BufReader::new(file.take(HEAD)).split(b'\n');
+    for line in lines {
+        let event = event_of(&line?);
+        if event.is_some() {
+            return Ok(event);
+        }
+    }
+    Ok(None)
 }
 
 fn event_of(line: &[u8]) -> Option<Told> {
@@ -148,7 +161,7 @@ fn event_of(line: &[u8]) -> Option<Told> {
 }
 
 /// The oldest event in the files of a camera, looked up again when its file is another.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct Oldest {
     file: Option<(PathBuf, u64)>,
     event: Option<(u64, UtcNanos)>,
@@ -261,6 +274,11 @@ mod tests {
         let damaged = format!("{{\"num\u{0}\n{}no event\n{{\"number\":4,\"ty", lines(1..4));
         std::fs::write(&path, damaged).unwrap();
         assert_eq!(numbers(&search(folder.path(), &all(100))), [1, 2, 3]);
+        // Numbers of before in the same file.
+        std::fs::write(&path, lines(1900..2000) + &lines(1..700)).unwrap();
+        let mut before = all(3);
+        before.below = 501;
+        assert_eq!(numbers(&search(folder.path(), &before)), [498, 499, 500]);
         std::fs::write(&path, [0xff, 0xfe, b'\n']).unwrap();
         assert_eq!(numbers(&search(folder.path(), &all(1))), [1999]);
         assert_eq!(search(Path::new("/none"), &all(1)), Found::default());

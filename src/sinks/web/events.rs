@@ -96,9 +96,14 @@ async fn find(hub: &Arc<Hub>, id: &str, wanted: Wanted, limit: usize) -> Option<
         used: picked.bytes,
     };
     let folder = hub.folder_of(&CameraId::new(id));
-    let turn = hub.searching().acquire().await;
-    let older = tokio::task::spawn_blocking(move || archive::search(&folder, &asked)).await;
-    drop(turn);
+    // It is held until the search is over, whoever has gone away meanwhile.
+    let turn = hub.searching().acquire_owned().await;
+    let search = move || {
+        let found = archive::search(&folder, &asked);
+        drop(turn);
+        found
+    };
+    let older = tokio::task::spawn_blocking(search).await;
     let mut found = older.unwrap_or_default();
     found.events.extend(picked.events);
     Some(found)

@@ -120,10 +120,29 @@ pub(super) struct SystemHealth {
     samples: VecDeque<SystemSample>,
 }
 
+/// What a sample is made of: read from the system, which may take its time.
+#[derive(Debug)]
+pub(super) struct Moment {
+    process: Option<ProcessUse>,
+    disk_free: Option<u64>,
+    gpus: Vec<GpuUse>,
+}
+
+impl Moment {
+    /// How it is now; `folder` is on the disk that is looked at.
+    pub fn now(folder: &FilePath) -> Self {
+        Self {
+            process: ProcessUse::now(),
+            disk_free: room_on(folder).ok().map(|room| room.free),
+            gpus: GpuUse::now(),
+        }
+    }
+}
+
 impl SystemHealth {
     /// Takes a sample; the first only notes how much CPU time was used so far.
-    pub fn sample(&mut self, folder: &FilePath) {
-        let (now, Some(process)) = (Instant::now(), ProcessUse::now()) else {
+    pub fn sample(&mut self, moment: Moment) {
+        let (now, Some(process)) = (Instant::now(), moment.process) else {
             return;
         };
         if let Some((since, before)) = self.before.replace((now, process.cpu_seconds)) {
@@ -136,8 +155,8 @@ impl SystemHealth {
                     memory_bytes: process.resident_bytes,
                     threads: process.threads,
                     open_files: process.open_files,
-                    disk_free_bytes: room_on(folder).ok().map(|room| room.free),
-                    gpus: GpuUse::now(),
+                    disk_free_bytes: moment.disk_free,
+                    gpus: moment.gpus,
                 },
             );
         }
@@ -305,12 +324,12 @@ mod tests {
     fn the_process_is_measured() {
         let folder = tempfile::tempdir().unwrap();
         let mut health = SystemHealth::default();
-        health.sample(folder.path());
+        health.sample(Moment::now(folder.path()));
         let begun = Instant::now();
         while begun.elapsed() < Duration::from_millis(60) {
             std::hint::black_box(begun);
         }
-        health.sample(folder.path());
+        health.sample(Moment::now(folder.path()));
         let sample = &health.samples[0];
         assert!(sample.cpu_percent > 0.0 && sample.memory_bytes > 1_000_000);
         assert!(sample.threads >= 1 && sample.open_files >= 3);

@@ -8,7 +8,7 @@ use std::time::Instant;
 use tokio::sync::{Semaphore, watch};
 
 use super::archive::Oldest;
-use super::health::{CameraHealth, CameraSample, Engine, SystemHealth};
+use super::health::{CameraHealth, CameraSample, Engine, Moment, SystemHealth};
 use super::history::History;
 use super::past::{PastEvents, Picked, Told, Wanted};
 use super::picture::{self, PictureOptions};
@@ -114,7 +114,7 @@ pub struct Hub {
     pub(super) engine: Engine,
     pub(super) video: Video,
     health: Mutex<SystemHealth>,
-    searching: Semaphore,
+    searching: Arc<Semaphore>,
 }
 
 impl Hub {
@@ -140,7 +140,7 @@ impl Hub {
             engine,
             video: Video::new(video),
             health: Mutex::default(),
-            searching: Semaphore::new(SEARCHES_AT_ONCE),
+            searching: Arc::new(Semaphore::new(SEARCHES_AT_ONCE)),
         })
     }
 
@@ -239,10 +239,14 @@ impl Hub {
             let age_s = self.rate(facts.id.as_str()).and_then(|(_, age_s)| age_s);
             if let Some(camera) = self.camera(&facts.id) {
                 camera.health().sample(&facts.id, age_s, &self.metrics);
-                camera.oldest().look(&self.folder_of(&facts.id));
+                // Whoever answers browsers does not wait for the disk.
+                let mut oldest = camera.oldest().clone();
+                oldest.look(&self.folder_of(&facts.id));
+                *camera.oldest() = oldest;
             }
         }
-        self.system_health().sample(&self.folder);
+        let moment = Moment::now(&self.folder);
+        self.system_health().sample(moment);
     }
 
     /// How a camera was doing in the last minutes.
@@ -302,8 +306,8 @@ impl Hub {
     }
 
     /// Whose turn it is to look through files.
-    pub(super) fn searching(&self) -> &Semaphore {
-        &self.searching
+    pub(super) fn searching(&self) -> Arc<Semaphore> {
+        Arc::clone(&self.searching)
     }
 
     /// The event of this number, if it is in memory; the outer `None` is no camera.

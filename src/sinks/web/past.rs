@@ -216,16 +216,17 @@ impl PastEvents {
         let first = wanted.after.map_or(0, |after| after.saturating_add(1));
         let end = wanted.before.unwrap_or(u64::MAX).max(first);
         let events = self.told.range(first..end).map(|(_, event)| event);
-        let mut picked = Picked::default();
+        let (mut picked, mut is_full) = (Picked::default(), limit == 0);
         for event in events.rev().filter(|event| wanted.takes(event)) {
             let bytes = picked.bytes + event.line.len();
             if picked.events.len() >= limit || (picked.bytes > 0 && bytes > ANSWER_BYTES) {
+                is_full = true;
                 break;
             }
             picked.bytes = bytes;
             picked.events.push(event.clone());
         }
-        let is_full = picked.events.len() >= limit || picked.bytes > ANSWER_BYTES;
+        is_full |= picked.events.len() >= limit || picked.bytes > ANSWER_BYTES;
         picked.older_than = self.lacks(wanted).filter(|_| !is_full);
         picked.events.reverse();
         picked
@@ -238,7 +239,9 @@ impl PastEvents {
         };
         let is_later = |from: UtcNanos| from.0.saturating_sub(SLACK_NS) > first.utc.0;
         let is_here = *number <= 1
-            || wanted.after.is_some_and(|after| after + 1 >= *number)
+            || wanted
+                .after
+                .is_some_and(|after| after.saturating_add(1) >= *number)
             || wanted.from.is_some_and(is_later);
         (!is_here).then_some(*number)
     }
@@ -372,6 +375,11 @@ mod tests {
             past.add(line(number, 0, &long(ANSWER_BYTES / 3)));
         }
         assert_eq!(numbers(&past, &Wanted::default(), 5), [3, 4]);
+        assert_eq!(
+            past.pick(&Wanted::default(), 5).older_than,
+            None,
+            "what did not fit is still here"
+        );
         past.add(line(5, 0, &long(ANSWER_BYTES)));
         assert_eq!(numbers(&past, &Wanted::default(), 5), [5]);
     }
