@@ -187,8 +187,8 @@ pub struct DetectArgs {
     /// takes longer [default: the model's own]
     #[arg(long, value_name = "WxH", value_parser = parse_input_size)]
     pub input_size: Option<(usize, usize)>,
-    /// Parts of a frame that are looked at besides the whole, for small objects in a wide view: 2x1
-    /// finds objects of half the size and takes three times as long
+    /// Parts of a frame that are looked at besides the whole, for small objects in a wide view: 2x2
+    /// finds objects of little more than half the size and takes five times as long
     #[arg(long, value_name = "off|COLUMNSxROWS", default_value = "off")]
     pub tiles: Tiles,
     /// The ONNX Runtime library [default: the usual places]

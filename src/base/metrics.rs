@@ -389,7 +389,7 @@ impl Metrics {
         sum.count.fetch_add(1, Ordering::Relaxed);
         sum.wall_ns.fetch_add(nanos(wall), Ordering::Relaxed);
         sum.cpu_ns.fetch_add(nanos(cpu), Ordering::Relaxed);
-        self.progress.fetch_add(1, Ordering::Relaxed);
+        self.moved();
     }
 
     /// Sums of one stage so far.
@@ -401,6 +401,11 @@ impl Metrics {
             wall: Duration::from_nanos(sum.wall_ns.load(Ordering::Relaxed)),
             cpu: Duration::from_nanos(sum.cpu_ns.load(Ordering::Relaxed)),
         }
+    }
+
+    /// A stage is through with a frame without having done its work.
+    pub fn moved(&self) {
+        self.progress.fetch_add(1, Ordering::Relaxed);
     }
 
     /// Grows whenever a stage finishes work on a frame or a run ends; the watchdog is fed by it.

@@ -35,10 +35,15 @@ impl NatsServer {
     }
 
     fn messages(&self) -> Vec<(String, String)> {
-        let address = format!("127.0.0.1:{}", self.server.port);
+        let options =
+            ConnectOptions::new().user_and_password("gantryd".to_owned(), "right".to_owned());
+        self.messages_by(options)
+    }
+
+    /// What the stream holds, by subject, as a client with these options reads it.
+    pub fn messages_by(&self, options: ConnectOptions) -> Vec<(String, String)> {
+        let address = format!("localhost:{}", self.server.port);
         self.runtime.block_on(async move {
-            let options =
-                ConnectOptions::new().user_and_password("gantryd".to_owned(), "right".to_owned());
             let client = options.connect(address).await.unwrap();
             let context = jetstream::new(client);
             let Ok(stream) = context.get_stream("plant").await else {

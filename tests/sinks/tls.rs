@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_nats::ConnectOptions;
-use async_nats::jetstream;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -131,29 +130,12 @@ fn nats_over_tls_trusts_the_named_authority_and_no_other() {
     let port = server.server.port;
     let sink =
         format!("url = \"tls://localhost:{port}\"\nstream = \"plant\"\ntopic = \"plant/7\"\n");
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(1)
-        .enable_all()
-        .build()
-        .unwrap();
     let received = || {
         let options = ConnectOptions::new()
             .add_root_certificates(authority.file("ca.pem"))
             .require_tls(true);
-        runtime.block_on(async {
-            let client = options.connect(format!("localhost:{port}")).await.unwrap();
-            let context = jetstream::new(client);
-            let Ok(stream) = context.get_stream("plant").await else {
-                return Vec::new();
-            };
-            let newest = stream.get_info().await.unwrap().state.last_sequence;
-            let mut messages = Vec::new();
-            for number in 1..=newest {
-                let message = stream.get_raw_message(number).await.unwrap();
-                messages.push(String::from_utf8(message.payload.to_vec()).unwrap());
-            }
-            messages
-        })
+        let messages = server.messages_by(options).into_iter();
+        messages.map(|(_, text)| text).collect()
     };
     ours_is_trusted_and_no_other(&authority, &sink, received);
 }

@@ -132,6 +132,8 @@ impl DetectWorker {
                     .collect()
             }
             Err(error) => {
+                // That it fails is known and looked after: nothing hangs.
+                self.metrics.moved();
                 let camera = &captured[0].frame.meta.camera;
                 if self.told.is_none_or(|at| at.elapsed() >= TELL_EVERY) {
                     self.told = Some(Instant::now());

@@ -33,9 +33,11 @@ struct Failing {
 impl Failing {
     fn step(&mut self, now: Instant) -> Step {
         let failing = now.duration_since(*self.since.get_or_insert(now));
-        if failing >= self.patience {
+        if failing >= self.patience && self.reopened == TRIES {
             Step::GiveUp
-        } else if failing >= self.patience * (self.reopened + 1) / (TRIES + 1) {
+        } else if self.reopened < TRIES
+            && failing >= self.patience * (self.reopened + 1) / (TRIES + 1)
+        {
             self.reopened += 1;
             Step::Reopen
         } else {
@@ -136,5 +138,9 @@ mod tests {
         assert_eq!(failing.step(began + Duration::from_secs(100)), Step::GoOn);
         let later = failing.step(began + Duration::from_secs(115));
         assert_eq!(later, Step::Reopen, "the time counts from the new failure");
+        // However few frames came meanwhile, it is not given up untried.
+        let much_later =
+            [300, 301, 302].map(|secs| failing.step(began + Duration::from_secs(secs)));
+        assert_eq!(much_later, [Step::Reopen, Step::Reopen, Step::GiveUp]);
     }
 }

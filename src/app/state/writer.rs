@@ -1,6 +1,7 @@
 //! The thread that writes states: the newest of each camera, at a bounded rate, off the frame path.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -48,8 +49,9 @@ pub struct Writer {
     waiting: Waiting,
     bell: Receiver<()>,
     on_disk: EventsOnDisk,
-    /// Cameras whose states wait for their events, since when.
-    held: BTreeMap<CameraId, Instant>,
+    /// States that wait for their events, since when. Those that come meanwhile wait behind them: there is
+    /// always an event under way where much happens.
+    held: BTreeMap<CameraId, (Box<CameraState>, Instant)>,
     metrics: Arc<Metrics>,
     has_failed: bool,
 }
@@ -108,18 +110,37 @@ impl Writer {
             let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
             std::mem::take(&mut *waiting)
         };
-        for (camera, state) in waiting {
-            let newest = state.zones.as_ref().map_or(0, ZonesState::last_number);
-            let since = *self.held.entry(camera.clone()).or_insert_with(Instant::now);
-            if !is_last && self.on_disk.lacks(&camera, newest) && since.elapsed() < FOR_EVENTS {
-                let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-                // One that came meanwhile is newer.
-                waiting.entry(camera).or_insert(state);
+        for (camera, (state, since)) in std::mem::take(&mut self.held) {
+            let is_due = !self.lacks_events(&camera, &state) || since.elapsed() >= FOR_EVENTS;
+            if is_last && waiting.contains_key(&camera) {
                 continue;
             }
-            self.held.remove(&camera);
-            self.write(&camera, &state);
+            if is_last || is_due {
+                self.write(&camera, &state);
+            } else {
+                self.held.insert(camera, (state, since));
+            }
         }
+        for (camera, state) in waiting {
+            if is_last || !self.lacks_events(&camera, &state) {
+                self.held.remove(&camera);
+                self.write(&camera, &state);
+                continue;
+            }
+            match self.held.entry(camera) {
+                Entry::Vacant(place) => drop(place.insert((state, Instant::now()))),
+                Entry::Occupied(place) => {
+                    let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+                    // One that came meanwhile is newer.
+                    waiting.entry(place.key().clone()).or_insert(state);
+                }
+            }
+        }
+    }
+
+    fn lacks_events(&self, camera: &CameraId, state: &CameraState) -> bool {
+        let newest = state.zones.as_ref().map_or(0, ZonesState::last_number);
+        self.on_disk.lacks(camera, newest)
     }
 
     fn write(&mut self, camera: &CameraId, state: &CameraState) {
@@ -209,10 +230,25 @@ mod tests {
         on_disk.reached(&gate, 5);
         writer.write_waiting(false);
         assert_eq!(written(), Some(5));
+        // There is always one under way: the older state is written all the same, when its time comes.
+        desk.leave(&gate, after(7));
+        writer.write_waiting(false);
+        desk.leave(&gate, after(9));
+        writer.write_waiting(false);
+        on_disk.reached(&gate, 7);
+        desk.leave(&gate, after(11));
+        writer.write_waiting(false);
+        assert_eq!(written(), Some(7));
+        on_disk.reached(&gate, 9);
+        writer.write_waiting(false);
+        assert_eq!(written(), Some(7), "11 is held now, 9 made room for it");
+        on_disk.reached(&gate, 11);
+        writer.write_waiting(false);
+        assert_eq!(written(), Some(11));
         // The last chance: what is under way then is written by others, or nobody.
-        desk.leave(&gate, after(6));
+        desk.leave(&gate, after(12));
         writer.write_waiting(true);
-        assert_eq!(written(), Some(6));
+        assert_eq!(written(), Some(12));
     }
 
     #[test]

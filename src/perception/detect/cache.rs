@@ -1,6 +1,8 @@
 //! What a provider has compiled, kept from one start to the next.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use super::remedy::gist;
 
@@ -17,11 +19,18 @@ pub(super) fn of_model(folder: &Path, model: &str) -> PathBuf {
 /// Puts what is kept in `folder` out of the way, because the network could not be made with it, as the
 /// error says; true if there was something and it is worth another try.
 pub(super) fn set_aside(folder: Option<&Path>, error: &str) -> bool {
+    // Sessions are opened side by side, and one must not take what another has just compiled.
+    static SET_ASIDE: Mutex<BTreeSet<PathBuf>> = Mutex::new(BTreeSet::new());
     let text = error.to_lowercase();
     let is_of_it = KEPT.iter().any(|word| text.contains(word));
     let Some(folder) = folder.filter(|folder| is_of_it && holds_something(folder)) else {
         return false;
     };
+    let mut set_aside = SET_ASIDE.lock().unwrap_or_else(PoisonError::into_inner);
+    if !set_aside.insert(folder.to_owned()) {
+        // It was compiled anew since the start: this fault is another.
+        return false;
+    }
     let aside = aside(folder);
     let moved = std::fs::remove_dir_all(&aside)
         .or_else(|error| match error.kind() {
@@ -73,14 +82,15 @@ mod tests {
         assert!(!set_aside(Some(&folder), error), "there is none");
         std::fs::create_dir(&folder).unwrap();
         assert!(!set_aside(Some(&folder), error), "it is empty");
-        for text in ["first", "second"] {
-            std::fs::create_dir_all(&folder).unwrap();
-            std::fs::write(folder.join("a.engine"), text).unwrap();
-            assert!(!set_aside(Some(&folder), "CUDA failure 2: out of memory"));
-            assert!(set_aside(Some(&folder), error));
-            assert!(!folder.exists());
-            let kept = std::fs::read_to_string(place.path().join("engines.bad/a.engine"));
-            assert_eq!(kept.unwrap(), text);
-        }
+        std::fs::create_dir(place.path().join("engines.bad")).unwrap();
+        std::fs::write(folder.join("a.engine"), "of before").unwrap();
+        assert!(!set_aside(Some(&folder), "CUDA failure 2: out of memory"));
+        assert!(set_aside(Some(&folder), error));
+        assert!(!folder.exists());
+        let kept = std::fs::read_to_string(place.path().join("engines.bad/a.engine"));
+        assert_eq!(kept.unwrap(), "of before");
+        std::fs::create_dir(&folder).unwrap();
+        std::fs::write(folder.join("a.engine"), "of now").unwrap();
+        assert!(!set_aside(Some(&folder), error), "once in a process");
     }
 }

@@ -103,18 +103,21 @@ impl Crowd {
                 tell(change(if is_on { Phase::Begin } else { Phase::End }));
             }
         };
-        if let Some(most) = thresholds.occupancy {
-            let is_on = present.occupancy >= most;
-            settle(&mut self.occupancy, is_on, HOLD, Change::Occupancy);
-        }
-        if let Some(length) = thresholds.queue {
-            let is_on = present.queue >= length;
-            settle(&mut self.queue, is_on, HOLD, Change::Queue);
-        }
-        if let Some(plan) = &thresholds.congestion {
-            let is_on = present.is_congested(plan);
-            settle(&mut self.congestion, is_on, plan.hold, Change::Congestion);
-        }
+        // Where a threshold was taken away meanwhile, what it began is over at once.
+        let over = Duration::ZERO;
+        let (is_on, hold) = thresholds
+            .occupancy
+            .map_or((false, over), |most| (present.occupancy >= most, HOLD));
+        settle(&mut self.occupancy, is_on, hold, Change::Occupancy);
+        let (is_on, hold) = thresholds
+            .queue
+            .map_or((false, over), |length| (present.queue >= length, HOLD));
+        settle(&mut self.queue, is_on, hold, Change::Queue);
+        let congestion = thresholds.congestion.as_ref();
+        let (is_on, hold) = congestion.map_or((false, over), |plan| {
+            (present.is_congested(plan), plan.hold)
+        });
+        settle(&mut self.congestion, is_on, hold, Change::Congestion);
     }
 
     /// The run is over, and with it what had begun.

@@ -23,6 +23,8 @@ mod visit;
 #[cfg(test)]
 mod tests;
 #[cfg(test)]
+mod tests_crowd;
+#[cfg(test)]
 mod tests_snapshot;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -57,9 +57,17 @@ impl Zones {
         self.counts.turns = turns_between(&lines, &old.counts.turns);
         let is_same_ground = self.plan.calibration == old.plan.calibration;
         for object in old.objects.values_mut() {
-            let visit =
-                |before: &Option<usize>| before.map_or_else(Visit::default, |it| object.visits[it]);
-            object.visits = zones.iter().map(visit).collect();
+            let visit = |(index, before): (usize, &Option<usize>)| {
+                let Some(before) = *before else {
+                    return Visit::default();
+                };
+                let mut visit = object.visits[before];
+                if self.plan.zones[index].way != old.plan.zones[before].way {
+                    visit.turn_around();
+                }
+                visit
+            };
+            object.visits = zones.iter().enumerate().map(visit).collect();
             let line = |before: &Option<usize>| {
                 before.map_or_else(LineState::default, |it| object.lines[it])
             };
@@ -252,6 +260,24 @@ mod tests {
         assert_eq!(new.counts.lines[0].ins, 1);
         let (after, _) = go(&mut new, next, 510, 700);
         assert!(after.is_empty(), "{after:?}");
+    }
+
+    #[test]
+    fn a_way_that_is_turned_around_is_asked_from_where_everybody_is() {
+        let way = |from: f64, to: f64| {
+            let mut yard = zone("yard", 0.0, 0.9);
+            yard.way = Some(LineShape::new(&[[from, 0.5], [to, 0.5]]).unwrap());
+            yard
+        };
+        let mut old = zones(vec![way(0.1, 0.9)], Vec::new());
+        let (before, next) = go(&mut old, 0, 100, 500);
+        assert_eq!(kinds(&before), ["zone_entry"]);
+        let mut new = zones(vec![way(0.9, 0.1)], Vec::new());
+        assert!(new.take_over(old).is_empty());
+        // It stands, which is no going back; then it goes on, which is against the new way.
+        assert!(see(&mut new, next, 500.0).is_empty());
+        let (after, _) = go(&mut new, next + 1, 510, 700);
+        assert_eq!(kinds(&after), ["wrong_way"]);
     }
 
     #[test]

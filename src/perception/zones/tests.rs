@@ -10,7 +10,7 @@ pub(super) const CAR: ClassId = ClassId(2);
 const PERSON: ClassId = ClassId(0);
 
 /// Ten frames per second, so that times are easy to read.
-const FPS: u64 = 10;
+pub(super) const FPS: u64 = 10;
 
 const FRAME: Size = Size {
     width: 1000,
@@ -114,7 +114,7 @@ impl Tape {
             .collect()
     }
 
-    fn kinds(&self) -> Vec<EventKind> {
+    pub(super) fn kinds(&self) -> Vec<EventKind> {
         self.events.iter().map(|event| event.kind.clone()).collect()
     }
 }
@@ -145,7 +145,7 @@ pub(super) fn one_zone(zone: ZonePlan) -> ZonesPlan {
 }
 
 /// 100 px are 1 m, seen from straight above.
-fn from_above() -> CalibrationPlan {
+pub(super) fn from_above() -> CalibrationPlan {
     CalibrationPlan {
         image: QuadShape::new(&[[0.1, 0.1], [0.9, 0.1], [0.9, 0.9], [0.1, 0.9]]).unwrap(),
         ground_m: [[0.0, 0.0], [8.0, 0.0], [8.0, 8.0], [0.0, 8.0]],
@@ -405,25 +405,6 @@ fn going_against_the_way_of_a_zone_is_told_once() {
 }
 
 #[test]
-fn too_many_at_once_are_told_when_it_begins_and_when_it_is_over() {
-    let zone = ZonePlan {
-        max_occupancy: Some(2),
-        ..middle()
-    };
-    let mut tape = Tape::new(one_zone(zone));
-    for _ in 0..20 {
-        tape.show(&[car(1, 300.0, 500.0), car(2, 600.0, 500.0)]);
-    }
-    assert_eq!(tape.counts.zones[0].occupancy, 2);
-    for _ in 0..20 {
-        tape.show(&[car(1, 300.0, 500.0)]);
-    }
-    let expected = ["zone_entry", "zone_entry", "occupancy", "occupancy"];
-    assert_eq!(tape.told(), expected);
-    assert_eq!(tape.counts.zones[0].occupancy, 1);
-}
-
-#[test]
 fn what_has_begun_ends_with_the_run() {
     let zone = ZonePlan {
         max_occupancy: Some(1),
@@ -441,87 +422,6 @@ fn what_has_begun_ends_with_the_run() {
     };
     assert_eq!(kinds.last(), Some(&over), "{kinds:?}");
     assert_eq!(kinds.len(), 2);
-}
-
-#[test]
-fn a_queue_is_made_of_those_who_stand() {
-    let zone = ZonePlan {
-        queue: Some(3),
-        ..middle()
-    };
-    let mut tape = Tape::new(one_zone(zone));
-    for step in 0..60_u16 {
-        let moving = car(4, 250.0 + 8.0 * f32::from(step), 300.0);
-        let standing = [1_u8, 2, 3].map(|n| car(n.into(), 200.0 + 120.0 * f32::from(n), 600.0));
-        let all: Vec<TrackSnapshot> = standing.into_iter().chain([moving]).collect();
-        tape.show(&all);
-    }
-    assert_eq!(tape.counts.zones[0].queue, 3);
-    assert_eq!(tape.counts.zones[0].occupancy, 4);
-    let queue = EventKind::Queue {
-        zone: "yard".into(),
-        phase: Phase::Begin,
-        count: 3,
-    };
-    assert!(tape.kinds().contains(&queue), "{:?}", tape.kinds());
-}
-
-#[test]
-fn congestion_is_full_and_slow_at_once() {
-    let zone = |speed| ZonePlan {
-        congestion: Some(CongestionPlan {
-            occupancy: 3,
-            speed: SlowSpeed::SizesPerSecond(speed),
-            hold: Duration::from_secs(2),
-        }),
-        ..middle()
-    };
-    let told = |plan: ZonePlan| {
-        let mut tape = Tape::new(one_zone(plan));
-        for _ in 0..60 {
-            let cars = [1_u8, 2, 3].map(|n| {
-                let mut car = car(n.into(), 200.0 + 120.0 * f32::from(n), 600.0);
-                // 0.2 of its size per second.
-                car.velocity = [20.0, 0.0];
-                car
-            });
-            tape.show(&cars);
-        }
-        tape.told().contains(&"congestion")
-    };
-    assert!(told(zone(0.5)));
-    assert!(!told(zone(0.1)), "it is fast enough");
-}
-
-#[test]
-fn congestion_in_km_h_asks_those_on_calibrated_ground() {
-    let told = |limit, pixels_per_second: f32| {
-        let zone = ZonePlan {
-            congestion: Some(CongestionPlan {
-                occupancy: 3,
-                speed: SlowSpeed::Kmh(limit),
-                hold: Duration::from_secs(2),
-            }),
-            ..middle()
-        };
-        let mut tape = Tape::new(ZonesPlan {
-            calibration: Some(from_above()),
-            ..one_zone(zone)
-        });
-        for step in 0..60_u16 {
-            let way = pixels_per_second * f32::from(step) / FPS as f32;
-            let cars = [1_u8, 2, 3].map(|n| {
-                let mut car = car(n.into(), 230.0 + way, 300.0 + 120.0 * f32::from(n));
-                car.velocity = [pixels_per_second, 0.0];
-                car
-            });
-            tape.show(&cars);
-        }
-        tape.told().contains(&"congestion")
-    };
-    // 50 px/s are 0.5 m/s are 1.8 km/h.
-    assert!(told(2.0, 50.0));
-    assert!(!told(1.5, 50.0), "it is fast enough");
 }
 
 #[test]

@@ -171,6 +171,11 @@ impl Visit {
         }
     }
 
+    /// The way is another from now on: how far it came along the old one says nothing.
+    pub fn turn_around(&mut self) {
+        (self.progress, self.went_back) = (None, false);
+    }
+
     /// It was told before that the object came in.
     pub fn has_entered(&mut self, at: Pts) {
         if !self.is_inside() {

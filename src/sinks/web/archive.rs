@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use rev_lines::RawRevLines;
 
 use super::event_files::{event_files, oldest};
+use super::event_part::{Part, event_of};
 use super::past::{ANSWER_BYTES, SLACK_NS, Told, Wanted};
 use crate::base::UtcNanos;
 
@@ -50,15 +51,15 @@ pub(super) fn search(folder: &Path, asked: &Search) -> Found {
     let (mut left, mut used) = (MOST, asked.used);
     let mut found = Found::default();
     for (path, file) in event_files(folder) {
-        match Span::of(&file) {
-            Ok(Some(span)) if span.may_hold(wanted, below) => {}
-            Ok(_) => continue,
+        let part = match part_of(file, wanted, below) {
+            Ok(Some(part)) => part,
+            Ok(None) => continue,
             Err(error) => {
                 tracing::warn!(file = %path.display(), %error, "an event file cannot be read");
                 continue;
             }
-        }
-        for line in RawRevLines::with_capacity(BLOCK, file) {
+        };
+        for line in RawRevLines::with_capacity(BLOCK, part) {
             let Ok(line) = line else {
                 tracing::warn!(file = %path.display(), "an event file cannot be read to its beginning");
                 break;
@@ -95,6 +96,20 @@ pub(super) fn search(folder: &Path, asked: &Search) -> Found {
     found.in_order()
 }
 
+/// The part of a file that what is wanted may be in; `None` if that is none of it.
+fn part_of(file: File, wanted: &Wanted, below: u64) -> io::Result<Option<Part>> {
+    let Some(span) = Span::of(&file)?.filter(|span| span.may_hold(wanted, below)) else {
+        return Ok(None);
+    };
+    if span.is_anew() {
+        return Part::whole(file).map(Some);
+    }
+    let is_after = |event: &Told, to: UtcNanos| event.utc.0 >= to.0.saturating_add(SLACK_NS);
+    let too_late =
+        |event: &Told| event.number >= below || wanted.to.is_some_and(|to| is_after(event, to));
+    Part::before(file, too_late).map(Some)
+}
+
 impl Found {
     fn in_order(mut self) -> Self {
         self.events.reverse();
@@ -129,16 +144,19 @@ impl Span {
         }))
     }
 
+    /// Numbers began anew inside of the file, so that they tell nothing of what is between.
+    fn is_anew(&self) -> bool {
+        self.last.0 < self.first.0
+    }
+
     fn may_hold(&self, wanted: &Wanted, below: u64) -> bool {
         let (earliest, latest) = (
             self.first.1.min(self.last.1).0.saturating_sub(SLACK_NS),
             self.first.1.max(self.last.1).0.saturating_add(SLACK_NS),
         );
-        // Where numbers began anew inside of the file, they tell nothing of what is between.
-        let is_anew = self.last.0 < self.first.0;
         let is_in_reach =
             self.first.0 < below && wanted.after.is_none_or(|after| self.last.0 > after);
-        (is_anew || is_in_reach)
+        (self.is_anew() || is_in_reach)
             && wanted.from.is_none_or(|from| latest >= from.0)
             && wanted.to.is_none_or(|to| earliest < to.0)
     }
@@ -154,10 +172,6 @@ fn first_event(mut file: &File) -> io::Result<Option<Told>> {
         }
     }
     Ok(None)
-}
-
-fn event_of(line: &[u8]) -> Option<Told> {
-    Told::of(std::str::from_utf8(line).ok()?)
 }
 
 /// The oldest event in the files of a camera, looked up again when its file is another.
@@ -248,6 +262,32 @@ mod tests {
         assert_eq!(numbers(&search(folder.path(), &asked)), [2098, 2099]);
         (asked.wanted.after, asked.wanted.before) = (Some(998), Some(1001));
         assert_eq!(numbers(&search(folder.path(), &asked)), [999, 1000]);
+    }
+
+    #[test]
+    fn what_is_far_back_in_a_large_file_is_found_and_a_search_that_breaks_off_goes_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let filler = "x".repeat(100_000);
+        let mut file = File::create(folder.path().join("events.jsonl")).unwrap();
+        // 200 MB: more than one request looks through.
+        for n in 1..=2000 {
+            let line =
+                format!("{{\"number\":{n},\"type\":\"turn\",\"utc\":null,\"x\":\"{filler}\"}}\n");
+            std::io::Write::write_all(&mut file, line.as_bytes()).unwrap();
+        }
+        let mut asked = all(2);
+        asked.below = 100;
+        assert_eq!(numbers(&search(folder.path(), &asked)), [98, 99]);
+        asked.below = u64::MAX;
+        asked.wanted.place = Some("nowhere".to_owned());
+        let broken_off = search(folder.path(), &asked);
+        let before = broken_off.unread_before.unwrap();
+        assert!(
+            broken_off.events.is_empty() && (600..800).contains(&before),
+            "{before}"
+        );
+        asked.below = before;
+        assert_eq!(search(folder.path(), &asked), Found::default());
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod archive;
 mod edit;
 mod editing;
 mod event_files;
+mod event_part;
 mod events;
 mod files;
 mod guard;
