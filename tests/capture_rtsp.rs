@@ -315,8 +315,10 @@ fn capture_times_become_those_of_the_camera() {
 
 #[test]
 fn a_dead_camera_costs_the_others_nothing() {
+    // These number their pictures evenly, however late they send them: a step is a frame that is lost.
+    let street = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/street.mp4");
     let cameras: Vec<_> = (0..4)
-        .map(|_| CameraProcess::start(&["--gop", "10"]))
+        .map(|_| CameraProcess::start(&["--file", street]))
         .collect();
     let runs: Vec<_> = cameras
         .iter()
@@ -328,7 +330,7 @@ fn a_dead_camera_costs_the_others_nothing() {
         })
         .collect();
     for run in &runs {
-        run.wait_until("frames of all", PATIENCE, |log| log.frames.len() >= 10);
+        run.wait_until("frames of all", PATIENCE, |log| log.frames.len() >= 60);
     }
     let mut cameras = cameras;
     cameras.remove(0).kill();
@@ -346,8 +348,10 @@ fn a_dead_camera_costs_the_others_nothing() {
             assert_eq!(balance.dropped, 0, "camera {index}");
             for pair in log.frames.windows(2) {
                 let step = pair[1].meta.pts.secs_since(pair[0].meta.pts);
-                // 25 frames per second: a missing frame would be a step of 80 ms.
-                assert!(step < 0.06, "camera {index}: step {step}");
+                // 25 frames per second: a missing frame would be a step of 80 ms. A stream begins with a
+                // burst, whose times are put right in its first seconds.
+                let is_settled = pair[0].meta.pts.0 > 2_000_000_000;
+                assert!(!is_settled || step < 0.06, "camera {index}: step {step}");
             }
         }
     }
