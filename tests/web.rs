@@ -28,12 +28,20 @@ fn fixture(name: &str) -> String {
     path.to_str().unwrap().to_owned()
 }
 
-fn wait_until(what: &str, mut is_so: impl FnMut() -> bool) {
+fn wait_until(what: &str, is_so: impl FnMut() -> bool) {
+    assert!(soon(is_so), "waited in vain: {what}");
+}
+
+/// Whether it is so before the patience is over.
+fn soon(mut is_so: impl FnMut() -> bool) -> bool {
     let began = Instant::now();
     while !is_so() {
-        assert!(began.elapsed() < PATIENCE, "waited in vain: {what}");
+        if began.elapsed() > PATIENCE {
+            return false;
+        }
         std::thread::sleep(Duration::from_millis(100));
     }
+    true
 }
 
 /// A running daemon with a page.
@@ -355,11 +363,16 @@ fn layers_are_switched_off_and_stay_so_and_the_page_is_light_or_dark_and_fits_a_
     let (dark, light) = (brightness("dark"), brightness("light"));
     assert!(dark < 150.0 && light > 600.0, "dark {dark}, light {light}");
 
-    // A phone: nothing has to be pushed sideways.
+    // A phone: nothing has to be pushed sideways, however long a name, a path or a word is.
     page.resize(500, 900);
-    let overflow =
-        "return document.documentElement.scrollWidth - document.documentElement.clientWidth";
-    wait_until("a page no wider than the window", || {
-        page.value(overflow).as_f64() == Some(0.0)
-    });
+    let overflow = "const page = document.documentElement, wide = page.clientWidth; \
+        for (const it of document.querySelectorAll('main dd, main td, #events li')) it.textContent += 'x'.repeat(200); \
+        return page.scrollWidth === wide ? '' : [...document.querySelectorAll('main *')] \
+        .filter((it) => it.getBoundingClientRect().right > wide).map((it) => it.outerHTML.slice(0, 200)).join('\\n')";
+    let mut wider = String::new();
+    let fits = || {
+        wider = page.value(overflow).as_str().unwrap().to_owned();
+        wider.is_empty()
+    };
+    assert!(soon(fits), "wider than the window:\n{wider}");
 }
