@@ -7,11 +7,13 @@
 //! ```
 //!
 //! `app` reads what was asked for and joins the stages; `base` holds the words they share. `tools`
-//! stands beside the path: simulated cameras to try and to train with.
+//! stands beside the path: simulated cameras to try and to train with. `card` holds frames that stay in the
+//! memory of a GPU.
 
 pub mod app;
 pub mod base;
 pub mod capture;
+pub mod card;
 pub mod perception;
 pub mod sinks;
 pub mod tools;

@@ -23,6 +23,15 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
         &["ort::", "crate::app", "crate::perception", "crate::sinks"],
     ),
     (
+        "src/card",
+        &[
+            "crate::app",
+            "crate::capture",
+            "crate::perception",
+            "crate::sinks",
+        ],
+    ),
+    (
         "src/perception/detect",
         &[
             "gstreamer",
@@ -199,5 +208,28 @@ fn stages_meet_only_in_base_and_are_joined_only_in_app() {
         faults.is_empty(),
         "forbidden imports:\n{}",
         faults.join("\n")
+    );
+}
+
+#[test]
+fn unsafe_code_is_in_one_folder() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    // The driver of the tests is loaded by a test.
+    let allowed = ["card/", "perception/detect/on_card/tests.rs"];
+    let mut faults = Vec::new();
+    for file in rust_files(&root) {
+        let name = file.strip_prefix(&root).unwrap().to_str().unwrap();
+        let text = fs::read_to_string(&file).unwrap();
+        let is_unsafe = text
+            .lines()
+            .map(str::trim_start)
+            .any(|line| !line.starts_with("//") && line.contains("unsafe "));
+        if is_unsafe && !allowed.iter().any(|place| name.starts_with(place)) {
+            faults.push(name.to_owned());
+        }
+    }
+    assert!(
+        faults.is_empty(),
+        "unsafe code outside src/card: {faults:?}"
     );
 }

@@ -156,6 +156,7 @@ mod tests {
             worst_score: 0.0,
             nodes: BTreeMap::new(),
             rates: Vec::new(),
+            from_card: None,
         }
     }
 

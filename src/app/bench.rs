@@ -174,6 +174,7 @@ fn captures(args: &BenchArgs, input: &str) -> anyhow::Result<Vec<CameraOptions>>
 fn options(args: &BenchArgs, captures: Vec<CameraOptions>) -> anyhow::Result<PipelineOptions> {
     let plan = |mut capture: CameraOptions| {
         capture.decode = resolve::decode(args.decode);
+        capture.card = args.detect.zero_copy.then_some(args.detect.device);
         CameraPlan {
             capture,
             classes: args.detect.classes.clone(),

@@ -191,6 +191,10 @@ pub struct DetectArgs {
     /// finds objects of little more than half the size and takes five times as long
     #[arg(long, value_name = "off|COLUMNSxROWS", default_value = "off")]
     pub tiles: Tiles,
+    /// Frames of NVIDIA's decoder stay in the memory of the card, and only what somebody looks at is
+    /// copied to the host
+    #[arg(long)]
+    pub zero_copy: bool,
     /// The ONNX Runtime library [default: the usual places]
     #[arg(long, value_name = "FILE")]
     pub runtime_library: Option<PathBuf>,
@@ -374,6 +378,9 @@ pub struct DoctorArgs {
     /// Input of a network that takes any size, multiples of 32 [default: the model's own]
     #[arg(long, value_name = "WxH", value_parser = parse_input_size, requires = "timed")]
     pub input_size: Option<(usize, usize)>,
+    /// With --gpu: the picture is made into the input of the network on the card (detect.zero_copy)
+    #[arg(long, requires = "gpu")]
+    pub zero_copy: bool,
 }
 
 /// `gantryd bench`.

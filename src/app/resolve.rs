@@ -77,6 +77,7 @@ pub fn detect_from_args(args: &DetectArgs) -> DetectOptions {
         intra_threads: non_zero(args.intra_threads.get()),
         input_size: args.input_size,
         tiles: args.tiles,
+        zero_copy: args.zero_copy,
         confidence,
         min_confidence: least(default.min_confidence, confidence),
         ..default
@@ -94,6 +95,7 @@ pub fn detect_from_config(config: &Config) -> DetectOptions {
         max_batch,
         batch_sizes,
         tiles,
+        zero_copy,
         confidence,
         min_confidence,
         nms_iou,
@@ -123,6 +125,7 @@ pub fn detect_from_config(config: &Config) -> DetectOptions {
             .or(batch_sizes.last().copied())
             .map_or(default.max_batch, non_zero),
         tiles: *tiles,
+        zero_copy: *zero_copy,
         batch_sizes: (!batch_sizes.is_empty())
             .then(|| batch_sizes.iter().map(|it| *it as usize).collect()),
         ..default
@@ -218,6 +221,8 @@ pub fn camera_from_config(camera: &CameraConfig, config: &Config) -> CameraPlan 
     );
     let mut capture = CameraOptions::new(camera.id.clone(), source);
     capture.decode = decode(camera.decode);
+    let detect = &config.detect;
+    capture.card = detect.zero_copy.then_some(detect.providers.cuda.device);
     capture.codec = codec(camera.codec);
     capture.pipeline.clone_from(&camera.pipeline);
     capture.latency_ms = u32::try_from(camera.latency.as_millis()).unwrap_or(u32::MAX);

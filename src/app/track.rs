@@ -151,8 +151,9 @@ fn inputs(args: &TrackArgs) -> anyhow::Result<Vec<Input>> {
         }
         let shown = source.to_string();
         let id = CameraId::new(&unused);
-        let camera = resolve::camera_from_args(id, source, &args.source, args.max_frames)
+        let mut camera = resolve::camera_from_args(id, source, &args.source, args.max_frames)
             .context("reading --password-file")?;
+        camera.card = args.detect.zero_copy.then_some(args.detect.device);
         inputs.push(Input {
             text: shown,
             stem: unused,

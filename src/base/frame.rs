@@ -1,5 +1,6 @@
 //! A decoded picture and what is known about it.
 
+use std::any::Any;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
@@ -119,6 +120,12 @@ pub struct Plane<'a> {
 pub trait Planes: Send + Sync {
     /// Plane `index` (< [`PixelFormat::planes`]).
     fn plane(&self, index: usize) -> Plane<'_>;
+
+    /// What holds them on an accelerator (`card::Surface`), where they lie there; then
+    /// [`Planes::plane`] copies them to the host, once.
+    fn on_card(&self) -> Option<&(dyn Any + Send + Sync)> {
+        None
+    }
 }
 
 /// Planes in ordinary memory.

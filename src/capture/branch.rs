@@ -12,7 +12,7 @@ use gstreamer::prelude::*;
 use gstreamer_app as gst_app;
 use tracing::warn;
 
-use super::codecs::{chain_for, codec_of, is_video, is_wanted};
+use super::codecs::{chain_for, codec_of, is_turned, is_video, is_wanted};
 use super::description::{decode_bin, is_bursty};
 use super::frames::running_time;
 use super::outlet::{Delivery, Outlet};
@@ -170,7 +170,8 @@ impl Branch {
             FILE_THREADS
         };
         let threads = self.options.decode_threads.unwrap_or(default);
-        let chain = chain_for(caps, self.options.decode, threads)?;
+        let on_card = self.options.card.is_some() && !is_turned(pad);
+        let chain = chain_for(caps, self.options.decode, threads, on_card)?;
         self.status.update(|status| {
             status.codec = Some(codec_of(caps));
             status.decoder = None;
@@ -187,6 +188,7 @@ impl Branch {
                 QUEUE_FRAMES
             },
             is_bursty(&self.options.source),
+            chain.on_card,
         )?;
         let sink = bin
             .by_name("frames")

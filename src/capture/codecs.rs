@@ -2,6 +2,8 @@
 
 use gstreamer as gst;
 
+use gst::prelude::*;
+
 use super::{CaptureError, Codec, Decode};
 use crate::base::PipelineText;
 
@@ -24,6 +26,8 @@ pub(super) struct Chain {
     pub decoder: String,
     /// Who decodes.
     pub family: Decode,
+    /// Whether the decoder's pictures stay in the memory of the card.
+    pub on_card: bool,
 }
 
 /// Rows of `codec` about `what`.
@@ -51,6 +55,19 @@ fn codec_with(what: &str, value: &str) -> Option<&'static str> {
 /// are not made of it.
 pub(super) fn film(codec: &str) -> Option<&'static str> {
     rows(codec, "film").next()
+}
+
+/// Whether a stream says that its pictures lie on their side or head.
+pub(super) fn is_turned(pad: &gst::Pad) -> bool {
+    let mut is_turned = false;
+    pad.sticky_events_foreach(|event| {
+        if let gst::EventView::Tag(event) = event.view() {
+            let tag = event.tag().get::<gst::tags::ImageOrientation>();
+            is_turned |= tag.is_some_and(|it| it.get() != "rotate-0");
+        }
+        std::ops::ControlFlow::Continue(gst::EventForeachAction::Keep)
+    });
+    is_turned
 }
 
 /// True for caps that hold pictures, encoded, raw or in RTP.
@@ -95,6 +112,7 @@ pub(super) fn chain_for(
     caps: &gst::CapsRef,
     decode: Decode,
     threads: u32,
+    on_card: bool,
 ) -> Result<Chain, CaptureError> {
     let codec = codec_of(caps);
     let known = rows(&codec, "software").next().is_some();
@@ -122,7 +140,9 @@ pub(super) fn chain_for(
     };
     let mut tried = Vec::new();
     for &family in families {
-        for text in rows(row_name, family.as_str()) {
+        let cards = rows(row_name, "card").filter(|_| on_card && family == Decode::Nvdec);
+        let cards = cards.map(|text| (text, true));
+        for (text, on_card) in cards.chain(rows(row_name, family.as_str()).map(|it| (it, false))) {
             if elements_exist(text) {
                 let threads = threads.to_string();
                 let decoder =
@@ -132,6 +152,7 @@ pub(super) fn chain_for(
                     depay,
                     decoder,
                     family,
+                    on_card,
                 });
             }
             tried.push(text.split_whitespace().next().unwrap_or(text));
@@ -147,6 +168,7 @@ pub(super) fn chain_for(
 fn elements_exist(text: &str) -> bool {
     text.split('!')
         .filter_map(|part| part.split_whitespace().next())
+        .filter(|name| !name.contains('/'))
         .all(|name| gst::ElementFactory::find(name).is_some())
 }
 
@@ -169,7 +191,7 @@ mod tests {
     fn chain(caps: &str, decode: Decode) -> Result<Chain, CaptureError> {
         gst::init().unwrap();
         let caps: gst::Caps = caps.parse().unwrap();
-        chain_for(&caps, decode, 1)
+        chain_for(&caps, decode, 1, false)
     }
 
     #[test]

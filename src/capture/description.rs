@@ -63,24 +63,32 @@ pub(super) fn decode_bin(
     decoder: &str,
     queue_frames: u32,
     sync: bool,
+    on_card: bool,
 ) -> Result<gst::Bin, CaptureError> {
-    let text = PipelineText::new(
-        "capture-decode.gst",
-        include_str!("../../pipelines/capture-decode.gst"),
-    )
-    .fill(&[
+    let (name, text) = if on_card {
+        (
+            "capture-decode-card.gst",
+            include_str!("../../pipelines/capture-decode-card.gst"),
+        )
+    } else {
+        (
+            "capture-decode.gst",
+            include_str!("../../pipelines/capture-decode.gst"),
+        )
+    };
+    let text = PipelineText::new(name, text).fill(&[
         ("depay", depay),
         ("decoder", decoder),
         ("queue_frames", &queue_frames.to_string()),
         ("sync", if sync { "true" } else { "false" }),
     ])?;
     let bin = gst::parse::bin_from_description(&text, false)
-        .map_err(|error| parse_fault("capture-decode.gst", &error))?;
+        .map_err(|error| parse_fault(name, &error))?;
     if add_entry(&bin, "entry").is_some() {
         Ok(bin)
     } else {
         Err(CaptureError::Pipeline {
-            name: "capture-decode.gst".to_owned(),
+            name: name.to_owned(),
             reason: "it needs an element named entry".to_owned(),
         })
     }

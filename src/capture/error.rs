@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::base::PipelineTextError;
+use crate::card::CardError;
 
 /// A text that names no source.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -73,6 +74,9 @@ pub enum CaptureError {
         /// The elements that were looked for.
         tried: String,
     },
+    /// Frames cannot stay on the card.
+    #[error("frames on the card (detect.zero_copy)")]
+    Card(#[from] CardError),
     /// The stream itself: not a video, truncated, no video in it, refused, lost.
     #[error("{source_name}: {reason}")]
     Stream {

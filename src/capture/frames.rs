@@ -10,6 +10,7 @@ use super::sequence::Shape;
 use crate::base::{
     ColorMatrix, ColorRange, PixelFormat, Pixels, Plane, Planes, Size, UtcNanos, UtcSource, utc_now,
 };
+use crate::card::Surface;
 use std::sync::Arc;
 
 /// Seconds from 1900-01-01 (NTP, RFC 5905) to 1970-01-01.
@@ -94,16 +95,13 @@ impl Decoded {
         let rate = (fps.numer() > 0 && fps.denom() > 0)
             .then(|| f64::from(fps.numer()) / f64::from(fps.denom()));
         let (matrix, range) = colours(&info);
-        let frame = gst_video::VideoFrame::from_buffer_readable(buffer, &info)
-            .or(Err(UnusableSample::Map))?;
-        let planes = MappedFrame(frame);
-        check_planes(&planes, format, size)?;
+        let planes = mapped(buffer, &info, caps, format)?;
         Ok(Self {
             pixels: Pixels {
                 format,
                 matrix,
                 range,
-                planes: Arc::new(planes),
+                planes,
             },
             size,
             time_ns,
@@ -122,6 +120,30 @@ impl Decoded {
             None => (self.arrived_utc, UtcSource::Arrival),
         }
     }
+}
+
+/// The planes where they are: in the memory of a card, or mapped on the host.
+fn mapped(
+    buffer: gst::Buffer,
+    info: &gst_video::VideoInfo,
+    caps: &gst::CapsRef,
+    format: PixelFormat,
+) -> Result<Arc<dyn Planes>, UnusableSample> {
+    let is_on_card = caps
+        .features(0)
+        .is_some_and(|features| features.contains("memory:CUDAMemory"));
+    if is_on_card {
+        let surface = Surface::map(&buffer, info).ok_or(UnusableSample::Map)?;
+        return Ok(Arc::new(surface));
+    }
+    let frame = gst_video::VideoFrame::from_buffer_readable(buffer, info);
+    let planes = MappedFrame(frame.or(Err(UnusableSample::Map))?);
+    let size = Size {
+        width: info.width(),
+        height: info.height(),
+    };
+    check_planes(&planes, format, size)?;
+    Ok(Arc::new(planes))
 }
 
 /// When the picture came by the clock of its pipeline, ns.

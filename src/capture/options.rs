@@ -103,6 +103,8 @@ pub struct CameraOptions {
     pub source: Source,
     /// Who decodes.
     pub decode: Decode,
+    /// Number of the card in whose memory frames stay that its decoder made; `None` copies them to the host.
+    pub card: Option<u32>,
     /// Restricts a live source to one codec.
     pub codec: Codec,
     /// Threads of a software decoder; default 1 for live (more add latency), 2 for files.
@@ -158,6 +160,7 @@ impl CameraOptions {
             id,
             source,
             decode: Decode::default(),
+            card: None,
             codec: Codec::default(),
             decode_threads: None,
             pipeline: None,

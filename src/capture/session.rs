@@ -19,6 +19,7 @@ use super::raw_retry::{RawRetry, RawStep};
 use super::reach::{Door, SeenDoor};
 use super::{CameraOptions, CaptureError, StatusHandle, packets, raw};
 use crate::base::{RunEnd, Stop};
+use crate::card::Card;
 
 /// Messages of one connection that may wait; more are of no use, the first decides.
 const EVENTS: usize = 64;
@@ -200,6 +201,9 @@ impl Session<'_> {
     fn build(&self, events: &Sender<SessionEvent>) -> Result<gst::Pipeline, CaptureError> {
         check_medium(&self.options.source)?;
         let pipeline = source_pipeline(self.options)?;
+        if let Some(device) = self.options.card {
+            pipeline.set_context(&Card::open(device)?.gst_context()?);
+        }
         let bus = pipeline.bus().ok_or_else(|| CaptureError::Pipeline {
             name: self.options.id.to_string(),
             reason: "it has no bus".to_owned(),
@@ -393,6 +397,9 @@ impl Session<'_> {
     fn after_error(&mut self, report: &Report) -> Ended {
         self.progress.has_frame = self.outlet.last_frame().is_some();
         let (mut reason, mut words) = report.classify(self.progress);
+        if self.options.card.is_some() && report.text.contains("buffer pool") {
+            words += "; decoded frames stay on the card (detect.zero_copy): is the card full?";
+        }
         if reason == RunEnd::Unreachable {
             words = self.door.door().and_then(Door::words).unwrap_or(words);
         }

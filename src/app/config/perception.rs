@@ -104,6 +104,8 @@ pub struct DetectConfig {
     pub input_size: Auto<(usize, usize)>,
     /// Parts of a frame that are looked at besides the whole.
     pub tiles: Tiles,
+    /// Frames of NVIDIA's decoder stay in the memory of the card.
+    pub zero_copy: bool,
     /// Most pictures in one call of the network.
     pub max_batch: Auto<u32>,
     /// Numbers of pictures that a call may have; empty leaves it to the provider.
@@ -146,6 +148,7 @@ impl Default for DetectConfig {
             intra_threads: 1,
             input_size: Auto::Auto,
             tiles: Tiles::default(),
+            zero_copy: false,
             max_batch: Auto::Auto,
             batch_sizes: Vec::new(),
             max_wait: Duration::ZERO,
@@ -189,6 +192,7 @@ impl DetectConfig {
             intra_threads: s.integer("intra_threads", 1..=64, default.intra_threads),
             input_size: read_input_size(s),
             tiles: read_tiles(s),
+            zero_copy: s.boolean("zero_copy", false),
             max_batch: s.auto_integer("max_batch", 1..=64),
             batch_sizes: s.integers("batch_sizes", 1..=64).unwrap_or_default(),
             max_wait: Duration::from_millis(s.integer("max_wait_ms", 0..=1000, 0).into()),
@@ -214,6 +218,12 @@ impl DetectConfig {
             let least = config.min_confidence;
             let text = format!("{confidence}, allowed is min_confidence ({least}) to 1");
             section.fault("confidence", text);
+        }
+        if let (true, device @ 1..) = (config.zero_copy, config.providers.cuda.device) {
+            let text = format!(
+                "true, decoders use card 0 and the network card {device}; keep device = 0 and choose the card with the environment variable CUDA_VISIBLE_DEVICES={device}"
+            );
+            section.fault("zero_copy", text);
         }
         let sizes = &config.batch_sizes;
         if !sizes.is_sorted_by(|one, next| one < next) {

@@ -9,6 +9,7 @@ macro_rules! pipelines {
 
 /// Name and text of each file in `pipelines/`.
 pub(super) const PIPELINES: &[(&str, &str)] = pipelines![
+    "capture-decode-card.gst",
     "capture-decode.gst",
     "capture-file.gst",
     "capture-http.gst",

@@ -27,6 +27,7 @@ pub(super) fn run(
         provider: resolve::provider(args.provider),
         providers: ProviderOptions::on_device(args.device),
         input_size: args.input_size,
+        zero_copy: args.zero_copy,
         max_batch: BATCHES[BATCHES.len() - 1]
             .try_into()
             .unwrap_or(std::num::NonZeroUsize::MIN),
@@ -63,6 +64,12 @@ fn told(proof: &Proof, out: &mut impl Write) -> std::io::Result<()> {
         writeln!(
             out,
             "batch {batch:<5} {rate:.0} pictures/s, network alone, from host memory"
+        )?;
+    }
+    if let Some((batch, rate)) = proof.from_card {
+        writeln!(
+            out,
+            "batch {batch:<5} {rate:.0} pictures/s, letterbox, network and boxes, from frames on the card"
         )?;
     }
     writeln!(out, "same        {proof}")?;

@@ -3,6 +3,7 @@
 use multiversion::multiversion;
 
 use crate::base::{ColorMatrix, ColorRange};
+use crate::card;
 
 use super::{ChannelOrder, Dtype, InputPlan};
 
@@ -76,6 +77,22 @@ impl Colour {
         Self {
             rgb: [channel(0), channel(1), channel(2)],
             order: plan.order,
+        }
+    }
+
+    /// The channels in the order of the model, as the kernel of a card takes them.
+    pub(super) fn channels(&self) -> [card::Channel; 3] {
+        let [red, green, blue] = self.rgb.map(|it| card::Channel {
+            y: it.y,
+            u: it.u,
+            v: it.v,
+            offset: it.offset,
+            low: it.low,
+            high: it.high,
+        });
+        match self.order {
+            ChannelOrder::Rgb => [red, green, blue],
+            ChannelOrder::Bgr => [blue, green, red],
         }
     }
 

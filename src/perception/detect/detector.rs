@@ -8,6 +8,7 @@ use crate::base::{Detection, Frame, StageTimer};
 
 use super::detections::Keep;
 use super::heads::EmbeddingRows;
+use super::on_card::OnCard;
 use super::preprocess::Region;
 use super::proof;
 use super::session::{self, ProviderReport};
@@ -164,6 +165,12 @@ impl Detector {
             }
         };
         detector.get_ready(options)?;
+        if options.zero_copy {
+            let (card, stays) = options.providers.card(detector.report.used);
+            let input = &detector.plan.input;
+            let on_card = OnCard::open(card, input, stays)?;
+            detector.inputs.use_card(on_card);
+        }
         // A detector that says itself what things look like needs no second network.
         if let (Some(reid), None) = (&options.reid, detector.plan.head.embeddings_output()) {
             // Its classes are those that detections carry, which the map may have renumbered.
@@ -236,7 +243,7 @@ impl Detector {
         let parts: Vec<Vec<Region>> = parts.collect();
         let mut pictures = Vec::new();
         for (frame, parts) in frames.iter().zip(&parts) {
-            pictures.extend(parts.iter().map(|&region| Picture { frame, region }));
+            pictures.extend(parts.iter().map(|&part| (*frame, part)));
         }
         let mut seen = Vec::with_capacity(pictures.len());
         for together in pictures.chunks(self.max_batch) {
@@ -260,18 +267,13 @@ impl Detector {
     /// Looks at `pictures` in one call; adds what is seen in each, in its own pixels.
     fn look_at(
         &mut self,
-        pictures: &[Picture<'_>],
+        pictures: &[(&Frame, Region)],
         seen: &mut Vec<FrameDetections>,
     ) -> Result<(), DetectError> {
         let mut timer = StageTimer::start();
-        self.inputs.reserve(pictures.len());
-        let mut prepared = Vec::with_capacity(pictures.len());
-        for (slot, picture) in pictures.iter().enumerate() {
-            let placement = self
-                .inputs
-                .write_part(slot, picture.frame, picture.region)?;
-            prepared.push((placement, StageTime::lap(&mut timer, 1)));
-        }
+        let mut placements = Vec::with_capacity(pictures.len());
+        self.inputs.write(pictures, |it| placements.push(it))?;
+        let preprocess = StageTime::lap(&mut timer, pictures.len());
         let failed = |source| DetectError::Network {
             model: self.model.clone(),
             doing: "running the network".to_owned(),
@@ -284,7 +286,7 @@ impl Detector {
         let inference = StageTime::lap(&mut timer, pictures.len());
         let shapes = shapes(&outputs);
         let views = views(&outputs, &shapes).map_err(failed)?;
-        for (item, (placement, preprocess)) in prepared.into_iter().enumerate() {
+        for (item, placement) in placements.into_iter().enumerate() {
             self.boxes.clear();
             let floor = self.keep.min_confidence;
             let unreadable =
@@ -378,13 +380,6 @@ impl Detector {
     pub fn confidence(&self) -> f32 {
         self.confidence
     }
-}
-
-/// A part of a frame, or the whole, as the network is shown it.
-#[derive(Debug, Clone, Copy)]
-struct Picture<'f> {
-    frame: &'f Frame,
-    region: Region,
 }
 
 /// What was seen in the parts of a frame as what was seen in the frame.

@@ -1,5 +1,7 @@
 //! Why a model cannot be used.
 
+use crate::card::{CardError, LetterboxError};
+
 use super::{FrameError, ManifestError, OutputError, RecogniseError, RuntimeError, SignatureError};
 
 /// Why a model cannot be opened, or failed on a frame.
@@ -44,6 +46,9 @@ pub enum DetectError {
         /// Id or file name.
         model: String,
     },
+    /// Frames cannot stay on the card, or no longer.
+    #[error("frames on the card (detect.zero_copy)")]
+    Card(#[from] LetterboxError),
     /// The outputs are not what the head reads.
     #[error("model {model}: reading the outputs")]
     Output {
@@ -84,4 +89,10 @@ pub enum DetectError {
     /// The planes of a frame are shorter than its size says.
     #[error(transparent)]
     Frame(#[from] FrameError),
+}
+
+impl From<CardError> for DetectError {
+    fn from(error: CardError) -> Self {
+        Self::Card(error.into())
+    }
 }

@@ -17,6 +17,7 @@ mod graph;
 mod heads;
 mod letterbox;
 mod manifest;
+mod on_card;
 mod onnx_proto;
 mod options;
 mod plan;

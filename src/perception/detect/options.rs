@@ -118,6 +118,8 @@ pub struct DetectOptions {
     pub batch_sizes: Option<Vec<usize>>,
     /// Parts of a frame that are looked at besides the whole.
     pub tiles: Tiles,
+    /// Frames that lie on the card of the provider are made into the tensor there ([`crate::card`]).
+    pub zero_copy: bool,
     /// A network that says what detections look like; not used where the detector itself does.
     pub reid: Option<ReidOptions>,
 }
@@ -138,6 +140,7 @@ impl Default for DetectOptions {
             max_batch: NonZeroUsize::new(DEFAULT_MAX_BATCH).expect("the constant is not 0"),
             batch_sizes: None,
             tiles: Tiles::default(),
+            zero_copy: false,
             reid: None,
         }
     }

@@ -223,17 +223,24 @@ impl Preprocessor {
     }
 }
 
-/// Grey everywhere; the picture is written over it.
-fn fill_padding<T: Element>(plan: &InputPlan, slot: &mut [T]) {
-    let grey = match plan.resize {
-        Resize::Letterbox { pad, .. } => f32::from(pad),
-        Resize::Stretch => return,
+/// Values of the padding, by channel of the model; `None` where there is none.
+pub(super) fn padding(plan: &InputPlan) -> Option<[f32; 3]> {
+    let Resize::Letterbox { pad, .. } = plan.resize else {
+        return None;
     };
-    let values = match plan.dtype {
+    let grey = f32::from(pad);
+    Some(match plan.dtype {
         Dtype::F32 | Dtype::F16 => {
             std::array::from_fn(|channel| (grey - plan.mean[channel]) / plan.std[channel])
         }
         Dtype::U8 => [grey; 3],
+    })
+}
+
+/// Grey everywhere; the picture is written over it.
+fn fill_padding<T: Element>(plan: &InputPlan, slot: &mut [T]) {
+    let Some(values) = padding(plan) else {
+        return;
     };
     let pixels = plan.width * plan.height;
     match plan.layout {

@@ -112,6 +112,15 @@ impl ProviderOptions {
         }
     }
 
+    /// Number of the card on which frames stay with `zero_copy`, and whether `provider` computes there.
+    #[must_use]
+    pub fn card(&self, provider: Provider) -> (u32, bool) {
+        (
+            self.cuda.device,
+            self.device(provider) == Some(self.cuda.device),
+        )
+    }
+
     /// Number of the card that a provider runs on, if it runs on one with a number.
     #[must_use]
     pub fn device(&self, provider: Provider) -> Option<u32> {

@@ -1,6 +1,7 @@
 //! Bilinear taps: which source pixels make a pixel of the model, and with which weights.
 
 use super::Placement;
+use crate::card;
 
 /// Pairs of neighbouring columns, one pair per column of the model.
 #[derive(Debug)]
@@ -64,6 +65,28 @@ impl PlaneTaps {
         });
         Self {
             columns: Columns::new(placement.width, width, per),
+            rows: rows.collect(),
+        }
+    }
+}
+
+impl PlaneTaps {
+    /// As the kernel of a card takes them, of a plane that is `width` px wide.
+    pub(super) fn for_card(&self, width: usize) -> card::PlaneTaps {
+        let next = u32::from(width > 1);
+        let columns = self.columns.first.iter().zip(&self.columns.weight);
+        let columns = columns.map(|(&first, &weight)| card::AxisTap {
+            first,
+            second: first + next,
+            weight,
+        });
+        let rows = self.rows.iter().map(|tap| card::AxisTap {
+            first: tap.first as u32,
+            second: tap.second as u32,
+            weight: tap.weight,
+        });
+        card::PlaneTaps {
+            columns: columns.collect(),
             rows: rows.collect(),
         }
     }

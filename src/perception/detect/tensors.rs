@@ -6,14 +6,18 @@ use std::sync::OnceLock;
 use half::f16;
 use ort::logging::LogLevel;
 use ort::session::{NoSelectedOutputs, RunOptions, Session, SessionInputValue, SessionOutputs};
+use zerocopy::IntoBytes;
+
 use ort::value::{DynValue, TensorElementType, TensorRef};
 
 use crate::base::{Frame, Size};
+use crate::card::{Surface, TensorOnCard};
 
+use super::on_card::OnCard;
 use super::preprocess::Region;
 use super::{
-    BatchAxis, Dtype, ExtraInput, ExtraRole, FrameError, InputPlan, Layout, OutputView, Padding,
-    Placement, Preprocessor, Signature, TensorData,
+    BatchAxis, DetectError, Dtype, ExtraInput, ExtraRole, FrameError, InputPlan, Layout,
+    OutputView, Padding, Placement, Preprocessor, Signature, TensorData,
 };
 
 /// Elements of the image tensor, one slot after the other.
@@ -49,6 +53,9 @@ pub(super) struct Inputs {
     /// What lies in each slot, so that its padding need not be written again.
     placements: Vec<Option<Placement>>,
     preprocessor: Preprocessor,
+    on_card: Option<OnCard>,
+    /// Whether the next call is about the tensor on the card.
+    is_on_card: bool,
 }
 
 impl Inputs {
@@ -89,7 +96,14 @@ impl Inputs {
             extras: extras.collect(),
             placements: Vec::new(),
             preprocessor,
+            on_card: None,
+            is_on_card: false,
         }
+    }
+
+    /// From now on pictures of frames that lie on a card are made there.
+    pub(super) fn use_card(&mut self, on_card: OnCard) {
+        self.on_card = Some(on_card);
     }
 
     /// Pictures in the tensor of a call that is about `pictures` of them.
@@ -109,8 +123,10 @@ impl Inputs {
         self.sizes = sizes;
     }
 
-    /// Makes room for a call about `pictures` pictures; no allocation once there was one as large.
+    /// Makes room for a call about `pictures` pictures in memory of the host; no allocation once there was
+    /// one as large.
     pub(super) fn reserve(&mut self, pictures: usize) {
+        self.is_on_card = false;
         let slots = self.tensor_pictures(pictures);
         if slots <= self.placements.len() {
             return;
@@ -139,6 +155,63 @@ impl Inputs {
                 extra.set(slot, &whole, self.model);
             }
         }
+    }
+
+    /// Writes pictures to the first slots, for one call: parts of frames, each as if it were a frame of its
+    /// own. They are made on the card if all lie there.
+    ///
+    /// # Errors
+    /// [`DetectError`] for planes that are too short, and for a card that broke.
+    pub(super) fn write(
+        &mut self,
+        pictures: &[(&Frame, Region)],
+        mut written: impl FnMut(Placement),
+    ) -> Result<(), DetectError> {
+        self.reserve(pictures.len());
+        let surfaces = pictures.iter().map(|(it, _)| Surface::of(&it.pixels));
+        let surfaces: Option<Vec<&Surface>> = surfaces.collect();
+        let (Some(mut on_card), Some(surfaces)) = (self.on_card.take(), surfaces) else {
+            for (slot, &(frame, part)) in pictures.iter().enumerate() {
+                written(self.write_part(slot, frame, part)?);
+            }
+            return Ok(());
+        };
+        let drawn = self.draw(&mut on_card, pictures, &surfaces, written);
+        self.on_card = Some(on_card);
+        drawn
+    }
+
+    fn draw(
+        &mut self,
+        on_card: &mut OnCard,
+        pictures: &[(&Frame, Region)],
+        surfaces: &[&Surface],
+        mut written: impl FnMut(Placement),
+    ) -> Result<(), DetectError> {
+        on_card.letterbox.clear();
+        let slots = self.tensor_pictures(pictures.len());
+        for (slot, (&(frame, part), surface)) in pictures.iter().zip(surfaces).enumerate() {
+            let placement = on_card.add(surface, frame, part)?;
+            for extra in &mut self.extras {
+                extra.set(slot, &placement, self.model);
+            }
+            // What lies in the slot on the host is from now on another picture.
+            self.placements[slot] = None;
+            written(placement);
+        }
+        on_card.letterbox.draw(slots)?;
+        if on_card.stays {
+            self.is_on_card = true;
+            return Ok(());
+        }
+        let elements = pictures.len() * self.slot_len;
+        let bytes = match &mut self.image {
+            Image::F32(data) => data[..elements].as_mut_bytes(),
+            Image::F16(data) => data[..elements].as_mut_bytes(),
+            Image::U8(data) => &mut data[..elements],
+        };
+        on_card.letterbox.download(bytes)?;
+        Ok(())
     }
 
     /// Writes a part of a frame to a slot that [`Inputs::reserve`] has made, as if it were a frame of its own.
@@ -188,10 +261,21 @@ impl Inputs {
             BatchAxis::Fixed(_) | BatchAxis::Dynamic => vec![slots as i64, a, b, c],
         };
         let elements = slots * self.slot_len;
-        let image: SessionInputValue<'_> = match &self.image {
-            Image::F32(data) => TensorRef::from_array_view((shape, &data[..elements]))?.into(),
-            Image::F16(data) => TensorRef::from_array_view((shape, &data[..elements]))?.into(),
-            Image::U8(data) => TensorRef::from_array_view((shape, &data[..elements]))?.into(),
+        let on_card = self.on_card.as_ref().filter(|_| self.is_on_card);
+        let on_card = on_card.map(|it| it.letterbox.tensor(&shape)).transpose()?;
+        let image: SessionInputValue<'_> = match (&on_card, &self.image) {
+            (Some(TensorOnCard::F32(tensor)), _) => (&**tensor).into(),
+            (Some(TensorOnCard::F16(tensor)), _) => (&**tensor).into(),
+            (Some(TensorOnCard::U8(tensor)), _) => (&**tensor).into(),
+            (None, Image::F32(data)) => {
+                TensorRef::from_array_view((shape, &data[..elements]))?.into()
+            }
+            (None, Image::F16(data)) => {
+                TensorRef::from_array_view((shape, &data[..elements]))?.into()
+            }
+            (None, Image::U8(data)) => {
+                TensorRef::from_array_view((shape, &data[..elements]))?.into()
+            }
         };
         let mut values = vec![(Cow::from(self.name.as_str()), image)];
         for extra in &self.extras {

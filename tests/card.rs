@@ -1,0 +1,245 @@
+//! Frames in the memory of a card, with real GStreamer and a driver of the tests (`fixtures/card/`).
+
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![expect(clippy::print_stderr, reason = "what is skipped is said aloud")]
+
+#[path = "support/card.rs"]
+mod card;
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::time::{Duration, Instant};
+
+use assert_cmd::cargo::CommandCargoExt;
+use card::TestDriver;
+
+/// Longest wait for a process; reached only when a test fails.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(name)
+}
+
+/// GStreamer's plugin for NVIDIA may be missing: it is not free of patents everywhere.
+fn has_plugin() -> bool {
+    gstreamer::init().unwrap();
+    let plugin = gstreamer::Registry::get().find_plugin("nvcodec");
+    if plugin.is_none() {
+        eprintln!("SKIPPED: GStreamer has no plugin nvcodec here (gstreamer1.0-plugins-bad)");
+    }
+    plugin.is_some()
+}
+
+/// A site of one camera that sends the drawn street once; its frames lie on the card, or on the host.
+struct Site {
+    folder: tempfile::TempDir,
+}
+
+impl Site {
+    fn new(on_card: bool, tables: &str) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let to_card = if on_card {
+            "! cudaupload ! video/x-raw(memory:CUDAMemory)"
+        } else {
+            ""
+        };
+        let pipeline = format!(
+            "filesrc location={} ! qtdemux ! h264parse ! avdec_h264 max-threads=1 ! videoconvert \
+             ! video/x-raw,format=NV12 {to_card} ! appsink name=frames sync=false max-buffers=1",
+            fixture("street.mp4").display()
+        );
+        std::fs::write(folder.path().join("street.gst"), pipeline).unwrap();
+        let config = format!(
+            "[detect]\nmodel = {:?}\nzero_copy = {on_card}\ngive_up_secs = 2\n[output]\nfolder = \"out\"\n\
+             [metrics]\nlisten = \"off\"\n{tables}\n\
+             [[cameras]]\nid = \"street\"\nuri = {:?}\npipeline = \"street.gst\"\n",
+            fixture("models/shapes.onnx"),
+            fixture("street.mp4"),
+        );
+        std::fs::write(folder.path().join("site.toml"), config).unwrap();
+        Self { folder }
+    }
+
+    /// Runs it to its end; the card is in that state.
+    fn run(&self, driver: Option<&TestDriver>, state: &str) -> Output {
+        let mut command = Command::cargo_bin("gantryd").unwrap();
+        command
+            .args(["run", "--config", "site.toml"])
+            .current_dir(self.folder.path())
+            .env("GST_REGISTRY", self.folder.path().join("registry"))
+            .env("GANTRYD_TEST_CARD", state)
+            .env(
+                "GANTRYD_TEST_CARD_REPORT",
+                self.folder.path().join("report"),
+            )
+            .stdout(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped());
+        if let Some(driver) = driver {
+            command.env("LD_LIBRARY_PATH", driver.library().parent().unwrap());
+        }
+        let began = Instant::now();
+        let output = command.spawn().unwrap().wait_with_output().unwrap();
+        assert!(began.elapsed() < PATIENCE, "it hung");
+        output
+    }
+
+    /// What the driver counted.
+    fn report(&self) -> BTreeMap<String, u64> {
+        let text = std::fs::read_to_string(self.folder.path().join("report")).unwrap();
+        text.lines()
+            .map(|line| line.split_once(' ').unwrap())
+            .map(|(name, count)| (name.to_owned(), count.parse().unwrap()))
+            .collect()
+    }
+
+    fn results(&self) -> String {
+        std::fs::read_to_string(self.folder.path().join("out/street/results.jsonl")).unwrap()
+    }
+
+    /// The only film, as bytes.
+    fn film(&self) -> Vec<u8> {
+        let folder = self.folder.path().join("out/street");
+        let mut films = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.extension().is_some_and(|it| it == "mp4"));
+        let film = films.next().unwrap();
+        assert_eq!(films.next(), None);
+        std::fs::read(film).unwrap()
+    }
+}
+
+fn told(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+const NO_FILM: &str = "[record]\nenabled = false\n[track]\ncamera_motion = \"boxes\"";
+
+#[test]
+fn the_kernel_is_what_its_source_gives_and_every_card_takes_it() {
+    let python = Path::new(env!("CARGO_MANIFEST_DIR")).join(".venv-kernels/bin/python");
+    if !python.exists() {
+        eprintln!("SKIPPED: no compilers of GPU code here (scripts/setup --kernels)");
+        return;
+    }
+    let output = Command::new(python)
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/reference/kernels.py"))
+        .arg("--check")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", told(&output));
+    let cards = String::from_utf8_lossy(&output.stdout);
+    for card in ["sm_75", "sm_90", "sm_120"] {
+        assert!(cards.contains(card), "{cards}");
+    }
+}
+
+#[test]
+fn frames_on_the_card_give_the_same_results_and_none_comes_back() {
+    let (Some(driver), true) = (TestDriver::build(), has_plugin()) else {
+        return;
+    };
+    let (on_card, on_host) = (Site::new(true, NO_FILM), Site::new(false, NO_FILM));
+    for site in [&on_card, &on_host] {
+        let output = site.run(Some(&driver), "");
+        assert!(output.status.success(), "{}", told(&output));
+    }
+    let results = on_card.results();
+    assert!(results.lines().count() > 200, "{results}");
+    assert_eq!(results, on_host.results());
+    let report = on_card.report();
+    assert!(report["launches"] >= 250, "{report:?}");
+    assert_eq!(report["downloads"], 0, "a picture came back: {report:?}");
+    // A few surfaces of 640 x 360, the tensor and the taps; nothing that grows with the 250 frames.
+    assert!(report["most_bytes"] < 16 << 20, "{report:?}");
+}
+
+#[test]
+fn who_draws_on_a_frame_gets_a_copy_of_the_very_picture() {
+    let (Some(driver), true) = (TestDriver::build(), has_plugin()) else {
+        return;
+    };
+    let film = "[record]\nencoder = \"x264\"\n[track]\ncamera_motion = \"image\"";
+    let (on_card, on_host) = (Site::new(true, film), Site::new(false, film));
+    for site in [&on_card, &on_host] {
+        let output = site.run(Some(&driver), "");
+        assert!(output.status.success(), "{}", told(&output));
+    }
+    assert_eq!(on_card.results(), on_host.results());
+    let (film, expected) = (on_card.film(), on_host.film());
+    assert_eq!(film.len(), expected.len());
+    let others = film.iter().zip(&expected).filter(|(a, b)| a != b).count();
+    // The containers say when they were made, three times each.
+    assert!(film.len() > 10_000 && others <= 24, "{others} other bytes");
+    let report = on_card.report();
+    // Once per frame, however many look at it.
+    assert_eq!(report["downloads"], 250, "{report:?}");
+}
+
+#[test]
+fn a_card_that_cannot_be_used_is_refused_with_the_remedy() {
+    let (Some(driver), true) = (TestDriver::build(), has_plugin()) else {
+        return;
+    };
+    for (driver, state, words) in [
+        (
+            None,
+            "",
+            [
+                "no NVIDIA driver here (libcuda.so.1)",
+                "detect.zero_copy = false",
+            ],
+        ),
+        (
+            Some(&driver),
+            "none",
+            ["CUDA_ERROR_NO_DEVICE", "no card is visible to this process"],
+        ),
+        (
+            Some(&driver),
+            "old",
+            [
+                "CUDA_ERROR_UNSUPPORTED_PTX_VERSION",
+                "the driver is older than CUDA 11.8",
+            ],
+        ),
+    ] {
+        let output = Site::new(true, NO_FILM).run(driver, state);
+        let told = told(&output);
+        assert_eq!(output.status.code(), Some(78), "{state}: {told}");
+        for words in words {
+            assert!(told.contains(words), "{state}: {told}");
+        }
+    }
+}
+
+#[test]
+fn a_card_that_is_full_or_gone_ends_the_daemon_and_does_not_hang_it() {
+    let (Some(driver), true) = (TestDriver::build(), has_plugin()) else {
+        return;
+    };
+    for (state, words) in [
+        ("full", "is the card full?"),
+        ("lost:40", "CUDA_ERROR_LAUNCH_FAILED"),
+    ] {
+        let output = Site::new(true, NO_FILM).run(Some(&driver), state);
+        let told = told(&output);
+        assert_eq!(output.status.code(), Some(1), "{state}: {told}");
+        assert!(told.contains(words), "{state}: {told}");
+    }
+}
+
+#[test]
+fn another_card_than_the_first_is_named_with_the_way_to_it() {
+    let site = Site::new(true, NO_FILM);
+    let path = site.folder.path().join("site.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("[detect]\n", "[detect]\ndevice = 1\n")).unwrap();
+    let output = site.run(None, "");
+    assert_eq!(output.status.code(), Some(78));
+    let told = told(&output);
+    assert!(told.contains("CUDA_VISIBLE_DEVICES=1"), "{told}");
+}
