@@ -158,6 +158,31 @@ fn frames_on_the_card_give_the_same_results_and_none_comes_back() {
 }
 
 #[test]
+fn a_camera_on_the_host_beside_one_on_the_card_leaves_that_one_there() {
+    let (Some(driver), true) = (TestDriver::build(), has_plugin()) else {
+        return;
+    };
+    let site = Site::new(true, NO_FILM);
+    let path = site.folder.path().join("site.toml");
+    let yard = format!(
+        "[[cameras]]\nid = \"yard\"\nuri = {:?}\ndecode = \"software\"\n",
+        fixture("street.mp4")
+    );
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text + &yard).unwrap();
+    let output = site.run(Some(&driver), "");
+    assert!(output.status.success(), "{}", told(&output));
+    let report = site.report();
+    assert!(report["launches"] >= 250, "{report:?}");
+    assert_eq!(report["downloads"], 0, "a picture came back: {report:?}");
+    assert_eq!(site.results(), {
+        let alone = Site::new(false, NO_FILM);
+        assert!(alone.run(None, "").status.success());
+        alone.results()
+    });
+}
+
+#[test]
 fn who_draws_on_a_frame_gets_a_copy_of_the_very_picture() {
     let (Some(driver), true) = (TestDriver::build(), has_plugin()) else {
         return;

@@ -132,8 +132,8 @@ fn mapped(
     let is_on_card = caps
         .features(0)
         .is_some_and(|features| features.contains("memory:CUDAMemory"));
-    if is_on_card {
-        let surface = Surface::map(&buffer, info).ok_or(UnusableSample::Map)?;
+    // What is no surface for us may still be copied to the host.
+    if let (true, Some(surface)) = (is_on_card, Surface::map(&buffer, info)) {
         return Ok(Arc::new(surface));
     }
     let frame = gst_video::VideoFrame::from_buffer_readable(buffer, info);

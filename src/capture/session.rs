@@ -399,6 +399,8 @@ impl Session<'_> {
         let (mut reason, mut words) = report.classify(self.progress);
         if self.options.card.is_some() && report.text.contains("buffer pool") {
             words += "; decoded frames stay on the card (detect.zero_copy): is the card full?";
+        } else if self.options.card.is_some() && report.debug.contains("not-negotiated") {
+            words += "; only 8-bit 4:2:0 video can stay on the card (detect.zero_copy): decode = \"software\" takes this camera over the host";
         }
         if reason == RunEnd::Unreachable {
             words = self.door.door().and_then(Door::words).unwrap_or(words);

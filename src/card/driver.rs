@@ -19,6 +19,14 @@ pub enum CardError {
         "no NVIDIA driver here (libcuda.so.1): install it (Debian: nvidia-driver, libcuda1), or set detect.zero_copy = false"
     )]
     NoDriver,
+    /// Decoders use another card.
+    #[error(
+        "decoders use card 0 and the network card {device}: keep device = 0 and choose the card with the environment variable CUDA_VISIBLE_DEVICES={device}, or leave zero copy"
+    )]
+    NotTheFirst {
+        /// Number of the network's card.
+        device: u32,
+    },
     /// GStreamer cannot hand over frames in the memory of a card.
     #[error(
         "GStreamer has no CUDA library here ({reason}): install gstreamer1.0-plugins-bad 1.22 or newer, or set detect.zero_copy = false"

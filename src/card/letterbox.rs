@@ -114,10 +114,7 @@ pub struct Letterbox {
     kernel: CudaFunction,
     plan: TensorPlan,
     taps: Vec<Arc<TapsOnCard>>,
-    /// What the next launch does, and the taps that it reads.
-    jobs: Vec<Job>,
-    used: Vec<Arc<TapsOnCard>>,
-    jobs_on_card: Option<CudaSlice<Job>>,
+    jobs: Option<CudaSlice<Job>>,
     tensor: Option<CudaSlice<u8>>,
 }
 
@@ -138,9 +135,7 @@ impl Letterbox {
             card: Arc::clone(card),
             plan,
             taps: Vec::new(),
-            jobs: Vec::new(),
-            used: Vec::new(),
-            jobs_on_card: None,
+            jobs: None,
             tensor: None,
         })
     }
@@ -150,22 +145,12 @@ impl Letterbox {
         move |error| CardError::new(device, doing, error)
     }
 
-    /// Forgets the pictures that were added.
-    pub fn clear(&mut self) {
-        self.jobs.clear();
-        self.used.clear();
-    }
-
-    /// Adds a picture for the next slot. `taps` gives those of luma and chroma for a part of such a size;
-    /// it is asked once per size.
-    ///
-    /// # Errors
-    /// [`LetterboxError`] if the taps do not fit the part, or the part the surface, or the card refuses.
-    pub fn add(
+    /// The job of a picture, and the taps that it reads.
+    fn job(
         &mut self,
         picture: &PictureOnCard<'_>,
-        taps: impl FnOnce() -> [PlaneTaps; 2],
-    ) -> Result<(), LetterboxError> {
+        taps: impl FnOnce(Size) -> [PlaneTaps; 2],
+    ) -> Result<(Job, Arc<TapsOnCard>), LetterboxError> {
         let (surface, part) = (picture.surface, picture.part);
         let unfit = TapsError {
             picture: part,
@@ -186,7 +171,7 @@ impl Letterbox {
         }
         let taps = match self.taps.iter().find(|kept| kept.part == part) {
             Some(kept) => Arc::clone(kept),
-            None => self.send_taps(part, &taps(), unfit)?,
+            None => self.send_taps(part, &taps(part), unfit)?,
         };
         let [width, height] = taps.picture;
         let half = |pixels: u32| u64::from(pixels / 2);
@@ -222,9 +207,7 @@ impl Letterbox {
             height,
             channels: picture.channels,
         };
-        self.jobs.push(job);
-        self.used.push(taps);
-        Ok(())
+        Ok((job, taps))
     }
 
     fn send_taps(
@@ -263,62 +246,84 @@ impl Letterbox {
         Ok(taps)
     }
 
-    /// Draws what was added to the first slots of a tensor of `slots` pictures, and waits until it is done.
-    /// What the other slots hold is left as it is.
+    /// Draws `pictures` to the first slots of a tensor of `slots` pictures, and waits until it is done. What
+    /// the other slots hold is left as it is. `taps` gives those of luma and chroma for a part of such a
+    /// size; it is asked once per size.
     ///
     /// # Errors
-    /// [`CardError`] if the card has no room, or broke.
-    pub fn draw(&mut self, slots: usize) -> Result<(), CardError> {
-        let slots = slots.max(self.jobs.len());
+    /// [`LetterboxError`] if taps do not fit their part, a part its surface, or the card refuses.
+    pub fn draw(
+        &mut self,
+        pictures: &[PictureOnCard<'_>],
+        taps: impl Fn(Size) -> [PlaneTaps; 2],
+        slots: usize,
+    ) -> Result<(), LetterboxError> {
+        let (mut jobs, mut used) = (Vec::with_capacity(pictures.len()), Vec::new());
+        for picture in pictures {
+            let (job, taps) = self.job(picture, &taps)?;
+            jobs.push(job);
+            used.push(taps);
+        }
+        let drawn = self.launch(&jobs, slots.max(jobs.len()));
+        // Whatever came of it, nothing reads the surfaces and taps from here on.
+        let ended = self.stream.synchronize();
+        drop(used);
+        drawn?;
+        ended.map_err(self.failed("running the letterbox"))?;
+        Ok(())
+    }
+
+    fn launch(&mut self, jobs: &[Job], slots: usize) -> Result<(), CardError> {
         let bytes = slots * self.plan.picture_bytes();
+        let failed = self.failed("making room for the image tensor");
         if self.tensor.as_ref().is_none_or(|it| it.len() < bytes) {
             self.tensor = None;
-            let made = self.stream.alloc_zeros::<u8>(bytes);
-            self.tensor = Some(made.map_err(self.failed("making room for the image tensor"))?);
+            self.tensor = Some(self.stream.alloc_zeros::<u8>(bytes).map_err(&failed)?);
         }
-        if self.jobs_on_card.as_ref().is_none_or(|it| it.len() < slots) {
-            let made = self.stream.alloc_zeros::<Job>(slots);
-            self.jobs_on_card = Some(made.map_err(self.failed("making room for the letterbox"))?);
+        if self
+            .jobs
+            .as_ref()
+            .is_none_or(|it| it.len() < jobs.len().max(1))
+        {
+            self.jobs = Some(self.stream.alloc_zeros::<Job>(slots).map_err(&failed)?);
         }
-        let failed = self.failed("running the letterbox");
-        if let (Some(jobs), Some(tensor), false) = (
-            &mut self.jobs_on_card,
-            &mut self.tensor,
-            self.jobs.is_empty(),
-        ) {
-            self.stream
-                .memcpy_htod(&self.jobs, &mut jobs.slice_mut(..self.jobs.len()))
-                .map_err(&failed)?;
-            let Size { width, height } = self.plan.size;
-            let (channel_step, pixel_step) = if self.plan.channels_last {
-                (1, 3)
-            } else {
-                (width * height, 1)
-            };
-            let layout = Layout {
-                width,
-                height,
-                channel_step,
-                pixel_step,
-                padding: self.plan.padding,
-            };
-            let config = LaunchConfig {
-                grid_dim: (
-                    width.div_ceil(BLOCK.0),
-                    height.div_ceil(BLOCK.1),
-                    self.jobs.len() as u32,
-                ),
-                block_dim: (BLOCK.0, BLOCK.1, 1),
-                shared_mem_bytes: 0,
-            };
-            let mut launch = self.stream.launch_builder(&self.kernel);
-            launch.arg(&*jobs).arg(tensor).arg(&layout);
-            // SAFETY: the arguments are those of letterbox.cu (job.rs tests their layout). Each job reads
-            // planes and taps that `add` has checked and that live until `synchronize` below; the tensor
-            // has a slot for each job.
-            unsafe { launch.launch(config) }.map_err(&failed)?;
-        }
-        self.stream.synchronize().map_err(failed)
+        let (Some(jobs_on_card), Some(tensor)) = (&mut self.jobs, &mut self.tensor) else {
+            return Ok(());
+        };
+        let device = self.card.device();
+        let failed = |error| CardError::new(device, "running the letterbox", error);
+        self.stream
+            .memcpy_htod(jobs, &mut jobs_on_card.slice_mut(..jobs.len()))
+            .map_err(failed)?;
+        let Size { width, height } = self.plan.size;
+        let (channel_step, pixel_step) = if self.plan.channels_last {
+            (1, 3)
+        } else {
+            (width * height, 1)
+        };
+        let layout = Layout {
+            width,
+            height,
+            channel_step,
+            pixel_step,
+            padding: self.plan.padding,
+        };
+        let config = LaunchConfig {
+            grid_dim: (
+                width.div_ceil(BLOCK.0),
+                height.div_ceil(BLOCK.1),
+                jobs.len() as u32,
+            ),
+            block_dim: (BLOCK.0, BLOCK.1, 1),
+            shared_mem_bytes: 0,
+        };
+        let mut launch = self.stream.launch_builder(&self.kernel);
+        launch.arg(&*jobs_on_card).arg(tensor).arg(&layout);
+        // SAFETY: the arguments are those of letterbox.cu (job.rs tests their layout). Each job reads planes
+        // and taps that `job` has checked, and that `draw` holds until the kernel has ended; the tensor has a
+        // slot for each job.
+        unsafe { launch.launch(config) }.map_err(failed)?;
+        Ok(())
     }
 
     /// The first `slots` pictures as the tensor of the network, `shape` being its dimensions; for sessions

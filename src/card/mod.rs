@@ -6,7 +6,7 @@
 //!   Runtime, for ever. Decoders are given the same context, so that every address means the same to all.
 //! - A [`Surface`] owns the buffer of the decoder whose address it tells, and keeps it mapped.
 //! - Taps are checked against the size of their picture before they reach the card, and a picture against
-//!   its surface before it is drawn ([`Letterbox::add`]): no thread of the kernel reads beside a plane.
+//!   its surface before it is drawn ([`Letterbox::draw`]): no thread of the kernel reads beside a plane.
 //! - A [`Letterbox`] owns the tensor that its kernel writes, and waits for the kernel before it lends the
 //!   tensor or gives a surface back.
 //!

@@ -26,6 +26,8 @@ struct Library {
     is_cuda: unsafe extern "C" fn(*mut gst::ffi::GstMemory) -> c_int,
     wrap: unsafe extern "C" fn(*mut c_void, c_int) -> *mut c_void,
     context: unsafe extern "C" fn(*mut c_void) -> *mut gst::ffi::GstContext,
+    /// Waits for the decoder's copy to the memory; 1.22, whose decoders wait themselves, has none.
+    sync: Option<unsafe extern "C" fn(*mut gst::ffi::GstMemory)>,
 }
 
 impl Library {
@@ -66,6 +68,7 @@ impl Library {
                 context: *library
                     .get(b"gst_context_new_cuda_context\0")
                     .map_err(told)?,
+                sync: library.get(b"gst_cuda_memory_sync\0").ok().map(|it| *it),
                 _library: library,
             })
         }
@@ -194,6 +197,9 @@ impl Surface {
             let mut map = std::mem::zeroed::<gst::ffi::GstMapInfo>();
             if gst::ffi::gst_memory_map(memory.as_mut_ptr(), &raw mut map, MAP_READ_CUDA) == 0 {
                 return None;
+            }
+            if let Some(sync) = library.sync {
+                sync(memory.as_mut_ptr());
             }
             map
         };

@@ -271,8 +271,7 @@ impl Detector {
         seen: &mut Vec<FrameDetections>,
     ) -> Result<(), DetectError> {
         let mut timer = StageTimer::start();
-        let mut placements = Vec::with_capacity(pictures.len());
-        self.inputs.write(pictures, |it| placements.push(it))?;
+        let placements = self.inputs.write(pictures)?;
         let preprocess = StageTime::lap(&mut timer, pictures.len());
         let failed = |source| DetectError::Network {
             model: self.model.clone(),

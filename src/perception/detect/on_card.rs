@@ -23,8 +23,11 @@ pub(super) struct OnCard {
 
 impl OnCard {
     /// # Errors
-    /// [`CardError`] if the card cannot be used.
+    /// [`CardError`] if the card cannot be used, or is not that of the decoders.
     pub(super) fn open(device: u32, plan: &InputPlan, stays: bool) -> Result<Self, CardError> {
+        if device != 0 {
+            return Err(CardError::NotTheFirst { device });
+        }
         let tensor = TensorPlan {
             size: Size {
                 width: plan.width as u32,
@@ -46,32 +49,40 @@ impl OnCard {
         })
     }
 
-    /// Adds a part of a frame that lies on the card as the next picture.
-    pub(super) fn add(
+    /// Draws parts of frames, with the surfaces that hold them, to the first of `slots`.
+    ///
+    /// # Errors
+    /// [`LetterboxError`] for a part beside its frame, and for a card that broke.
+    pub(super) fn draw(
         &mut self,
-        surface: &Surface,
-        frame: &Frame,
-        part: Region,
-    ) -> Result<Placement, LetterboxError> {
-        let pixels = &frame.pixels;
-        let placement = Placement::new(&self.plan, part.size);
-        let picture = PictureOnCard {
-            surface,
-            left: part.left,
-            top: part.top,
-            part: part.size,
-            at: [placement.left as u32, placement.top as u32],
-            channels: Colour::new(&self.plan, pixels.matrix, pixels.range).channels(),
-        };
-        self.letterbox.add(&picture, || {
-            let taps = Taps::new(placement);
-            let width = part.size.width as usize;
+        pictures: &[(&Surface, &Frame, Region)],
+        slots: usize,
+    ) -> Result<Vec<Placement>, LetterboxError> {
+        let plan = &self.plan;
+        let (mut placements, mut on_card) = (Vec::new(), Vec::new());
+        for (surface, frame, part) in pictures {
+            let pixels = &frame.pixels;
+            let placement = Placement::new(plan, part.size);
+            on_card.push(PictureOnCard {
+                surface,
+                left: part.left,
+                top: part.top,
+                part: part.size,
+                at: [placement.left as u32, placement.top as u32],
+                channels: Colour::new(plan, pixels.matrix, pixels.range).channels(),
+            });
+            placements.push(placement);
+        }
+        let taps = |part: Size| {
+            let taps = Taps::new(Placement::new(plan, part));
+            let width = part.width as usize;
             [
                 taps.luma.for_card(width),
                 taps.chroma.for_card(width.div_ceil(2)),
             ]
-        })?;
-        Ok(placement)
+        };
+        self.letterbox.draw(&on_card, taps, slots)?;
+        Ok(placements)
     }
 }
 

@@ -51,7 +51,13 @@ const REMEDIES: &[(&[&str], &str)] = &[
         "the driver sees no card; `nvidia-smi` must list it, and in a container it must be passed through",
     ),
     (
-        &["driver version is insufficient", "CUDA failure 35"],
+        &[
+            "driver version is insufficient",
+            "CUDA failure 35",
+            "CUDA failure 36",
+            // A function of the driver that ONNX Runtime links: cuTensorMapEncodeTiled came with CUDA 12.
+            "undefined symbol: cu",
+        ],
         "the driver is older than this CUDA needs; update the driver, or use an ONNX Runtime for an older CUDA",
     ),
     (
@@ -134,5 +140,18 @@ mod tests {
             gist("CUDA is not enabled in this build.\nstack"),
             "CUDA is not enabled in this build."
         );
+    }
+
+    /// What onnxruntime-gpu 1.31.1 said beside drivers of the tests.
+    #[test]
+    fn a_driver_that_is_too_old_is_told_in_each_of_its_ways() {
+        for message in [
+            "Failed to load library libonnxruntime_providers_cuda.so with error: undefined symbol: cuTensorMapEncodeTiled",
+            "Failed to parse provider option \"device_id\": CUDA failure 35: CUDA driver version is insufficient for CUDA runtime version ; GPU=-1",
+            "Failed to parse provider option \"device_id\": CUDA failure 36: API call is not supported in the installed CUDA driver ; GPU=-1",
+        ] {
+            let told = remedy(Provider::Cuda, message);
+            assert!(told.contains("driver is older"), "{message}: {told}");
+        }
     }
 }

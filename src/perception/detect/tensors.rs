@@ -165,53 +165,47 @@ impl Inputs {
     pub(super) fn write(
         &mut self,
         pictures: &[(&Frame, Region)],
-        mut written: impl FnMut(Placement),
-    ) -> Result<(), DetectError> {
+    ) -> Result<Vec<Placement>, DetectError> {
         self.reserve(pictures.len());
-        let surfaces = pictures.iter().map(|(it, _)| Surface::of(&it.pixels));
-        let surfaces: Option<Vec<&Surface>> = surfaces.collect();
-        let (Some(mut on_card), Some(surfaces)) = (self.on_card.take(), surfaces) else {
-            for (slot, &(frame, part)) in pictures.iter().enumerate() {
-                written(self.write_part(slot, frame, part)?);
-            }
-            return Ok(());
-        };
-        let drawn = self.draw(&mut on_card, pictures, &surfaces, written);
-        self.on_card = Some(on_card);
-        drawn
+        let on_card = pictures.iter();
+        let on_card = on_card.map(|&(it, part)| Some((Surface::of(&it.pixels)?, it, part)));
+        let on_card: Option<Vec<_>> = on_card.collect();
+        if let (true, Some(pictures)) = (self.on_card.is_some(), on_card) {
+            return self.draw(&pictures);
+        }
+        let written = pictures.iter().enumerate();
+        let written = written.map(|(slot, &(frame, part))| self.write_part(slot, frame, part));
+        Ok(written.collect::<Result<_, _>>()?)
     }
 
+    /// As [`Inputs::write`], of pictures that all lie on the card.
     fn draw(
         &mut self,
-        on_card: &mut OnCard,
-        pictures: &[(&Frame, Region)],
-        surfaces: &[&Surface],
-        mut written: impl FnMut(Placement),
-    ) -> Result<(), DetectError> {
-        on_card.letterbox.clear();
+        pictures: &[(&Surface, &Frame, Region)],
+    ) -> Result<Vec<Placement>, DetectError> {
         let slots = self.tensor_pictures(pictures.len());
-        for (slot, (&(frame, part), surface)) in pictures.iter().zip(surfaces).enumerate() {
-            let placement = on_card.add(surface, frame, part)?;
-            for extra in &mut self.extras {
-                extra.set(slot, &placement, self.model);
-            }
-            // What lies in the slot on the host is from now on another picture.
-            self.placements[slot] = None;
-            written(placement);
-        }
-        on_card.letterbox.draw(slots)?;
-        if on_card.stays {
-            self.is_on_card = true;
-            return Ok(());
-        }
-        let elements = pictures.len() * self.slot_len;
-        let bytes = match &mut self.image {
-            Image::F32(data) => data[..elements].as_mut_bytes(),
-            Image::F16(data) => data[..elements].as_mut_bytes(),
-            Image::U8(data) => &mut data[..elements],
+        let Some(on_card) = &mut self.on_card else {
+            return Ok(Vec::new());
         };
-        on_card.letterbox.download(bytes)?;
-        Ok(())
+        let placements = on_card.draw(pictures, slots)?;
+        for (slot, placement) in placements.iter().enumerate() {
+            for extra in &mut self.extras {
+                extra.set(slot, placement, self.model);
+            }
+            // What lies in the slot on the host is no longer a picture with known padding.
+            self.placements[slot] = None;
+        }
+        self.is_on_card = on_card.stays;
+        if !on_card.stays {
+            let elements = pictures.len() * self.slot_len;
+            let bytes = match &mut self.image {
+                Image::F32(data) => data[..elements].as_mut_bytes(),
+                Image::F16(data) => data[..elements].as_mut_bytes(),
+                Image::U8(data) => &mut data[..elements],
+            };
+            on_card.letterbox.download(bytes)?;
+        }
+        Ok(placements)
     }
 
     /// Writes a part of a frame to a slot that [`Inputs::reserve`] has made, as if it were a frame of its own.

@@ -121,11 +121,11 @@ fn both(plan: &InputPlan, pictures: &[(Frame, Region)]) -> [Vec<u8>; 2] {
         .iter()
         .map(|(it, _)| sent(it, 0).unwrap())
         .collect();
-    for (frame, (_, part)) in sent.iter().zip(pictures) {
-        let surface = Surface::of(&frame.pixels).unwrap();
-        on_card.add(surface, frame, *part).unwrap();
-    }
-    on_card.letterbox.draw(pictures.len()).unwrap();
+    let on_it = sent.iter().zip(pictures);
+    let on_it = on_it.map(|(frame, (_, part))| (Surface::of(&frame.pixels).unwrap(), frame, *part));
+    on_card
+        .draw(&on_it.collect::<Vec<_>>(), pictures.len())
+        .unwrap();
     let mut expected = Vec::new();
     for (frame, part) in pictures {
         let (size, pixels) = (frame.meta.size, &frame.pixels);
@@ -232,7 +232,7 @@ fn a_part_beside_the_frame_is_refused_before_the_card_reads_it() {
             top,
             size: Size { width, height },
         };
-        let error = on_card.add(surface, &on_it, part).unwrap_err();
+        let error = on_card.draw(&[(surface, &on_it, part)], 1).unwrap_err();
         assert!(error.to_string().contains("do not fit"), "{error}");
     }
 }
