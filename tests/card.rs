@@ -6,13 +6,20 @@
 #[path = "support/card.rs"]
 mod card;
 
+#[path = "detect_common/mod.rs"]
+mod detect_common;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use assert_cmd::cargo::CommandCargoExt;
 use card::TestDriver;
+use gantryd::base::{Frame, OwnedPlanes, PixelFormat};
+use gantryd::card::Card;
+use gantryd::perception::detect::{DetectOptions, Detector, ModelFiles, Provider, Runtime};
 
 /// Longest wait for a process; reached only when a test fails.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -258,6 +265,18 @@ fn a_card_that_is_full_or_gone_ends_the_daemon_and_does_not_hang_it() {
 }
 
 #[test]
+fn memory_of_another_context_is_told_before_the_kernel_reads_it() {
+    let (Some(driver), true) = (TestDriver::build(), has_plugin()) else {
+        return;
+    };
+    let site = Site::new(true, NO_FILM);
+    let output = site.run(Some(&driver), "foreign");
+    let told = told(&output);
+    assert!(told.contains("lies on another card than 0"), "{told}");
+    assert_eq!(site.report()["launches"], 0);
+}
+
+#[test]
 fn another_card_than_the_first_is_named_with_the_way_to_it() {
     let site = Site::new(true, NO_FILM);
     let path = site.folder.path().join("site.toml");
@@ -267,4 +286,105 @@ fn another_card_than_the_first_is_named_with_the_way_to_it() {
     assert_eq!(output.status.code(), Some(78));
     let told = told(&output);
     assert!(told.contains("CUDA_VISIBLE_DEVICES=1"), "{told}");
+}
+
+/// Loads the driver of the tests: whoever opens `libcuda.so.1` in this process from now on gets it.
+fn in_process(driver: &TestDriver) -> libloading::Library {
+    #[expect(unsafe_code, reason = "a library of the tests, without constructors")]
+    // SAFETY: as the reason says.
+    unsafe {
+        libloading::Library::new(driver.library()).unwrap()
+    }
+}
+
+#[test]
+fn any_mix_of_frames_parts_and_inputs_is_seen_as_on_the_host() {
+    let (Some(driver), Ok(_)) = (TestDriver::build(), Runtime::load(None)) else {
+        eprintln!("SKIPPED: no ONNX Runtime or no C++ compiler here");
+        return;
+    };
+    let _driver = in_process(&driver);
+    let (width, height) = (192, 144);
+    let frames: Vec<Frame> = [40, 90, 150, 210, 120]
+        .iter()
+        .map(|grey| nv12(width, height, *grey))
+        .collect();
+    let card = Card::open(0).unwrap();
+    let sent = |frame: &Frame| {
+        let surface = card.upload(frame.meta.size, &frame.pixels.planes).unwrap();
+        let mut sent = frame.clone();
+        sent.pixels.planes = Arc::new(surface);
+        sent
+    };
+    // Without batches and with any, NHWC, f16, bytes with a map of pixels, sizes of the frame beside the picture.
+    for name in [
+        "yolov8",
+        "yolov8_batchless",
+        "yolov8_nhwc",
+        "yolov8_f16",
+        "dfine",
+        "ssd_tensorflow",
+        "detr_of_three",
+        "resident",
+    ] {
+        for tiles in ["off", "2x2"] {
+            let options = DetectOptions {
+                provider: Provider::Cpu,
+                min_confidence: 0.05,
+                tiles: tiles.parse().unwrap(),
+                batch_sizes: Some(vec![1, 4]),
+                max_batch: 4.try_into().unwrap(),
+                ..DetectOptions::default()
+            };
+            let model = ModelFiles::from_onnx(&fixture(&format!("models/{name}.onnx")));
+            let open = |zero_copy| {
+                Detector::open(
+                    &model,
+                    &DetectOptions {
+                        zero_copy,
+                        ..options.clone()
+                    },
+                )
+                .unwrap_or_else(|error| panic!("{name}: {error:?}"))
+            };
+            let (mut on_host, mut on_card) = (open(false), open(true));
+            for lies_on_card in [
+                [true; 5],
+                [true, false, true, true, false],
+                [false; 5],
+                [true; 5],
+            ] {
+                let mixed: Vec<Frame> = frames
+                    .iter()
+                    .zip(lies_on_card)
+                    .map(|(frame, on_card)| if on_card { sent(frame) } else { frame.clone() })
+                    .collect();
+                let see = |detector: &mut Detector, frames: &[Frame]| -> Vec<_> {
+                    let frames: Vec<&Frame> = frames.iter().collect();
+                    let seen = detector.detect(&frames).unwrap();
+                    seen.into_iter()
+                        .map(|it| (it.detections, it.rejected))
+                        .collect()
+                };
+                let (expected, found) = (see(&mut on_host, &frames), see(&mut on_card, &mixed));
+                assert!(expected.iter().any(|(seen, _)| !seen.is_empty()), "{name}");
+                assert_eq!(found, expected, "{name}, tiles {tiles}, {lies_on_card:?}");
+            }
+        }
+    }
+}
+
+/// A picture of NV12 planes with rows that differ.
+fn nv12(width: u32, height: u32, grey: u8) -> Frame {
+    let (w, h) = (width as usize, height as usize);
+    let luma = (0..w * h)
+        .map(|at| grey.wrapping_add((at / w % 7) as u8 * 9 + (at % 5) as u8))
+        .collect();
+    let chroma = (0..w * h / 2)
+        .map(|at| 128_u8.wrapping_add((at % 11) as u8))
+        .collect();
+    let mut frame = detect_common::i420(width, height, &vec![grey; w * h * 3 / 2]);
+    frame.pixels.format = PixelFormat::Nv12;
+    frame.pixels.planes = Arc::new(OwnedPlanes(vec![(luma, w), (chroma, w)]));
+    frame
 }

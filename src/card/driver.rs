@@ -27,6 +27,14 @@ pub enum CardError {
         /// Number of the network's card.
         device: u32,
     },
+    /// A frame lies on another card, or belongs to another context.
+    #[error(
+        "a frame lies on another card than {device}, or a decoder made a context of its own: a pipeline of your own must decode on card {device}, or set detect.zero_copy = false"
+    )]
+    Foreign {
+        /// Number of the network's card.
+        device: u32,
+    },
     /// GStreamer cannot hand over frames in the memory of a card.
     #[error(
         "GStreamer has no CUDA library here ({reason}): install gstreamer1.0-plugins-bad 1.22 or newer, or set detect.zero_copy = false"

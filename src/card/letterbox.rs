@@ -12,6 +12,7 @@ use cudarc::driver::{
 };
 use half::f16;
 use ort::memory::{AllocationDevice, AllocatorType, MemoryInfo, MemoryType};
+use ort::session::SessionInputValue;
 use ort::value::{Shape, TensorRefMut};
 
 use super::job::{Job, Layout, PlaneOfJob};
@@ -78,13 +79,25 @@ impl TensorPlan {
 
 /// The tensor, where the network is to read it.
 #[derive(Debug)]
-pub enum TensorOnCard<'a> {
-    /// 32-bit elements.
+pub struct TensorOnCard<'a>(Lent<'a>);
+
+#[derive(Debug)]
+enum Lent<'a> {
     F32(TensorRefMut<'a, f32>),
-    /// 16-bit elements.
     F16(TensorRefMut<'a, f16>),
-    /// Bytes.
     U8(TensorRefMut<'a, u8>),
+}
+
+impl TensorOnCard<'_> {
+    /// As an input of the network.
+    #[must_use]
+    pub fn input(&self) -> SessionInputValue<'_> {
+        match &self.0 {
+            Lent::F32(tensor) => (&**tensor).into(),
+            Lent::F16(tensor) => (&**tensor).into(),
+            Lent::U8(tensor) => (&**tensor).into(),
+        }
+    }
 }
 
 /// Taps of one size of picture, on the card.
@@ -152,6 +165,10 @@ impl Letterbox {
         taps: impl FnOnce(Size) -> [PlaneTaps; 2],
     ) -> Result<(Job, Arc<TapsOnCard>), LetterboxError> {
         let (surface, part) = (picture.surface, picture.part);
+        if !surface.is_on(&self.card) {
+            let device = self.card.device();
+            return Err(CardError::Foreign { device }.into());
+        }
         let unfit = TapsError {
             picture: part,
             part,
@@ -348,13 +365,13 @@ impl Letterbox {
         let address = tensor.device_ptr(&self.stream).0 as *mut std::ffi::c_void;
         let shape = Shape::new(shape.iter().copied());
         // SAFETY: the memory has room for `shape`, is this letterbox's own, is written by nobody while it is
-        // lent (`draw` takes `&mut self`), and outlives the tensor, which borrows `self`.
+        // lent (`draw` takes `&mut self`, and an input is only read), and outlives the tensor, which borrows `self`.
         unsafe {
-            Ok(match self.plan.element {
-                Element::F32 => TensorOnCard::F32(TensorRefMut::from_raw(memory, address, shape)?),
-                Element::F16 => TensorOnCard::F16(TensorRefMut::from_raw(memory, address, shape)?),
-                Element::U8 => TensorOnCard::U8(TensorRefMut::from_raw(memory, address, shape)?),
-            })
+            Ok(TensorOnCard(match self.plan.element {
+                Element::F32 => Lent::F32(TensorRefMut::from_raw(memory, address, shape)?),
+                Element::F16 => Lent::F16(TensorRefMut::from_raw(memory, address, shape)?),
+                Element::U8 => Lent::U8(TensorRefMut::from_raw(memory, address, shape)?),
+            }))
         }
     }
 

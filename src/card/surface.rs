@@ -4,7 +4,7 @@
 use std::ffi::{c_int, c_void};
 use std::sync::{Arc, OnceLock};
 
-use cudarc::driver::{CudaSlice, DevicePtr};
+use cudarc::driver::{CudaSlice, DevicePtr, sys};
 use gstreamer as gst;
 use gstreamer::glib;
 use gstreamer_video as gst_video;
@@ -16,9 +16,6 @@ use crate::base::{Pixels, Plane, Planes, Size};
 /// `GST_MAP_READ | GST_MAP_CUDA`: the address on the card instead of a copy on the host. `GST_MAP_CUDA` is
 /// `GST_MAP_FLAG_LAST << 1` (gstcudamemory.h of GStreamer 1.22).
 const MAP_READ_CUDA: u32 = gst::ffi::GST_MAP_READ | (gst::ffi::GST_MAP_FLAG_LAST << 1);
-
-/// Name of the context that elements of the nvcodec plugin ask for.
-const CONTEXT: &str = "gst.cuda.context";
 
 /// Functions of `libgstcuda-1.0.so.0`.
 struct Library {
@@ -98,12 +95,6 @@ impl Card {
             Ok(gst::Context::from_glib_full(made))
         }
     }
-
-    /// Is this what elements ask for when they want to know the card?
-    #[must_use]
-    pub fn is_wanted_as(context_type: &str) -> bool {
-        context_type == CONTEXT
-    }
 }
 
 /// Where a plane lies on the card.
@@ -119,6 +110,8 @@ pub(super) struct PlaneAddress {
 pub struct Surface {
     size: Size,
     planes: [PlaneAddress; 2],
+    /// Address of the context that the planes belong to.
+    context: usize,
     memory: Memory,
     host: OnceLock<OnHost>,
 }
@@ -231,6 +224,7 @@ impl Surface {
         Some(Self {
             size,
             planes,
+            context: context_of(planes[0].address)?,
             memory: Memory::Mapped(mapped, info.clone()),
             host: OnceLock::new(),
         })
@@ -246,6 +240,11 @@ impl Surface {
     #[must_use]
     pub fn size(&self) -> Size {
         self.size
+    }
+
+    /// Do its addresses mean something on this card?
+    pub(super) fn is_on(&self, card: &Card) -> bool {
+        self.context == card.context().cu_ctx() as usize
     }
 
     pub(super) fn luma(&self) -> PlaneAddress {
@@ -268,6 +267,7 @@ impl Surface {
     }
 
     fn sent(
+        context: usize,
         planes: [PlaneAddress; 2],
         size: Size,
         memory: CudaSlice<u8>,
@@ -276,6 +276,7 @@ impl Surface {
         Self {
             size,
             planes,
+            context,
             memory: Memory::Sent {
                 _bytes: memory,
                 from,
@@ -311,7 +312,7 @@ impl Card {
                 bytes.resize(bytes.len() + row_bytes - width, 0);
             }
         }
-        let stream = self.context().default_stream();
+        let stream = self.context().new_stream().map_err(failed)?;
         let memory = stream.clone_htod(&bytes).map_err(failed)?;
         stream.synchronize().map_err(failed)?;
         let first = memory.device_ptr(&stream).0;
@@ -320,8 +321,23 @@ impl Card {
             pitch: row_bytes as u32,
         };
         let at = [plane(0), plane(rows[0])];
-        Ok(Surface::sent(at, size, memory, Arc::clone(planes)))
+        let context = self.context().cu_ctx() as usize;
+        Ok(Surface::sent(context, at, size, memory, Arc::clone(planes)))
     }
+}
+
+/// The context that memory of a card belongs to.
+fn context_of(address: u64) -> Option<usize> {
+    let mut context = 0_usize;
+    // SAFETY: asks the driver about an address, which it knows or not; the answer is a pointer.
+    let told = unsafe {
+        sys::cuPointerGetAttribute(
+            (&raw mut context).cast(),
+            sys::CUpointer_attribute::CU_POINTER_ATTRIBUTE_CONTEXT,
+            address,
+        )
+    };
+    told.result().ok().map(|()| context)
 }
 
 impl Planes for Surface {

@@ -11,7 +11,7 @@ use zerocopy::IntoBytes;
 use ort::value::{DynValue, TensorElementType, TensorRef};
 
 use crate::base::{Frame, Size};
-use crate::card::{Surface, TensorOnCard};
+use crate::card::Surface;
 
 use super::on_card::OnCard;
 use super::preprocess::Region;
@@ -258,9 +258,7 @@ impl Inputs {
         let on_card = self.on_card.as_ref().filter(|_| self.is_on_card);
         let on_card = on_card.map(|it| it.letterbox.tensor(&shape)).transpose()?;
         let image: SessionInputValue<'_> = match (&on_card, &self.image) {
-            (Some(TensorOnCard::F32(tensor)), _) => (&**tensor).into(),
-            (Some(TensorOnCard::F16(tensor)), _) => (&**tensor).into(),
-            (Some(TensorOnCard::U8(tensor)), _) => (&**tensor).into(),
+            (Some(tensor), _) => tensor.input(),
             (None, Image::F32(data)) => {
                 TensorRef::from_array_view((shape, &data[..elements]))?.into()
             }
