@@ -26,7 +26,7 @@ const LONGEST_MOVING: Duration = Duration::from_secs(15);
 pub struct MemoryOptions {
     /// Folder of the states.
     pub folder: PathBuf,
-    /// Folder whose `<camera>/events.jsonl` hold the numbers given so far, if there are such files.
+    /// Folder whose `<camera>/events*.jsonl` hold the numbers given so far, if there are such files.
     pub events: Option<PathBuf>,
     /// Which events are on the disk.
     pub on_disk: EventsOnDisk,
@@ -121,7 +121,7 @@ impl Memory {
                     tracing::warn!(%camera, place, "the zone or line is another than before the restart: its counts begin anew");
                 }
                 if let Some(folder) = &self.options.events {
-                    zones.catch_up(&told_after(&events_of(folder, camera), last));
+                    zones.catch_up(&told_after(&folder.join(camera.as_str()), last));
                 }
             }
             tracing::info!(%camera, objects = living.len(), "goes on from what is remembered");
@@ -134,7 +134,7 @@ impl Memory {
     #[must_use]
     pub fn newest_event(&self, camera: &CameraId) -> u64 {
         let folder = self.options.events.as_ref();
-        folder.map_or(0, |folder| newest_in(&events_of(folder, camera)))
+        folder.map_or(0, |folder| newest_in(&folder.join(camera.as_str())))
     }
 
     /// Events of `camera` are numbered after `number` from now on.
@@ -162,10 +162,6 @@ impl Memory {
         }
         None
     }
-}
-
-fn events_of(folder: &Path, camera: &CameraId) -> PathBuf {
-    folder.join(camera.as_str()).join("events.jsonl")
 }
 
 /// Stands for the networks and their classes: names, and the lengths of the files.

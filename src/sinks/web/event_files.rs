@@ -10,7 +10,7 @@ const CURRENT: &str = "events.jsonl";
 ///
 /// The current one is opened before the others are looked for: one that becomes full meanwhile is there
 /// twice then, never not at all.
-pub(super) fn event_files(folder: &Path) -> impl Iterator<Item = (PathBuf, File)> {
+pub(crate) fn event_files(folder: &Path) -> impl Iterator<Item = (PathBuf, File)> {
     let opened = |path: PathBuf| Some((path.clone(), File::open(path).ok()?));
     let current = opened(folder.join(CURRENT));
     let full = full_files(folder);

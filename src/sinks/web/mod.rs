@@ -26,6 +26,7 @@ pub use access::{
     Access, AccessRules, AccessToken, Account, Digest, PASSWORD_BYTES, PasswordHash, Role,
     random_secret,
 };
+pub(crate) use event_files::event_files;
 pub use health::{Engine, SAMPLE_EVERY};
 pub use history::History;
 pub use hub::{CameraFacts, Hub, Shape};
