@@ -321,4 +321,28 @@ mod tests {
         };
         assert_eq!(watch.look(luma, smaller, pts(52)), Some(LookReason::First));
     }
+
+    #[test]
+    fn a_crowd_that_moves_is_looked_at_more_often() {
+        let left = |frame: u64| 20 + 4 * frame as usize;
+        let looks = looks(
+            16,
+            |frame| Some(left(frame)),
+            |frame| {
+                // The second touches the first, the others stand apart.
+                let at = left(frame) as f32;
+                [at, at + 30.0, 400.0, 500.0]
+                    .map(|left| object(left, 100.0))
+                    .to_vec()
+            },
+        );
+        // 0.13 s are 3.25 frames.
+        let expected = [
+            (0, LookReason::First),
+            (4, LookReason::Overdue),
+            (8, LookReason::Overdue),
+            (12, LookReason::Overdue),
+        ];
+        assert_eq!(looks, expected);
+    }
 }
