@@ -95,6 +95,7 @@ const PACKAGES: &[(&str, &[&str])] = &[
             "mpeg4videoparse",
             "mpegvideoparse",
             "nvav1dec",
+            "cudaupload",
             "nvh264dec",
             "nvh264enc",
             "nvh265dec",
