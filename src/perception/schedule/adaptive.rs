@@ -6,12 +6,6 @@ use crate::base::{BBox, LookReason, Plane, Pts, Size};
 /// The detector looks at least this often where anything moves, s: every fourth frame at 15 fps, every
 /// sixth at 25. Measured, see docs/performance.md.
 const LONGEST_SECS: f64 = 0.23;
-/// This often in a crowd, s: every second frame at 15 fps, every fourth at 25.
-const LONGEST_CROWDED_SECS: f64 = 0.13;
-/// A crowd is so many objects that touch another, and this share of all.
-const CROWDED: usize = 2;
-/// See [`CROWDED`].
-const CROWDED_SHARE: f32 = 0.2;
 /// And this often where nothing does, s: for what a picture without change hides.
 const HEARTBEAT_SECS: f64 = 1.0;
 /// The standard deviation of an object's place may be this share of its size.
@@ -85,12 +79,7 @@ impl Watch {
         } else if self.is_doubtful() {
             Some(LookReason::Doubt)
         } else {
-            let longest = if self.is_crowded() {
-                LONGEST_CROWDED_SECS
-            } else {
-                LONGEST_SECS
-            };
-            (elapsed >= longest).then_some(LookReason::Overdue)
+            (elapsed >= LONGEST_SECS).then_some(LookReason::Overdue)
         };
         let is_unconfirmed = self.expected.iter().any(|one| !one.is_confirmed);
         if is_unconfirmed {
@@ -146,23 +135,6 @@ impl Watch {
     fn is_doubtful(&self) -> bool {
         let is_doubtful = |one: &Expected| one.is_seen && one.doubt > DOUBT;
         self.expected.iter().any(is_doubtful)
-    }
-
-    /// Whether several objects touch another, so that a box that drifts may end on the wrong one.
-    fn is_crowded(&self) -> bool {
-        let seen: Vec<&BBox> = self
-            .expected
-            .iter()
-            .filter(|one| one.is_seen)
-            .map(|one| &one.bbox)
-            .collect();
-        let touches = |(at, one): (usize, &&BBox)| {
-            seen.iter()
-                .enumerate()
-                .any(|(other, two)| other != at && one.iou(two) > 0.0)
-        };
-        let touching = seen.iter().enumerate().filter(|&one| touches(one)).count();
-        touching >= CROWDED && touching as f32 >= CROWDED_SHARE * seen.len() as f32
     }
 
     fn threshold(&self, cell: usize) -> f32 {
@@ -320,29 +292,5 @@ mod tests {
             height: 180,
         };
         assert_eq!(watch.look(luma, smaller, pts(52)), Some(LookReason::First));
-    }
-
-    #[test]
-    fn a_crowd_that_moves_is_looked_at_more_often() {
-        let left = |frame: u64| 20 + 4 * frame as usize;
-        let looks = looks(
-            16,
-            |frame| Some(left(frame)),
-            |frame| {
-                // The second touches the first, the others stand apart.
-                let at = left(frame) as f32;
-                [at, at + 30.0, 400.0, 500.0]
-                    .map(|left| object(left, 100.0))
-                    .to_vec()
-            },
-        );
-        // 0.13 s are 3.25 frames.
-        let expected = [
-            (0, LookReason::First),
-            (4, LookReason::Overdue),
-            (8, LookReason::Overdue),
-            (12, LookReason::Overdue),
-        ];
-        assert_eq!(looks, expected);
     }
 }
