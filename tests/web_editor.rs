@@ -114,7 +114,11 @@ impl ConfigDesk for FileDesk {
             return Err(ConfigRefusal::Outdated);
         }
         let changes = self.check(text)?;
-        std::fs::write(&self.0, text).map_err(|error| ConfigRefusal::Failed(error.to_string()))?;
+        // Whole at any moment, as the real one is: tests read it meanwhile.
+        let new = self.0.with_extension("new");
+        std::fs::write(&new, text)
+            .and_then(|()| std::fs::rename(&new, &self.0))
+            .map_err(|error| ConfigRefusal::Failed(error.to_string()))?;
         Ok(changes)
     }
 }
