@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use assert_cmd::cargo::CommandCargoExt;
 use card::TestDriver;
@@ -81,16 +81,11 @@ impl Site {
             .env(
                 "GANTRYD_TEST_CARD_REPORT",
                 self.folder.path().join("report"),
-            )
-            .stdout(std::process::Stdio::piped())
-            .stderr(std::process::Stdio::piped());
+            );
         if let Some(driver) = driver {
-            command.env("LD_LIBRARY_PATH", driver.library().parent().unwrap());
+            command.env("LD_LIBRARY_PATH", driver.folder());
         }
-        let began = Instant::now();
-        let output = command.spawn().unwrap().wait_with_output().unwrap();
-        assert!(began.elapsed() < PATIENCE, "it hung");
-        output
+        finished(command)
     }
 
     /// What the driver counted.
@@ -117,6 +112,12 @@ impl Site {
         assert_eq!(films.next(), None);
         std::fs::read(film).unwrap()
     }
+}
+
+/// What became of a command; one that hangs is killed, and has no status then.
+fn finished(command: Command) -> Output {
+    let mut command = assert_cmd::Command::from_std(command);
+    command.timeout(PATIENCE).output().unwrap()
 }
 
 fn told(output: &Output) -> String {
@@ -293,7 +294,7 @@ fn in_process(driver: &TestDriver) -> libloading::Library {
     #[expect(unsafe_code, reason = "a library of the tests, without constructors")]
     // SAFETY: as the reason says.
     unsafe {
-        libloading::Library::new(driver.library()).unwrap()
+        libloading::Library::new(driver.folder().join("libcuda.so.1")).unwrap()
     }
 }
 
@@ -387,4 +388,120 @@ fn nv12(width: u32, height: u32, grey: u8) -> Frame {
     frame.pixels.format = PixelFormat::Nv12;
     frame.pixels.planes = Arc::new(OwnedPlanes(vec![(luma, w), (chroma, w)]));
     frame
+}
+
+/// `gantryd track` of a drawn picture, on the card or on the host.
+fn track(driver: &TestDriver, folder: &Path, zero_copy: bool) -> Output {
+    let mut command = Command::cargo_bin("gantryd").unwrap();
+    command
+        .args(["track", "test:smpte", "--max-frames", "20", "--no-video"])
+        .args(["--decode", "nvdec", "--conf", "0.05", "--out", "out"])
+        .arg("--model")
+        .arg(fixture("models/yolov8.onnx"))
+        .current_dir(folder)
+        .env("GST_REGISTRY", folder.join("registry"))
+        .env("GANTRYD_TEST_CARD_REPORT", folder.join("report"))
+        .env("LD_LIBRARY_PATH", driver.folder());
+    if zero_copy {
+        command.arg("--zero-copy");
+    }
+    finished(command)
+}
+
+#[test]
+fn a_source_that_is_decoded_on_the_card_goes_through_the_pipeline_of_cards() {
+    let (Some(driver), true) = (TestDriver::build(), has_plugin()) else {
+        return;
+    };
+    let results = [true, false].map(|zero_copy| {
+        let folder = tempfile::tempdir().unwrap();
+        let output = track(&driver, folder.path(), zero_copy);
+        assert!(output.status.success(), "{}", told(&output));
+        let report = std::fs::read_to_string(folder.path().join("report"));
+        let is_drawn_there = report.is_ok_and(|text| text.contains("launches 20\n"));
+        assert_eq!(is_drawn_there, zero_copy);
+        let out = folder.path().join("out");
+        let mut files = std::fs::read_dir(out).unwrap().map(|it| it.unwrap().path());
+        let results = files.find(|it| it.extension().is_some_and(|it| it == "jsonl"));
+        std::fs::read_to_string(results.unwrap()).unwrap()
+    });
+    let seen = |line: &str| !line.contains("\"detections\":0");
+    assert!(
+        results[0]
+            .lines()
+            .filter(|line| line.contains("\"type\":\"frame\""))
+            .all(seen)
+    );
+    // The moments of a drawn source are those of the run.
+    let [on_card, on_host] = results.map(|text| {
+        let lines = text.lines().map(|line| {
+            let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
+            line["utc"].take();
+            line
+        });
+        lines.collect::<Vec<_>>()
+    });
+    assert!(on_card.len() >= 20);
+    assert_eq!(on_card, on_host);
+}
+
+#[test]
+fn without_the_library_that_hands_surfaces_over_the_start_is_refused() {
+    let Some(driver) = TestDriver::build() else {
+        return;
+    };
+    std::fs::write(driver.folder().join("libgstcuda-1.0.so.0"), "none").unwrap();
+    let output = Site::new(true, NO_FILM).run(Some(&driver), "");
+    let told = told(&output);
+    assert_eq!(output.status.code(), Some(78), "{told}");
+    assert!(
+        told.contains("GStreamer has no CUDA library here"),
+        "{told}"
+    );
+}
+
+#[test]
+fn what_onnxruntime_says_without_cuda_driver_or_card_is_told_with_the_remedy() {
+    let folder = |name: &str| std::env::var_os(name).map(PathBuf::from);
+    let (Some(runtime), Some(cuda), Some(driver)) = (
+        folder("GANTRYD_TEST_ORT_GPU"),
+        folder("GANTRYD_TEST_CUDA"),
+        TestDriver::build(),
+    ) else {
+        eprintln!(
+            "SKIPPED: GANTRYD_TEST_ORT_GPU (libonnxruntime.so with CUDA) and GANTRYD_TEST_CUDA (folders of CUDA 13's and cuDNN's libraries, as in LD_LIBRARY_PATH) are not set"
+        );
+        return;
+    };
+    let with_driver = format!("{}:{}", cuda.display(), driver.folder().display());
+    for (libraries, cuda_of_driver, state, words) in [
+        ("", "", "", "CUDA's own libraries are missing"),
+        (
+            cuda.to_str().unwrap(),
+            "",
+            "",
+            "the NVIDIA driver is not installed",
+        ),
+        (
+            &with_driver,
+            "12080",
+            "",
+            "the driver is older than this CUDA needs",
+        ),
+        (&with_driver, "13020", "none", "the driver sees no card"),
+    ] {
+        let mut command = Command::cargo_bin("gantryd").unwrap();
+        command
+            .args(["doctor", "--gpu", "--runtime-library"])
+            .arg(&runtime)
+            .arg("--model")
+            .arg(fixture("models/yolov8.onnx"))
+            .env("LD_LIBRARY_PATH", libraries)
+            .env("GANTRYD_TEST_CARD_CUDA", cuda_of_driver)
+            .env("GANTRYD_TEST_CARD", state);
+        let output = finished(command);
+        assert!(!output.status.success());
+        let told = told(&output);
+        assert!(told.contains(words), "{libraries} {state}: {told}");
+    }
 }

@@ -249,4 +249,29 @@ mod tests {
             );
         }
     }
+
+    #[test]
+    fn a_film_that_lies_on_its_side_says_so_before_it_is_decoded() {
+        gst::init().unwrap();
+        let is_turned_with = |orientation: Option<&str>| {
+            let pad = gst::Pad::new(gst::PadDirection::Src);
+            pad.set_active(true).unwrap();
+            let caps: gst::Caps = "video/x-h264".parse().unwrap();
+            let mut tags = gst::TagList::new();
+            if let Some(orientation) = orientation {
+                let tags = tags.make_mut();
+                tags.add::<gst::tags::ImageOrientation>(&orientation, gst::TagMergeMode::Append);
+            }
+            for event in [
+                gst::event::StreamStart::new("film"),
+                gst::event::Caps::new(&caps),
+                gst::event::Tag::new(tags),
+            ] {
+                pad.store_sticky_event(&event).unwrap();
+            }
+            is_turned(&pad)
+        };
+        assert!(is_turned_with(Some("rotate-90")) && is_turned_with(Some("flip-rotate-0")));
+        assert!(!is_turned_with(Some("rotate-0")) && !is_turned_with(None));
+    }
 }

@@ -43,6 +43,9 @@ pub enum CardError {
         /// What the loader said.
         reason: String,
     },
+    /// More pictures are asked for than were drawn.
+    #[error("the image tensor holds fewer pictures than are asked for")]
+    NotDrawn,
     /// The driver refused.
     #[error("{doing} on card {device}: {reason}")]
     Driver {

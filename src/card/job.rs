@@ -29,12 +29,8 @@ pub struct PlaneTaps {
 
 /// Taps that would read beside their plane, or another picture than the surface holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "the taps of a picture of {picture} do not fit a part of {part} px at {left}, {top} of a frame of {frame}"
-)]
+#[error("the taps do not fit a part of {part} px at {left}, {top} of a frame of {frame}")]
 pub struct TapsError {
-    /// Columns and rows that the taps were made for, pixels of the frame.
-    pub picture: Size,
     /// The part of the frame.
     pub part: Size,
     /// Its first column.

@@ -1,8 +1,8 @@
 // A batch of decoded NV12 pictures, where the decoder left them, to the image tensor of the model: what
 // perception/detect/preprocess.rs does on the CPU, operation by operation in single precision, so that both
 // give the same bits (compiled without fused multiply-add). One launch per batch, one thread per pixel of the
-// model. Needs no header, so that any NVRTC takes it (scripts/kernels); tests/fixtures/card/kernel.cpp is the
-// same for a CPU, for the tests.
+// model. Needs no header, so that any NVRTC takes it (scripts/kernels); tests/fixtures/card/cuda.cpp runs it on
+// a CPU, for the tests.
 
 typedef unsigned char u8;
 typedef unsigned short u16;

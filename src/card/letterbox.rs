@@ -170,7 +170,6 @@ impl Letterbox {
             return Err(CardError::Foreign { device }.into());
         }
         let unfit = TapsError {
-            picture: part,
             part,
             left: picture.left,
             top: picture.top,
@@ -297,11 +296,10 @@ impl Letterbox {
             self.tensor = None;
             self.tensor = Some(self.stream.alloc_zeros::<u8>(bytes).map_err(&failed)?);
         }
-        if self
-            .jobs
-            .as_ref()
-            .is_none_or(|it| it.len() < jobs.len().max(1))
-        {
+        if jobs.is_empty() {
+            return Ok(());
+        }
+        if self.jobs.as_ref().is_none_or(|it| it.len() < jobs.len()) {
             self.jobs = Some(self.stream.alloc_zeros::<Job>(slots).map_err(&failed)?);
         }
         let (Some(jobs_on_card), Some(tensor)) = (&mut self.jobs, &mut self.tensor) else {
@@ -353,7 +351,7 @@ impl Letterbox {
         let bytes = usize::try_from(elements).unwrap_or(usize::MAX);
         let bytes = bytes.saturating_mul(self.plan.element.bytes());
         let Some(tensor) = self.tensor.as_ref().filter(|it| it.len() >= bytes) else {
-            return Err(ort::Error::new("the image tensor was not drawn"));
+            return Err(ort::Error::new(CardError::NotDrawn.to_string()));
         };
         let device = i32::try_from(self.card.device()).unwrap_or(i32::MAX);
         let memory = MemoryInfo::new(
@@ -381,10 +379,11 @@ impl Letterbox {
     /// [`CardError`] if fewer were drawn, or the card broke.
     pub fn download(&mut self, out: &mut [u8]) -> Result<(), CardError> {
         let failed = self.failed("copying the image tensor to the host");
-        if let Some(tensor) = &self.tensor {
-            let part = tensor.slice(..out.len().min(tensor.len()));
-            self.stream.memcpy_dtoh(&part, out).map_err(&failed)?;
-        }
+        let Some(tensor) = self.tensor.as_ref().filter(|it| it.len() >= out.len()) else {
+            return Err(CardError::NotDrawn);
+        };
+        let part = tensor.slice(..out.len());
+        self.stream.memcpy_dtoh(&part, out).map_err(&failed)?;
         self.stream.synchronize().map_err(failed)
     }
 }

@@ -2,7 +2,7 @@
 #![expect(unsafe_code, reason = "GStreamer's CUDA library has no bindings")]
 
 use std::ffi::{c_int, c_void};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Once, OnceLock};
 
 use cudarc::driver::{CudaSlice, DevicePtr, sys};
 use gstreamer as gst;
@@ -40,6 +40,7 @@ impl Library {
     }
 
     fn load() -> Result<Self, String> {
+        gst::init().map_err(|error| error.to_string())?;
         let told = |error: libloading::Error| error.to_string();
         // SAFETY: a library of GStreamer that registers types when it is used, not when it is loaded; the
         // signatures are those of gstcudaloader.h, gstcudamemory.h, gstcudacontext.h and gstcudautils.h of
@@ -73,6 +74,14 @@ impl Library {
 }
 
 impl Card {
+    /// Can decoders hand over frames in the memory of a card here?
+    ///
+    /// # Errors
+    /// [`CardError::NoSurfaces`] without GStreamer's CUDA library.
+    pub fn check_surfaces() -> Result<(), CardError> {
+        Library::get().map(drop)
+    }
+
     /// What to give to pipelines that decode on this card (`set_context`), before they start, so that they
     /// use the context of the card instead of one of their own.
     ///
@@ -258,7 +267,9 @@ impl Surface {
     fn copy(&self, buffer: &gst::Buffer, info: &gst_video::VideoInfo) -> OnHost {
         gst_video::VideoFrame::from_buffer_readable(buffer.clone(), info).map_or_else(
             |_| {
-                tracing::error!(size = %self.size, "the card does not give a picture to the host: it is grey for whoever needs it there");
+                static TOLD: Once = Once::new();
+                // Each frame may fail from now on.
+                TOLD.call_once(|| tracing::error!(size = %self.size, "the card does not give pictures to the host: they are grey for whoever needs them there"));
                 let row = 2 * self.size.width.div_ceil(2) as usize;
                 OnHost::Grey(vec![128; row * self.size.height as usize])
             },

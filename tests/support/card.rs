@@ -1,6 +1,6 @@
 //! A driver of NVIDIA's without a card, for tests: `fixtures/card/`, built with the C++ compiler that is here.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 
 /// The folder of the libraries; gone with it.
@@ -35,8 +35,8 @@ impl TestDriver {
         Some(Self { folder })
     }
 
-    /// The driver.
-    pub fn library(&self) -> PathBuf {
-        self.folder.path().join("libcuda.so.1")
+    /// Where it, `libcuda.so.1`, and what goes with it lies.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
     }
 }

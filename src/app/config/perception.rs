@@ -10,6 +10,7 @@ use super::reader::Section;
 use super::{Auto, providers};
 use crate::app::pipeline::GIVE_UP;
 use crate::base::redact_text;
+use crate::card::CardError;
 use crate::perception::detect::{ProviderOptions, Tiles, class_name_fault};
 use crate::perception::schedule::{DetectSchedule, INTERVAL};
 
@@ -220,10 +221,8 @@ impl DetectConfig {
             section.fault("confidence", text);
         }
         if let (true, device @ 1..) = (config.zero_copy, config.providers.cuda.device) {
-            let text = format!(
-                "true, decoders use card 0 and the network card {device}; keep device = 0 and choose the card with the environment variable CUDA_VISIBLE_DEVICES={device}"
-            );
-            section.fault("zero_copy", text);
+            let text = CardError::NotTheFirst { device };
+            section.fault("zero_copy", format!("true, {text}"));
         }
         let sizes = &config.batch_sizes;
         if !sizes.is_sorted_by(|one, next| one < next) {

@@ -76,8 +76,12 @@ pub fn told_after(folder: &Path, number: u64) -> Vec<Told> {
     for (path, mut file) in event_files(folder) {
         let mut window = WINDOW;
         let is_all = loop {
-            let Ok((lines, begins)) = whole_lines(&mut file, window.min(left)) else {
-                return newer.into_values().collect();
+            let (lines, begins) = match whole_lines(&mut file, window.min(left)) {
+                Ok(read) => read,
+                Err(error) => {
+                    tracing::warn!(path = %path.display(), %error, "cannot be read: counts go on without what it tells");
+                    return newer.into_values().collect();
+                }
             };
             let words = lines.lines().map(serde_json::from_str::<EventWords>);
             let events: Vec<EventWords> = words.filter_map(Result::ok).collect();

@@ -5,6 +5,7 @@ use std::time::Duration;
 use ort::session::Session;
 
 use crate::base::{Detection, Frame, StageTimer};
+use crate::card::Card;
 
 use super::detections::Keep;
 use super::heads::EmbeddingRows;
@@ -169,6 +170,7 @@ impl Detector {
             let (card, stays) = options.providers.card(detector.report.used);
             let input = &detector.plan.input;
             let on_card = OnCard::open(card, input, stays)?;
+            Card::check_surfaces()?;
             detector.inputs.use_card(on_card);
         }
         // A detector that says itself what things look like needs no second network.

@@ -25,7 +25,7 @@ fn driver() -> bool {
             let driver = TestDriver::build()?;
             #[expect(unsafe_code, reason = "a library of the tests, without constructors")]
             // SAFETY: as the reason says.
-            Some(unsafe { libloading::Library::new(driver.library()) }.unwrap())
+            Some(unsafe { libloading::Library::new(driver.folder().join("libcuda.so.1")) }.unwrap())
         })
         .is_some()
 }
