@@ -27,7 +27,7 @@ pub enum LookReason {
     Unconfirmed,
     /// It is not known well enough where an object is.
     Doubt,
-    /// It has not looked for as long as it may not look.
+    /// It has not looked for as long, or for as many frames, as it may not look.
     Overdue,
     /// As `Overdue`, in a picture in which nothing changes.
     Heartbeat,

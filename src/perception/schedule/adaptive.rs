@@ -3,9 +3,12 @@
 use super::thumbnail::{COUNT, Cover, Thumbnail};
 use crate::base::{BBox, LookReason, Plane, Pts, Size};
 
-/// The detector looks at least this often where anything moves, s: every fourth frame at 15 fps, every
-/// sixth at 25. Measured, see docs/performance.md.
-const LONGEST_SECS: f64 = 0.23;
+/// The detector looks at least this often where anything moves, s; measured, see docs/performance.md.
+const LONGEST_SECS: f64 = 0.25;
+/// Where more than a dozen frames come in a second it looks again after this many of them, once they took this
+/// long, s: every fourth frame from 13 to 26 fps, every fifth at 30, every ninth at 60.
+const MANY_FRAMES: u32 = 4;
+const MANY_SECS: f64 = 0.15;
 /// And this often where nothing does, s: for what a picture without change hides.
 const HEARTBEAT_SECS: f64 = 1.0;
 /// The standard deviation of an object's place may be this share of its size.
@@ -45,6 +48,8 @@ pub struct Watch {
     size: Option<Size>,
     /// When the detector looked last.
     looked: Option<Pts>,
+    /// Frames since then, with the one that is asked about.
+    since: u32,
     /// The picture of that look.
     reference: Option<Thumbnail>,
     /// The picture asked about last.
@@ -79,7 +84,8 @@ impl Watch {
         } else if self.is_doubtful() {
             Some(LookReason::Doubt)
         } else {
-            (elapsed >= LONGEST_SECS).then_some(LookReason::Overdue)
+            let are_many = self.since >= MANY_FRAMES && elapsed >= MANY_SECS;
+            (are_many || elapsed >= LONGEST_SECS).then_some(LookReason::Overdue)
         };
         let is_unconfirmed = self.expected.iter().any(|one| !one.is_confirmed);
         if is_unconfirmed {
@@ -98,6 +104,11 @@ impl Watch {
         self.expected.clear();
         self.expected.extend(expected);
         let Some(size) = self.size else { return };
+        self.since = if is_looked_at {
+            1
+        } else {
+            self.since.saturating_add(1)
+        };
         if is_looked_at {
             // What was there before this look explains no change since it.
             let mut found = Cover::default();
@@ -168,6 +179,25 @@ mod tests {
         Pts(frame * 1_000_000_000 / FPS)
     }
 
+    /// Which of 20 frames are looked at because something moves and it is time.
+    fn overdue_at(fps: u64) -> Vec<u64> {
+        let mut watch = Watch::default();
+        let mut overdue = Vec::new();
+        for frame in 0..20 {
+            let left = 20 + 20 * frame as usize;
+            let (data, pts) = (picture(Some(left)), Pts(frame * 1_000_000_000 / fps));
+            let luma = Plane {
+                data: &data,
+                stride: 640,
+            };
+            let reason = watch.look(luma, SIZE, pts);
+            overdue.extend((reason == Some(LookReason::Overdue)).then_some(frame));
+            let object = object(left as f32, 20.0 * fps as f32);
+            watch.seen(pts, reason.is_some(), [object].into_iter());
+        }
+        overdue
+    }
+
     /// A grey picture, with a bright thing of 40 x 60 px at a place.
     fn picture(thing: Option<usize>) -> Vec<u8> {
         let mut data = vec![90; 640 * 360];
@@ -230,16 +260,17 @@ mod tests {
     }
 
     #[test]
-    fn what_moves_is_looked_at_every_sixth_frame() {
-        let left = |frame: u64| 20 + 4 * frame as usize;
-        let looks = looks(
-            20,
-            |frame| Some(left(frame)),
-            |frame| vec![object(left(frame) as f32, 100.0)],
-        );
-        // 0.23 s are 5.75 frames.
-        let overdue = [6, 12, 18].map(|frame| (frame, LookReason::Overdue));
-        assert_eq!(looks[1..], overdue);
+    fn what_moves_is_looked_at_every_fourth_frame_and_by_time_at_other_rates() {
+        // Four frames take 160 ms and 148 ms.
+        assert_eq!(overdue_at(25), [4, 8, 12, 16]);
+        assert_eq!(overdue_at(27), [5, 10, 15]);
+        assert_eq!(overdue_at(15), [4, 8, 12, 16]);
+        assert_eq!(overdue_at(60), [9, 18]);
+        assert_eq!(overdue_at(30), [5, 10, 15]);
+        // Three take 300 ms, and 273 ms.
+        assert_eq!(overdue_at(11), [3, 6, 9, 12, 15, 18]);
+        assert_eq!(overdue_at(10), [3, 6, 9, 12, 15, 18]);
+        assert_eq!(overdue_at(2), (1..20).collect::<Vec<_>>());
     }
 
     #[test]
@@ -255,7 +286,7 @@ mod tests {
         let thing = |frame: u64| (frame / 6).is_multiple_of(2).then_some(300);
         let looks = looks(500, thing, |_| Vec::new());
         let late = looks.iter().filter(|(frame, _)| *frame >= 250).count();
-        // 10 s: 10 heartbeats, where 41 would be due.
+        // 10 s: 10 heartbeats, where 62 would be due.
         assert!(late <= 20, "{looks:?}");
     }
 
