@@ -1,8 +1,9 @@
 """Network -> ONNX: the best locations leave with boxes, scores and embeddings, each object once.
 
 The head with one location per object knows where an object's middle is, that with several knows better what it is and
-where it ends. A location's score is the geometric mean of both, its box the latter's; what is then still found twice
-is suppressed within the graph, so that nothing is left to do for whoever runs the file.
+where it ends. A location's score has the mean log odds of both, its box is the latter's; of what is then still found
+several times the best stays, with the mean of all their boxes. All of it within the graph, so that nothing is left to do
+for whoever runs the file.
 
     python -m resident.export CHECKPOINT.pt OUT.onnx [--run NAME]
 """
@@ -17,9 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .boxes import area
 from .classes import CLASSES
-from .model import SIZES, STRIDES, PreActivation, ResIdent, boxes_from, distances, flat
+from .model import SIZES, STRIDES, PreActivation, ResIdent, boxes_from, distances, listed
 
 OPSET = 17
 BEST = 300
@@ -35,21 +35,31 @@ class Exported(nn.Module):
     def __init__(self, net: ResIdent) -> None:
         super().__init__()
         self.net = net
+        self.scores = scoring(net)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """See the class. What only BEST locations need is worked out for them alone."""
         net = self.net
         maps = net.neck(net.backbone(images))
-        joined = lambda parts: torch.cat([flat(part) for part in parts], 1)
-        one, many = (joined(head.score(head.score_tower(x)) for x in maps) for head in (net.one, net.many))
-        sides = joined(net.many.box_tower(x) for x in maps)
-        looks = joined(net.embedder.tower(x) for x in maps)
-        squared = one.sigmoid() * many.sigmoid()
-        at = squared.amax(-1).topk(BEST, dim=1).indices
-        take = lambda x: torch.gather(x, 1, at[..., None].expand(-1, -1, x.shape[-1]))
-        boxes = boxes_from(distances(at_each(net.many.box, take(sides))), *places(at, [x.shape[-2:] for x in maps]))
-        scores = calibrated(take(squared).sqrt(), net.calibration) * is_first(boxes)[..., None]
-        return boxes, scores, F.normalize(at_each(net.embedder.out, take(looks)), dim=-1)
+        joined = lambda layers: torch.cat([listed(layers(x)) for x in maps], 1)
+        odds = joined(lambda x: self.scores(net.score_tower(x)))
+        at = odds.amax(-1).topk(BEST, dim=1).indices
+        rows = (at + torch.arange(at.shape[0])[:, None] * odds.shape[1]).flatten()
+        take = lambda x: x.flatten(0, 1).index_select(0, rows).reshape(-1, BEST, x.shape[-1])
+        sides, looks = take(joined(net.many.box_tower)), take(joined(net.embedder.tower))
+        boxes = boxes_from(distances(at_each(net.many.box, sides)), *places(at, [x.shape[-2:] for x in maps]))
+        scores = take(odds).sigmoid()
+        boxes, stays = settled(boxes, scores.amax(-1))
+        return boxes, scores * stays[..., None], F.normalize(at_each(net.embedder.out, looks), dim=-1)
+
+
+def scoring(net: ResIdent) -> nn.Conv2d:
+    """The 1x1 convolution of the score tower's maps that gives the calibrated mean of both heads' log odds."""
+    one, many, (scale, shift) = net.one.score, net.many.score, net.calibration
+    mean = nn.Conv2d(one.in_channels, one.out_channels, 1)
+    mean.weight.data = (one.weight.data + many.weight.data) * (scale / 2)
+    mean.bias.data = (one.bias.data + many.bias.data) * (scale / 2) + shift
+    return mean
 
 
 def at_each(conv: nn.Conv2d, x: Tensor) -> Tensor:
@@ -57,29 +67,37 @@ def at_each(conv: nn.Conv2d, x: Tensor) -> Tensor:
     return F.linear(x, conv.weight.flatten(1), conv.bias)
 
 
-def calibrated(scores: Tensor, calibration: tuple[float, float]) -> Tensor:
-    """Scores in 0..1 with their log odds scaled and shifted, see calibrate.py."""
-    scale, shift = calibration
-    odds = torch.log(scores.clamp(min=1e-6)) - torch.log1p(-scores.clamp(max=1 - 1e-6))
-    return torch.sigmoid(odds * scale + shift)
+def settled(boxes: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
+    """What is found several times becomes one.
 
+    Boxes [B, N, 4] in pixels below 2048, best first, and their scores [B, N] -> for each the mean of all
+    boxes that overlap by more than SAME, each with the weight of its squared score, [B, N, 4]; and 1 where none before it that
+    stays is the same, else 0, [B, N].
 
-def is_first(boxes: Tensor) -> Tensor:
-    """Boxes [B, N, 4], best first -> [B, N]: 1 where none before it that stays overlaps it by more than SAME, else 0.
-
-    Two rounds of the suppression in matrix form (Zheng et al. 2021, "Enhancing Geometric Factors", Cluster-NMS): the
-    first tells who may go, the second lets only those count that stayed. More rounds change nothing that is measurable.
+    Suppression in matrix form (Zheng et al. 2021, "Enhancing Geometric Factors", Cluster-NMS), in two rounds: the first
+    tells who may go, the second lets only those count that stayed. More rounds change nothing that is measurable. The
+    mean is the voting of Gidaris and Komodakis 2015, "Object Detection via a Multi-Region Model", 5.2.
     """
     left, top, right, bottom = boxes.unbind(-1)
     # Each side apart: runtimes are several times slower where the last axis is short.
     across = torch.minimum(right[:, :, None], right[:, None]) - torch.maximum(left[:, :, None], left[:, None])
     down = torch.minimum(bottom[:, :, None], bottom[:, None]) - torch.maximum(top[:, :, None], top[:, None])
     # IoU > SAME, without a division.
-    shared = across.clamp(min=0) * down.clamp(min=0) * (1 + 1 / SAME)
-    size = area(boxes)
-    same = (shared > size[:, :, None] + size[:, None]).float().triu(1)
-    stays = 1 - same.amax(1)
-    return 1 - (same * stays[..., None]).amax(1)
+    share = (right - left) * (bottom - top) * (SAME / (1 + SAME))
+    same = (across.clamp(min=0) * down.clamp(min=0) > share[:, :, None] + share[:, None]).float()
+    before = same.triu(1)
+    stays = torch.ones_like(scores)[:, None]
+    for _ in range(2):
+        stays = 1 - (stays @ before).clamp(max=1)
+    # Whole pixels and what is left of them apart: TF32 and fp16 round products to 11 bits, which these have.
+    whole = boxes.floor()
+    parts = torch.cat((whole, boxes - whole, torch.ones_like(boxes[..., :1])), -1)
+    sums = (same * scores.square()[:, None]) @ parts
+    total = sums[..., 8:]
+    # A box without area is not even the same as itself, and the smallest scores have no square.
+    is_known = total > 0
+    mean = torch.where(is_known, (sums[..., :4] + sums[..., 4:8]) / torch.where(is_known, total, torch.ones_like(total)), boxes)
+    return mean, stays[:, 0]
 
 
 def places(at: Tensor, shapes: list[torch.Size]) -> tuple[Tensor, Tensor]:

@@ -14,7 +14,7 @@ from .assign import Assignment, assign
 from .boxes import complete_iou
 from .model import BINS, Raw, locations
 
-SCORE_WEIGHT, BOX_WEIGHT, SIDE_WEIGHT, IDENTITY_WEIGHT = 1.0, 2.5, 0.5, 0.25
+SCORE_WEIGHT, BOX_WEIGHT, SIDE_WEIGHT, IDENTITY_WEIGHT = 1.0, 4.0, 0.8, 0.25
 MANY_TOP, ONE_TOP = 10, 1
 FOCUS = 1.5
 TEMPERATURE = 0.1

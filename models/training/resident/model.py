@@ -3,8 +3,8 @@
 Source of the block: He, Zhang, Ren, Sun 2016, "Identity Mappings in Deep Residual Networks", figure 4(e), full
 pre-activation. The stream `x` passes a block untouched; only `F(x)` is added to it.
 
-Of the heads, `many` is trained with several locations per object and serves the gradients alone, `one` is trained with
-one location per object, so that its boxes need no suppression (Wang et al. 2024, "YOLOv10", dual assignment).
+Of the heads, `many` is trained with several locations per object and `one` with one location per object, so that its
+boxes need no suppression (Wang et al. 2024, "YOLOv10", dual assignment). Their scores come from one tower.
 """
 
 from dataclasses import dataclass
@@ -158,7 +158,6 @@ class Head(nn.Module):
 
     def __init__(self, channels: int, classes: int = len(CLASSES)) -> None:
         super().__init__()
-        self.score_tower = nn.Sequential(Separable(channels), Separable(channels))
         self.box_tower = nn.Sequential(Separable(channels), Separable(channels))
         self.score = nn.Conv2d(channels, classes, 1)
         self.box = nn.Conv2d(channels, 4 * BINS, 1)
@@ -167,10 +166,11 @@ class Head(nn.Module):
         # Most sides are one to three strides away.
         self.box.bias.data = -0.5 * (torch.arange(BINS) - 1.5).abs().repeat(4)
 
-    def forward(self, maps: list[Tensor]) -> tuple[Tensor, Tensor]:
-        """Three maps -> class logits [B, N, C], logits of the distances to left, top, right, bottom [B, N, 4 * BINS]."""
-        logits = [flat(self.score(self.score_tower(x))) for x in maps]
-        sides = [flat(self.box(self.box_tower(x))) for x in maps]
+    def forward(self, towers: list[Tensor], maps: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """The score tower's three maps and the neck's -> class logits [B, N, C], logits of the distances to left, top,
+        right, bottom [B, N, 4 * BINS]."""
+        logits = [listed(self.score(x)) for x in towers]
+        sides = [listed(self.box(self.box_tower(x))) for x in maps]
         return torch.cat(logits, 1).float(), torch.cat(sides, 1).float()
 
 
@@ -184,7 +184,7 @@ class Embedder(nn.Module):
 
     def forward(self, maps: list[Tensor]) -> Tensor:
         """Three maps -> [B, N, D], not yet of unit length."""
-        return torch.cat([flat(self.out(self.tower(x))) for x in maps], 1).float()
+        return torch.cat([listed(self.out(self.tower(x))) for x in maps], 1).float()
 
 
 @dataclass
@@ -211,6 +211,7 @@ class ResIdent(nn.Module):
         super().__init__()
         self.size = size
         self.backbone, self.neck = Backbone(size), Neck(size)
+        self.score_tower = nn.Sequential(Separable(size.neck), Separable(size.neck))
         self.one, self.many = Head(size.neck), Head(size.neck)
         self.embedder = Embedder(size.neck, size.embedding)
         for module in self.modules():
@@ -221,8 +222,9 @@ class ResIdent(nn.Module):
         """[B, 3, H, W] in 0..1, RGB."""
         maps = self.neck(self.backbone(images))
         centres, strides = locations(images.shape[-2], images.shape[-1], images.device)
-        many_logits, many_sides = self.many(maps)
-        one_logits, one_sides = self.one(maps)
+        towers = [self.score_tower(x) for x in maps]
+        many_logits, many_sides = self.many(towers, maps)
+        one_logits, one_sides = self.one(towers, maps)
         return Raw(
             one_logits,
             one_sides,
@@ -234,9 +236,9 @@ class ResIdent(nn.Module):
         )
 
 
-def flat(x: Tensor) -> Tensor:
-    """[B, C, H, W] -> [B, H * W, C]."""
-    return x.flatten(2).transpose(1, 2)
+def listed(x: Tensor) -> Tensor:
+    """[B, C, H, W] -> [B, H * W, C]. In this order of operations a runtime with blocked channels writes the list at once."""
+    return x.permute(0, 2, 3, 1).flatten(1, 2)
 
 
 def locations(height: int, width: int, device: torch.device) -> tuple[Tensor, Tensor]:

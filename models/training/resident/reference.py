@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 
 from .boxes import intersection_over_union
-from .export import INPUT, SAME, calibrated, restored
+from .export import BEST, INPUT, SAME, restored
 from .model import ResIdent
 from .teacher import reference_decoders
 
@@ -33,13 +33,16 @@ def said(net: ResIdent, planes: list[np.ndarray]) -> list[list[float]]:
         maps = net.neck(net.backbone(images))
         raw = net(images)
         vectors = F.normalize(net.embedder(maps)[0], dim=-1)
-    scores, labels = calibrated((raw.one_logits[0].sigmoid() * raw.many_logits[0].sigmoid()).sqrt(), net.calibration).max(-1)
+    scale, shift = net.calibration
+    scores, labels = ((raw.one_logits[0] + raw.many_logits[0]) / 2 * scale + shift).sigmoid().max(-1)
     boxes = raw.many_boxes[0]
-    best = without_duplicates(boxes, [i for i in scores.argsort(descending=True).tolist() if scores[i] >= FLOOR])
+    told = scores.argsort(descending=True)[:BEST]
+    best = without_duplicates(boxes, [i for i in told.tolist() if scores[i] >= FLOOR])
+    boxes = torch.stack([mean_of_same(boxes[i], boxes[told], scores[told]) for i in best]) if best else boxes[:0]
     placed = back(boxes.double().numpy())
     size = [planes[0].shape[1], planes[0].shape[0]] * 2
-    return [[*np.clip(placed[i], 0, size).round(3).tolist(), int(labels[i]), round(float(scores[i]), 5),
-             *(round(v, 5) for v in vectors[i].tolist())] for i in best]
+    return [[*np.clip(box, 0, size).round(3).tolist(), int(labels[i]), round(float(scores[i]), 5),
+             *(round(v, 5) for v in vectors[i].tolist())] for i, box in zip(best, placed)]
 
 
 def without_duplicates(boxes: torch.Tensor, order: list[int]) -> list[int]:
@@ -49,6 +52,12 @@ def without_duplicates(boxes: torch.Tensor, order: list[int]) -> list[int]:
         if all(intersection_over_union(boxes[i], boxes[j]) <= SAME for j in stays):
             stays.append(i)
     return stays
+
+
+def mean_of_same(box: torch.Tensor, boxes: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+    """The mean of those of `boxes` [N, 4] that overlap `box` [4] by more than SAME, by their squared scores [N] -> [4]."""
+    weights = (intersection_over_union(box, boxes) > SAME) * scores.square()
+    return (boxes * weights[:, None]).sum(0) / weights.sum()
 
 
 def planes_of(path: Path) -> list[np.ndarray]:

@@ -5,7 +5,7 @@
 The exporter folds norms into the convolutions before them; here they are taken apart again: a norm gets the mean and
 deviation that its convolution really gives on training pictures, and a scale and shift that undo them, so that the
 network computes what the file computes. The boxes of the one-to-one head are not in the file; it starts with the other's.
-From a file that tells boxes otherwise, without a distribution over distances, the box layer begins anew.
+Of the scores the file has the calibrated mean of both heads; both start with it.
 """
 
 import argparse
@@ -40,16 +40,19 @@ def folded(net: ResIdent) -> list[tuple[nn.Conv2d, PreActivation]]:
     found = [(net.backbone.stem, net.backbone.stages[0][0].before)]
     blocks = [*(b for stage in net.backbone.stages for b in list(stage)[1:]), *net.neck.down, *net.neck.up]
     found += [(block.reduce, block.before_expand) for block in blocks]
-    towers = [*net.one.score_tower, *net.many.score_tower, *net.many.box_tower, net.embedder.tower]
+    towers = [*net.score_tower, *net.many.box_tower, net.embedder.tower]
     return found + [(tower[1], tower[2]) for tower in towers]
 
 
 @torch.no_grad()
 def fill(net: ResIdent, constants: dict[str, np.ndarray]) -> dict[PreActivation, Tensor]:
     """Puts the weights in; answers the shift of each folded norm. Norms that are still there are restored whole."""
+    if "scores.weight" not in constants:
+        raise ValueError("the file has no scores.weight: it is no resident, or exported by an older version of this code")
     take = lambda name: torch.from_numpy(np.array(constants[name]))
     pairs = folded(net)
-    convolutions = {conv for conv, _ in pairs} | set(net.one.box_tower.modules()) | {net.one.box}
+    scores = (net.one.score, net.many.score)
+    convolutions = {conv for conv, _ in pairs} | set(net.one.box_tower.modules()) | {net.one.box, *scores}
     for name, module in net.named_modules():
         if isinstance(module, PreActivation) and f"net.{name}.0.weight" in constants:
             module.weight.copy_(take(f"net.{name}.0.weight") - module.FLOOR)
@@ -59,12 +62,12 @@ def fill(net: ResIdent, constants: dict[str, np.ndarray]) -> dict[PreActivation,
         elif isinstance(module, nn.Conv2d) and module not in convolutions:
             if f"net.{name}.weight" not in constants:
                 raise ValueError(f"the file has no net.{name}.weight: it is no resident of this size")
-            if take(f"net.{name}.weight").shape != module.weight.shape and module is net.many.box:
-                print(f"{name} begins anew: the file tells boxes otherwise")
-                continue
             module.weight.copy_(take(f"net.{name}.weight"))
             if module.bias is not None:
                 module.bias.copy_(take(f"net.{name}.bias"))
+    for score in scores:
+        score.weight.copy_(take("scores.weight"))
+        score.bias.copy_(take("scores.bias"))
     nameless = [key for key in constants if key.startswith("onnx::Conv_")][: 2 * len(pairs)]
     shifts = {}
     for (conv, norm), weight, bias in zip(pairs, nameless[::2], nameless[1::2], strict=True):
