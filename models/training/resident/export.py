@@ -70,9 +70,9 @@ def at_each(conv: nn.Conv2d, x: Tensor) -> Tensor:
 def settled(boxes: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
     """What is found several times becomes one.
 
-    Boxes [B, N, 4] in pixels below 2048, best first, and their scores [B, N] -> for each the mean of all
-    boxes that overlap by more than SAME, each with the weight of its squared score, [B, N, 4]; and 1 where none before it that
-    stays is the same, else 0, [B, N].
+    Boxes [B, N, 4] in pixels below 2048, best first, and their scores [B, N] -> for each box the mean of all that
+    overlap it by more than SAME, by their squared scores, [B, N, 4]; and 1 where none before it that stays is the
+    same, else 0, [B, N].
 
     Suppression in matrix form (Zheng et al. 2021, "Enhancing Geometric Factors", Cluster-NMS), in two rounds: the first
     tells who may go, the second lets only those count that stayed. More rounds change nothing that is measurable. The
@@ -96,8 +96,8 @@ def settled(boxes: Tensor, scores: Tensor) -> tuple[Tensor, Tensor]:
     total = sums[..., 8:]
     # A box without area is not even the same as itself, and the smallest scores have no square.
     is_known = total > 0
-    mean = torch.where(is_known, (sums[..., :4] + sums[..., 4:8]) / torch.where(is_known, total, torch.ones_like(total)), boxes)
-    return mean, stays[:, 0]
+    mean = (sums[..., :4] + sums[..., 4:8]) / torch.where(is_known, total, torch.ones_like(total))
+    return torch.where(is_known, mean, boxes), stays[:, 0]
 
 
 def places(at: Tensor, shapes: list[torch.Size]) -> tuple[Tensor, Tensor]:
