@@ -1,6 +1,7 @@
 //! An accelerator is believed when it finds what the CPU finds.
 
 use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -37,6 +38,9 @@ pub(super) fn prove_at_start(
     let options = DetectOptions {
         provider: used,
         reid: None,
+        // One picture is looked at.
+        max_batch: NonZeroUsize::MIN,
+        batch_sizes: None,
         ..detect.clone()
     };
     let proof = prove(model, &options, &golden()?, &[])?;
@@ -156,7 +160,6 @@ mod tests {
             worst_score: 0.0,
             nodes: BTreeMap::new(),
             rates: Vec::new(),
-            from_card: None,
         }
     }
 

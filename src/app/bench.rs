@@ -183,19 +183,24 @@ fn options(args: &BenchArgs, captures: Vec<CameraOptions>) -> anyhow::Result<Pip
             privacy: crate::sinks::annotate::PrivacyRules::default(),
         }
     };
+    let batch = args
+        .batch
+        .and_then(|count| NonZeroUsize::try_from(count).ok());
+    let mut detect = resolve::detect_from_args(&args.detect);
+    detect.max_batch = batch.unwrap_or_else(|| resolve::usual_batch(captures.len(), detect.tiles));
     Ok(PipelineOptions {
         cameras: captures.into_iter().map(plan).collect(),
         model: resolve::model(args.detect.model.as_ref())?,
         detect: DetectOptions {
             reid: resolve::reid(args.detect.reid.as_ref())?,
-            ..resolve::detect_from_args(&args.detect)
+            ..detect
         },
         workers: args
             .detect
             .workers
             .and_then(|count| NonZeroUsize::try_from(count).ok()),
-        batch: None,
-        batch_wait: Duration::ZERO,
+        batch,
+        batch_wait: Duration::from_millis(args.batch_wait),
         give_up: GIVE_UP,
         track: TrackOptions::default(),
         motion_from_image: false,

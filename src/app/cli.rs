@@ -404,7 +404,7 @@ pub struct BenchArgs {
     #[arg(value_name = "INPUT")]
     pub input: Option<String>,
     /// Cameras at once
-    #[arg(long, value_name = "N", default_value = "1", value_parser = parse_few)]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = parse_many)]
     pub streams: NonZeroU32,
     /// How long to measure, after warming up
     #[arg(long, value_name = "S", default_value = "10")]
@@ -422,8 +422,11 @@ pub struct BenchArgs {
     #[arg(long, conflicts_with = "streams")]
     pub plan: bool,
     /// The most cameras that are tried
-    #[arg(long, value_name = "N", default_value = "64", value_parser = parse_few, requires = "plan")]
+    #[arg(long, value_name = "N", default_value = "64", value_parser = parse_many, requires = "plan")]
     pub max_cameras: NonZeroU32,
+    /// Try these numbers of cameras instead of searching
+    #[arg(long, value_name = "N,N", value_delimiter = ',', value_parser = parse_many, requires = "plan", conflicts_with = "max_cameras")]
+    pub cameras: Vec<NonZeroU32>,
     /// How old 95 of 100 results may be, ms from the arrival of the frame
     #[arg(long, value_name = "MS", default_value = "250", requires = "plan")]
     pub max_age: NonZeroU32,
@@ -439,6 +442,13 @@ pub struct BenchArgs {
     /// Draw age and missing pictures over the number of cameras
     #[arg(long, value_name = "FILE", requires = "plan")]
     pub svg: Option<PathBuf>,
+    /// Most pictures in one call of the network, of several cameras [default: 1 on the CPU, on an
+    /// accelerator what the model takes]
+    #[arg(long, value_name = "N", value_parser = parse_few)]
+    pub batch: Option<NonZeroU32>,
+    /// How long a picture may wait for those of other cameras, ms
+    #[arg(long, value_name = "MS", default_value = "0", value_parser = clap::value_parser!(u64).range(0..=1000))]
+    pub batch_wait: u64,
     /// The detector.
     #[command(flatten)]
     pub detect: DetectArgs,
@@ -540,6 +550,13 @@ fn parse_few(text: &str) -> Result<NonZeroU32, String> {
         .ok()
         .filter(|count: &NonZeroU32| count.get() <= 64)
         .ok_or_else(|| "allowed is 1 to 64".to_owned())
+}
+
+fn parse_many(text: &str) -> Result<NonZeroU32, String> {
+    text.parse()
+        .ok()
+        .filter(|count: &NonZeroU32| count.get() <= 512)
+        .ok_or_else(|| "allowed is 1 to 512".to_owned())
 }
 
 #[cfg(test)]

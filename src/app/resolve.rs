@@ -20,7 +20,7 @@ use crate::capture::{
     CameraOptions, Codec, Decode, HttpSource, RawRecord, RtspSource, Source, Transport,
 };
 use crate::perception::detect::{
-    DetectOptions, ModelFiles, Provider, ProviderOptions, ReidOptions,
+    DetectOptions, ModelFiles, Provider, ProviderOptions, ReidOptions, Tiles,
 };
 use crate::perception::track::TrackOptions;
 use crate::perception::zones::ZonesPlan;
@@ -65,6 +65,9 @@ pub fn reid_from_config(detect: &DetectConfig) -> Result<Option<ReidOptions>, Mo
     }))
 }
 
+/// Beyond so many pictures in a call a card gains little: each waits for all others (docs/performance.md).
+const USUAL_BATCH: usize = 32;
+
 /// Model options of a one-shot command.
 #[must_use]
 pub fn detect_from_args(args: &DetectArgs) -> DetectOptions {
@@ -82,6 +85,13 @@ pub fn detect_from_args(args: &DetectArgs) -> DetectOptions {
         min_confidence: least(default.min_confidence, confidence),
         ..default
     }
+}
+
+/// Most pictures of so many cameras that one call of the network takes where nobody says another number.
+#[must_use]
+pub fn usual_batch(cameras: usize, tiles: Tiles) -> NonZeroUsize {
+    let pictures = (cameras * tiles.pictures()).next_power_of_two();
+    NonZeroUsize::new(pictures.min(USUAL_BATCH)).unwrap_or(NonZeroUsize::MIN)
 }
 
 /// Model options of the daemon.
@@ -120,10 +130,11 @@ pub fn detect_from_config(config: &Config) -> DetectOptions {
         min_confidence: least(*min_confidence as f32, lowest),
         nms_iou: nms_iou.set().map(|iou| iou as f32),
         class_map: class_map.clone(),
-        max_batch: max_batch
-            .set()
-            .or(batch_sizes.last().copied())
-            .map_or(default.max_batch, non_zero),
+        max_batch: max_batch.set().or(batch_sizes.last().copied()).map_or_else(
+            // Cameras can be added while it runs.
+            || usual_batch(config.cameras.len(), *tiles).max(default.max_batch),
+            non_zero,
+        ),
         tiles: *tiles,
         zero_copy: *zero_copy,
         batch_sizes: (!batch_sizes.is_empty())

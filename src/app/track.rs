@@ -84,6 +84,8 @@ pub fn run(args: &TrackArgs) -> anyhow::Result<()> {
         model: resolve::model(args.detect.model.as_ref())?,
         detect: DetectOptions {
             reid: resolve::reid(args.detect.reid.as_ref())?,
+            // Every input has sessions of its own.
+            max_batch: resolve::usual_batch(1, args.detect.tiles),
             ..resolve::detect_from_args(&args.detect)
         },
         zones,
@@ -96,6 +98,8 @@ pub fn run(args: &TrackArgs) -> anyhow::Result<()> {
 
     let mut failed: Vec<anyhow::Error> = Vec::new();
     shared.side_by_side = live.len().max(1);
+    // While a CUDA graph is recorded, nobody else may ask for memory of the card.
+    shared.detect.providers.cuda.graphs = shared.side_by_side == 1;
     for input in files {
         if shared.signals.came() {
             // A closed stderr leaves nobody to tell.

@@ -16,7 +16,7 @@ use ort::session::SessionInputValue;
 use ort::value::{Shape, TensorRefMut};
 
 use super::job::{Job, Layout, PlaneOfJob};
-use super::{AxisTap, Card, CardError, PictureOnCard, PlaneTaps, TapsError};
+use super::{AxisTap, BoundInput, Card, CardError, PictureOnCard, PlaneTaps, TapsError};
 use crate::base::Size;
 
 /// Threads of a block: a warp of neighbouring columns, and some rows.
@@ -262,9 +262,9 @@ impl Letterbox {
         Ok(taps)
     }
 
-    /// Draws `pictures` to the first slots of a tensor of `slots` pictures, and waits until it is done. What
-    /// the other slots hold is left as it is. `taps` gives those of luma and chroma for a part of such a
-    /// size; it is asked once per size.
+    /// Draws `pictures` to the first slots of `input`, or of a tensor of its own with `slots` pictures, and
+    /// waits until it is done. What the other slots hold is left as it is. `taps` gives those of luma and
+    /// chroma for a part of such a size; it is asked once per size.
     ///
     /// # Errors
     /// [`LetterboxError`] if taps do not fit their part, a part its surface, or the card refuses.
@@ -273,6 +273,7 @@ impl Letterbox {
         pictures: &[PictureOnCard<'_>],
         taps: impl Fn(Size) -> [PlaneTaps; 2],
         slots: usize,
+        input: Option<BoundInput>,
     ) -> Result<(), LetterboxError> {
         let (mut jobs, mut used) = (Vec::with_capacity(pictures.len()), Vec::new());
         for picture in pictures {
@@ -280,7 +281,7 @@ impl Letterbox {
             jobs.push(job);
             used.push(taps);
         }
-        let drawn = self.launch(&jobs, slots.max(jobs.len()));
+        let drawn = self.launch(&jobs, slots.max(jobs.len()), input);
         // Whatever came of it, nothing reads the surfaces and taps from here on.
         let ended = self.stream.synchronize();
         drop(used);
@@ -289,20 +290,24 @@ impl Letterbox {
         Ok(())
     }
 
-    fn launch(&mut self, jobs: &[Job], slots: usize) -> Result<(), CardError> {
-        let bytes = slots * self.plan.picture_bytes();
+    fn launch(
+        &mut self,
+        jobs: &[Job],
+        slots: usize,
+        input: Option<BoundInput>,
+    ) -> Result<(), CardError> {
         let failed = self.failed("making room for the image tensor");
-        if self.tensor.as_ref().is_none_or(|it| it.len() < bytes) {
-            self.tensor = None;
-            self.tensor = Some(self.stream.alloc_zeros::<u8>(bytes).map_err(&failed)?);
-        }
+        let tensor = match input {
+            Some(input) => input.room_for(jobs.len() * self.plan.picture_bytes(), &self.card)?,
+            None => self.own_tensor(slots)?,
+        };
         if jobs.is_empty() {
             return Ok(());
         }
         if self.jobs.as_ref().is_none_or(|it| it.len() < jobs.len()) {
             self.jobs = Some(self.stream.alloc_zeros::<Job>(slots).map_err(&failed)?);
         }
-        let (Some(jobs_on_card), Some(tensor)) = (&mut self.jobs, &mut self.tensor) else {
+        let Some(jobs_on_card) = &mut self.jobs else {
             return Ok(());
         };
         let device = self.card.device();
@@ -333,12 +338,24 @@ impl Letterbox {
             shared_mem_bytes: 0,
         };
         let mut launch = self.stream.launch_builder(&self.kernel);
-        launch.arg(&*jobs_on_card).arg(tensor).arg(&layout);
+        launch.arg(&*jobs_on_card).arg(&tensor).arg(&layout);
         // SAFETY: the arguments are those of letterbox.cu (job.rs tests their layout). Each job reads planes
         // and taps that `job` has checked, and that `draw` holds until the kernel has ended; the tensor has a
-        // slot for each job.
+        // slot for each job, is held by `self` or by the call whose input it is, and read by nobody meanwhile.
         unsafe { launch.launch(config) }.map_err(failed)?;
         Ok(())
+    }
+
+    /// Address of a tensor of its own with room for `slots` pictures.
+    fn own_tensor(&mut self, slots: usize) -> Result<u64, CardError> {
+        let bytes = slots * self.plan.picture_bytes();
+        if self.tensor.as_ref().is_none_or(|it| it.len() < bytes) {
+            let failed = self.failed("making room for the image tensor");
+            self.tensor = None;
+            self.tensor = Some(self.stream.alloc_zeros::<u8>(bytes).map_err(&failed)?);
+        }
+        let tensor = self.tensor.as_ref();
+        Ok(tensor.map_or(0, |it| it.device_ptr(&self.stream).0))
     }
 
     /// The first `slots` pictures as the tensor of the network, `shape` being its dimensions; for sessions

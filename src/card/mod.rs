@@ -9,14 +9,18 @@
 //!   its surface before it is drawn ([`Letterbox::draw`]): no thread of the kernel reads beside a plane.
 //! - A [`Letterbox`] owns the tensor that its kernel writes, and waits for the kernel before it lends the
 //!   tensor or gives a surface back.
+//! - A [`BoundCall`] holds the tensors whose addresses it tells, and waits for each copy; a letterbox draws
+//!   to such an address only what fits there.
 //!
 //! Nothing here is linked: driver and GStreamer's CUDA library are opened when they are first asked for.
 
+mod bound;
 mod driver;
 mod job;
 mod letterbox;
 mod surface;
 
+pub use bound::{BoundCall, BoundInput, BoundResult, TensorShape};
 pub use driver::{Card, CardError};
 pub use job::{AxisTap, Channel, PictureOnCard, PlaneTaps, TapsError};
 pub use letterbox::{Element, Letterbox, LetterboxError, TensorOnCard, TensorPlan};

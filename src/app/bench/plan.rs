@@ -106,7 +106,8 @@ fn cameras(args: &BenchArgs, codec: Option<&str>, folder: &Path) -> anyhow::Resu
         Some(source) if source.is_live() => return one_camera(args),
         Some(_) => bail!("--plan takes a video file, an rtsp:// camera or nothing"),
     };
-    let serving = Serving::start(&film, codec, args.max_cameras.get())?;
+    let most = args.cameras.iter().max().unwrap_or(&args.max_cameras);
+    let serving = Serving::start(&film, codec, most.get())?;
     Ok(Cameras {
         what: serving.film.to_string(),
         fps: serving.film.fps,
@@ -143,7 +144,11 @@ fn search(
         missing: MISSING,
     };
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get) as f64;
-    let mut search = Search::new(args.max_cameras.get());
+    let mut search = if args.cameras.is_empty() {
+        Search::new(args.max_cameras.get())
+    } else {
+        Search::of(args.cameras.iter().map(|number| number.get()).collect())
+    };
     let mut trials: Vec<Trial> = Vec::new();
     let mut guess = 1.0;
     while let Some(number) = search.next(guess) {

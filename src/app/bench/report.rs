@@ -106,7 +106,7 @@ impl Plan {
         let (work, ms) = largest.map_or(("nothing", 0.0), |(work, ms)| (*work, *ms));
         let share = 100.0 * ms / trial.cpu_ms_per_result().max(1e-9);
         if self.broken().is_none() {
-            "nothing yet: more cameras than were tried (--max-cameras)".to_owned()
+            "nothing yet: more cameras than were tried (--max-cameras, --cameras)".to_owned()
         } else if used > CPU_BINDS {
             format!(
                 "the CPU, {:.0} % of it busy; most of gantryd's share is {work} ({share:.0} %)",

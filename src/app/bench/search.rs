@@ -11,6 +11,8 @@ pub struct Search {
     did_hold: bool,
     /// How far from what is known the next trial is; doubles, so that a bad guess costs few trials.
     step: u32,
+    /// What is tried instead of searching, the largest first.
+    chosen: Option<Vec<u32>>,
 }
 
 impl Search {
@@ -21,12 +23,26 @@ impl Search {
             fails: most.saturating_add(1),
             did_hold: true,
             step: 0,
+            chosen: None,
+        }
+    }
+
+    /// Tries these numbers, the smallest first, and no others.
+    pub fn of(mut numbers: Vec<u32>) -> Self {
+        numbers.sort_unstable_by(|a, b| b.cmp(a));
+        numbers.dedup();
+        Self {
+            chosen: Some(numbers),
+            ..Self::new(u32::MAX)
         }
     }
 
     /// The next number to try; `None` when the largest is known. `guess` is what the last trial lets
     /// expect.
     pub fn next(&mut self, guess: f64) -> Option<u32> {
+        if let Some(numbers) = &mut self.chosen {
+            return numbers.pop();
+        }
         let (lowest, highest) = (self.holds + 1, self.fails - 1);
         if lowest > highest {
             return None;
@@ -55,9 +71,9 @@ impl Search {
     /// What came of a trial.
     pub fn learn(&mut self, number: u32, did_hold: bool) {
         self.did_hold = did_hold;
-        if did_hold {
+        if did_hold && number < self.fails {
             self.holds = self.holds.max(number);
-        } else {
+        } else if !did_hold {
             self.fails = self.fails.min(number);
         }
     }
@@ -98,6 +114,18 @@ mod tests {
     fn a_good_guess_saves_trials() {
         assert_eq!(found(24, 64, 24.4), (24, 3));
         assert!(found(24, 64, 25.9).1 <= 4);
+    }
+
+    #[test]
+    fn numbers_that_are_chosen_are_tried_in_turn_and_none_else() {
+        let mut search = Search::of(vec![8, 2, 4, 4, 16]);
+        let mut tried = Vec::new();
+        while let Some(number) = search.next(100.0) {
+            tried.push(number);
+            search.learn(number, number != 8);
+        }
+        assert_eq!(tried, [2, 4, 8, 16]);
+        assert_eq!(search.holds(), 4, "what holds above one that fails is luck");
     }
 
     #[test]

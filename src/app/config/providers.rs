@@ -101,6 +101,8 @@ fn read_settings(
             let cuda = CudaOptions {
                 device: s.integer("device", 0..=63, 0),
                 memory_limit: mib(s, "memory_limit_mib"),
+                tf32: s.boolean("tf32", false),
+                graphs: s.boolean("graphs", true),
             };
             if is_given {
                 options.cuda = cuda;

@@ -60,16 +60,23 @@ fn told(proof: &Proof, out: &mut impl Write) -> std::io::Result<()> {
         .map(|(by, count)| format!("{count} by {by}"))
         .collect();
     writeln!(out, "nodes       {}", nodes.join(", "))?;
-    for (batch, rate) in &proof.rates {
+    for rate in &proof.rates {
+        let mut ways = vec![format!(
+            "{:.0} network alone, from host memory",
+            rate.from_host
+        )];
+        let on_card = rate
+            .on_card
+            .map(|it| format!("{it:.0} network alone, from its own memory"));
+        let whole = rate
+            .whole
+            .map(|it| format!("{it:.0} from frames on the card to boxes"));
+        ways.extend(on_card.into_iter().chain(whole));
         writeln!(
             out,
-            "batch {batch:<5} {rate:.0} pictures/s, network alone, from host memory"
-        )?;
-    }
-    if let Some((batch, rate)) = proof.from_card {
-        writeln!(
-            out,
-            "batch {batch:<5} {rate:.0} pictures/s, letterbox, network and boxes, from frames on the card"
+            "batch {:<5} pictures/s: {}",
+            rate.batch,
+            ways.join(", ")
         )?;
     }
     writeln!(out, "same        {proof}")?;

@@ -38,7 +38,7 @@ pub use changes::{Candidate, Changes, Underway};
 pub use event_outlet::EventOutlet;
 use failure::Failure;
 pub use failure::PipelineError;
-use opening::{alike, inbox_of, open_detectors};
+use opening::{alike, inbox_of, open_detectors, while_running};
 pub use options::{CameraPlan, GIVE_UP, PipelineOptions};
 pub use outlet::{Job, Outlet, Published, Scene, WhenFull};
 use plans::Maker;
@@ -303,7 +303,7 @@ impl Pipeline {
             gates,
             batch,
             batch_wait: options.batch_wait,
-            detect: alike(first, &options.detect),
+            detect: while_running(alike(first, &options.detect)),
             detectors,
             model: options.model,
             give_up: options.give_up,

@@ -53,7 +53,7 @@ pub(super) fn open_detectors(options: &PipelineOptions) -> Result<Vec<Detector>,
 fn open_all(options: &PipelineOptions) -> Result<Vec<Detector>, PipelineError> {
     let first = Detector::open(&options.model, &options.detect)?;
     let count = options.workers.map_or_else(
-        || auto_workers(first.report().used, &options.detect),
+        || auto_workers(first.report().used, options),
         NonZeroUsize::get,
     );
     let alike = alike(&first, &options.detect);
@@ -76,10 +76,22 @@ pub(super) fn alike(first: &Detector, options: &DetectOptions) -> DetectOptions 
     alike
 }
 
-fn auto_workers(provider: Provider, detect: &DetectOptions) -> usize {
+/// Options of a session that is opened while others and decoders are at work: a CUDA graph is recorded, and
+/// meanwhile nobody else may ask for memory of the card.
+pub(super) fn while_running(mut options: DetectOptions) -> DetectOptions {
+    options.providers.cuda.graphs = false;
+    options
+}
+
+/// Cameras from which on an accelerator gets a second session.
+const MANY_CAMERAS: usize = 8;
+
+/// On an accelerator two sessions, so that one computes while boxes are made of what the other has said;
+/// few cameras never have that much waiting.
+fn auto_workers(provider: Provider, options: &PipelineOptions) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     match provider {
-        Provider::Cpu => (cores / detect.intra_threads.get()).max(1),
-        _ => 1,
+        Provider::Cpu => (cores / options.detect.intra_threads.get()).max(1),
+        _ => 1 + usize::from(options.cameras.len() >= MANY_CAMERAS),
     }
 }

@@ -9,16 +9,17 @@ use crate::card::Card;
 
 use super::detections::Keep;
 use super::heads::EmbeddingRows;
+use super::network::{Maker, Network};
 use super::on_card::OnCard;
 use super::preprocess::Region;
 use super::proof;
-use super::session::{self, ProviderReport};
-use super::tensors::{Inputs, shapes, views};
+use super::session::{self, FixedDim, ProviderReport};
+use super::tensors::{Inputs, shapes};
 use super::tiles::Merged;
 use super::{
     BatchAxis, ClassMap, DEFAULT_CONFIDENCE, DetectError, DetectOptions, Head, InputPlan, Manifest,
-    ModelFiles, ModelPlan, OutputError, OutputView, RawBox, Reid, ReidCount, Runtime, Signature,
-    Suppressor, Tiles, recognise,
+    ModelFiles, ModelPlan, OutputError, OutputView, Provider, RawBox, Reid, ReidCount, Runtime,
+    Signature, Suppressor, Tiles, recognise,
 };
 
 /// Model inputs beyond this are refused before memory is asked for, px per side.
@@ -70,7 +71,7 @@ pub struct FrameDetections {
 #[derive(Debug)]
 pub struct Detector {
     model: String,
-    session: Session,
+    network: Network,
     inputs: Inputs,
     plan: ModelPlan,
     keep: Keep,
@@ -141,7 +142,7 @@ impl Detector {
         };
         let mut detector = Self {
             model: model.id.clone(),
-            session,
+            network: Network::of(session, &plan.input.name),
             inputs,
             plan,
             keep,
@@ -153,19 +154,25 @@ impl Detector {
             tiles: options.tiles,
             reid: None,
         };
-        let wished = options.max_batch.get();
         detector.max_batch = match detector.plan.input.batch {
             BatchAxis::Absent => 1,
             BatchAxis::Fixed(pictures) => pictures.max(1),
-            BatchAxis::Dynamic => {
-                if wished > 1 && detector.takes_two() {
-                    wished
-                } else {
-                    1
-                }
-            }
+            BatchAxis::Dynamic => options.max_batch.get(),
         };
-        detector.get_ready(options)?;
+        if detector.report.used == Provider::Cuda {
+            let maker = Maker {
+                model,
+                provider: Provider::Cuda,
+                options,
+                has: &|op| signature.graph.has(op),
+            };
+            detector.make_forms(&maker)?;
+        } else {
+            if detector.max_batch > 1 && !detector.takes(2) {
+                detector.max_batch = 1;
+            }
+            detector.get_ready(options)?;
+        }
         if options.zero_copy {
             let (card, stays) = options.providers.card(detector.report.used);
             let input = &detector.plan.input;
@@ -181,6 +188,42 @@ impl Detector {
         Ok(detector)
     }
 
+    /// On a card each number of pictures has a form of the network of its own, made now: the first frame of
+    /// a camera finds everything ready.
+    fn make_forms(&mut self, maker: &Maker<'_>) -> Result<(), DetectError> {
+        let sizes = match self.plan.input.batch {
+            BatchAxis::Dynamic => sizes_up_to(self.max_batch, maker.options),
+            BatchAxis::Absent | BatchAxis::Fixed(_) => vec![self.max_batch],
+        };
+        let mut made = Vec::new();
+        // The largest first: what fits all is then there. One that the card has no room for is left out.
+        for &pictures in sizes.iter().rev() {
+            self.inputs.reserve(pictures);
+            match self.network.make(maker, &self.inputs, pictures) {
+                Ok(()) if pictures == 1 || self.takes(pictures) => made.insert(0, pictures),
+                // Exporters mark axes as dynamic that are not.
+                Ok(()) => self.network.leave_out(pictures),
+                Err(error) if pictures > 1 && sizes.len() > 1 => {
+                    tracing::warn!(model = %self.model, pictures, %error,
+                        "the network does not run on so many pictures at once: they go in smaller calls");
+                }
+                Err(source) => {
+                    return Err(DetectError::Network {
+                        model: self.model.clone(),
+                        doing: format!("making the network for {pictures} pictures at once"),
+                        source,
+                    });
+                }
+            }
+        }
+        self.max_batch = made.last().copied().unwrap_or(1);
+        if self.plan.input.batch == BatchAxis::Dynamic {
+            self.inputs.fill_up_to(made);
+        }
+        self.network.is_complete();
+        Ok(())
+    }
+
     /// An accelerator gets ready for each number of pictures when it first sees it, which may take
     /// seconds: it sees them all now.
     fn get_ready(&mut self, options: &DetectOptions) -> Result<(), DetectError> {
@@ -188,18 +231,14 @@ impl Detector {
             return Ok(());
         }
         let is_accelerator = options.providers.is_accelerator(self.report.used);
-        let powers = || std::iter::successors(Some(1), |size| Some(size * 2));
-        let mut sizes = match &options.batch_sizes {
-            Some(sizes) => sizes.clone(),
-            None if is_accelerator => powers().take_while(|it| *it < self.max_batch).collect(),
-            None => return Ok(()),
-        };
-        sizes.retain(|size| *size < self.max_batch);
-        sizes.push(self.max_batch);
+        if options.batch_sizes.is_none() && !is_accelerator {
+            return Ok(());
+        }
+        let mut sizes = sizes_up_to(self.max_batch, options);
         // The largest first: what fits all is then there. One that the card has no room for is left out.
         for pictures in sizes.clone().into_iter().rev().filter(|_| is_accelerator) {
             self.inputs.reserve(pictures);
-            let Err(error) = self.inputs.run(&mut self.session, pictures).map(drop) else {
+            let Err(error) = self.network.run(&self.inputs, pictures).map(drop) else {
                 continue;
             };
             if sizes.len() == 1 {
@@ -218,19 +257,25 @@ impl Detector {
         Ok(())
     }
 
-    /// Does the network really take two pictures? Exporters mark axes as dynamic that are not.
-    fn takes_two(&mut self) -> bool {
-        self.inputs.reserve(2);
-        let Ok(outputs) = self.inputs.run(&mut self.session, 2) else {
+    /// Does the network really take so many pictures? Exporters mark axes as dynamic that are not.
+    fn takes(&mut self, pictures: usize) -> bool {
+        self.inputs.reserve(pictures);
+        let Ok(outputs) = self.network.run(&self.inputs, pictures) else {
             return false;
         };
-        let shapes = shapes(&outputs);
-        let Ok(views) = views(&outputs, &shapes) else {
+        let shapes = outputs.shapes();
+        let Ok(views) = outputs.views(&shapes) else {
             return false;
         };
-        let mut boxes = Vec::new();
-        let decoded = decode(&self.plan, &views, 1, self.keep.min_confidence, &mut boxes);
-        decoded.is_ok() && embedding_rows(&self.plan, &views, 1).is_ok()
+        let (last, mut boxes) = (pictures - 1, Vec::new());
+        let decoded = decode(
+            &self.plan,
+            &views,
+            last,
+            self.keep.min_confidence,
+            &mut boxes,
+        );
+        decoded.is_ok() && embedding_rows(&self.plan, &views, last).is_ok()
     }
 
     /// Looks at `frames`, any number, in calls of at most [`Detector::max_batch`] pictures; one
@@ -273,7 +318,8 @@ impl Detector {
         seen: &mut Vec<FrameDetections>,
     ) -> Result<(), DetectError> {
         let mut timer = StageTimer::start();
-        let placements = self.inputs.write(pictures)?;
+        let bound = self.network.input(&self.inputs, pictures.len());
+        let placements = self.inputs.write(pictures, bound)?;
         let preprocess = StageTime::lap(&mut timer, pictures.len());
         let failed = |source| DetectError::Network {
             model: self.model.clone(),
@@ -281,12 +327,12 @@ impl Detector {
             source,
         };
         let outputs = self
-            .inputs
-            .run(&mut self.session, pictures.len())
+            .network
+            .run(&self.inputs, pictures.len())
             .map_err(failed)?;
         let inference = StageTime::lap(&mut timer, pictures.len());
-        let shapes = shapes(&outputs);
-        let views = views(&outputs, &shapes).map_err(failed)?;
+        let shapes = outputs.shapes();
+        let views = outputs.views(&shapes).map_err(failed)?;
         for (item, placement) in placements.into_iter().enumerate() {
             self.boxes.clear();
             let floor = self.keep.min_confidence;
@@ -328,22 +374,42 @@ impl Detector {
         self.inputs.run(session, 1).map(drop)
     }
 
-    /// Pictures per second of the network alone in calls of `pictures`, timed for `at_least`.
+    /// What dimensions that the network leaves open are in calls of one picture, where calls of different
+    /// numbers have forms of their own.
+    pub(super) fn fixed_dims(&self) -> Vec<FixedDim> {
+        if self.network.has_forms() {
+            self.network.fixed_dims(&self.inputs, 1)
+        } else {
+            Vec::new()
+        }
+    }
+
+    /// Pictures per second of the network alone in calls of `pictures`, timed for `at_least`: from host
+    /// memory, and where a call is bound to addresses on a card also from there.
     pub(super) fn time_network(
         &mut self,
         pictures: usize,
         at_least: Duration,
-    ) -> Result<f64, DetectError> {
+    ) -> Result<(f64, Option<f64>), DetectError> {
+        let is_bound = self.network.input(&self.inputs, pictures).is_some();
         self.inputs.reserve(pictures);
-        let (inputs, session) = (&self.inputs, &mut self.session);
-        proof::rate(pictures, at_least, || {
-            inputs.run(session, pictures).map(drop)
-        })
-        .map_err(|source| DetectError::Network {
-            model: self.model.clone(),
-            doing: format!("running the network on {pictures} pictures"),
-            source,
-        })
+        let (inputs, network) = (&mut self.inputs, &mut self.network);
+        let model = &self.model;
+        let mut rate = |inputs: &Inputs| {
+            let call = || network.run(inputs, pictures).map(drop);
+            proof::rate(pictures, at_least, call).map_err(|source| DetectError::Network {
+                model: model.clone(),
+                doing: format!("running the network on {pictures} pictures"),
+                source,
+            })
+        };
+        let from_host = rate(inputs)?;
+        if !is_bound {
+            return Ok((from_host, None));
+        }
+        inputs.keep_bound();
+        let there = rate(inputs)?;
+        Ok((from_host, Some(there)))
     }
 
     /// Names of the classes, by [`crate::base::ClassId`]: what [`ClassMap`] makes of the model's own.
@@ -431,6 +497,18 @@ fn embedding_rows<'a>(
     let name = plan.head.embeddings_output();
     name.map(|name| EmbeddingRows::of_item(outputs, name, item))
         .transpose()
+}
+
+/// The numbers of pictures that calls have, up to `most`: those that are asked for, else 1, 2, 4, and so on.
+fn sizes_up_to(most: usize, options: &DetectOptions) -> Vec<usize> {
+    let powers = || std::iter::successors(Some(1), |size| Some(size * 2));
+    let mut sizes = match &options.batch_sizes {
+        Some(sizes) => sizes.clone(),
+        None => powers().take_while(|size| *size < most).collect(),
+    };
+    sizes.retain(|size| *size < most);
+    sizes.push(most);
+    sizes
 }
 
 fn check_threshold(option: &'static str, value: f32) -> Result<(), DetectError> {

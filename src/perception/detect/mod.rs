@@ -17,6 +17,7 @@ mod graph;
 mod heads;
 mod letterbox;
 mod manifest;
+mod network;
 mod on_card;
 mod onnx_proto;
 mod options;
@@ -58,7 +59,7 @@ pub use plan::{
     OutputView, RawBox, Resize, TensorData,
 };
 pub use preprocess::{Element, FrameError, Padding, Preprocessor};
-pub use proof::{Proof, prove};
+pub use proof::{Proof, Rate, prove};
 pub use providers::{CudaOptions, OpenVinoOptions, ProviderOptions, TensorRtOptions};
 pub use recognise::{
     ModelPlan, RecogniseError, ReidPlan, plan as recognise, reid as recognise_reid,

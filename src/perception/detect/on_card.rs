@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use crate::base::{Frame, Size};
 use crate::card::{
-    Card, CardError, Element, Letterbox, LetterboxError, PictureOnCard, Surface, TensorPlan,
+    BoundInput, Card, CardError, Element, Letterbox, LetterboxError, PictureOnCard, Surface,
+    TensorPlan,
 };
 
 use super::colour::Colour;
@@ -49,7 +50,8 @@ impl OnCard {
         })
     }
 
-    /// Draws parts of frames, with the surfaces that hold them, to the first of `slots`.
+    /// Draws parts of frames, with the surfaces that hold them, to the first slots of `input`, or of a tensor
+    /// of its own with `slots`.
     ///
     /// # Errors
     /// [`LetterboxError`] for a part beside its frame, and for a card that broke.
@@ -57,6 +59,7 @@ impl OnCard {
         &mut self,
         pictures: &[(&Surface, &Frame, Region)],
         slots: usize,
+        input: Option<BoundInput>,
     ) -> Result<Vec<Placement>, LetterboxError> {
         let plan = &self.plan;
         let (mut placements, mut on_card) = (Vec::new(), Vec::new());
@@ -81,7 +84,7 @@ impl OnCard {
                 taps.chroma.for_card(width.div_ceil(2)),
             ]
         };
-        self.letterbox.draw(&on_card, taps, slots)?;
+        self.letterbox.draw(&on_card, taps, slots, input)?;
         Ok(placements)
     }
 }

@@ -137,6 +137,19 @@ pub enum TensorData<'a> {
     U8(&'a [u8]),
 }
 
+impl TensorData<'_> {
+    /// All elements as floats.
+    pub(super) fn to_f32(self) -> Vec<f32> {
+        match self {
+            Self::F32(data) => data.to_vec(),
+            Self::F16(data) => data.iter().map(|it| it.to_f32()).collect(),
+            Self::I64(data) => data.iter().map(|&it| it as f32).collect(),
+            Self::I32(data) => data.iter().map(|&it| it as f32).collect(),
+            Self::U8(data) => data.iter().map(|&it| f32::from(it)).collect(),
+        }
+    }
+}
+
 /// One output of the network for a whole batch.
 #[derive(Debug, Clone, Copy)]
 pub struct OutputView<'a> {

@@ -27,7 +27,7 @@ const EDGE_SHARE: f32 = 0.01;
 const QUANTISED: f32 = 5.0;
 
 /// How long each batch size is timed.
-const TIMED: Duration = Duration::from_millis(800);
+const TIMED: Duration = Duration::from_millis(400);
 
 /// What came of comparing a provider with the CPU on one frame.
 #[derive(Debug, Clone)]
@@ -50,10 +50,21 @@ pub struct Proof {
     pub worst_score: f32,
     /// Nodes of the network by the provider that runs them, as ONNX Runtime calls it.
     pub nodes: BTreeMap<String, usize>,
-    /// Pictures per second of the network alone, from and to host memory, by batch size.
-    pub rates: Vec<(usize, f64)>,
-    /// A batch size, and pictures per second from frames on the card to boxes.
-    pub from_card: Option<(usize, f64)>,
+    /// How fast it is, by batch size.
+    pub rates: Vec<Rate>,
+}
+
+/// Pictures per second in calls of one batch size.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Rate {
+    /// Pictures in a call.
+    pub batch: usize,
+    /// The network alone, from and to host memory.
+    pub from_host: f64,
+    /// The network alone, from memory of the card to that of the host, where calls are CUDA graphs.
+    pub on_card: Option<f64>,
+    /// From frames on the card to boxes, with [`DetectOptions::zero_copy`].
+    pub whole: Option<f64>,
 }
 
 impl Proof {
@@ -121,23 +132,27 @@ pub fn prove(
         extra: Vec::new(),
         worst_edge: 0.0,
         worst_score: 0.0,
-        nodes: session::nodes(model, provider, options, |session| detector.run_on(session))?,
+        nodes: session::nodes(
+            model,
+            provider,
+            options,
+            &detector.fixed_dims(),
+            |session| detector.run_on(session),
+        )?,
         rates: Vec::new(),
-        from_card: None,
     };
     proof.compare(&wanted.detections, &said.detections);
-    for &pictures in batches {
-        if pictures <= detector.max_batch() {
-            let rate = detector.time_network(pictures, TIMED)?;
-            proof.rates.push((pictures, rate));
-        }
-    }
-    if options.zero_copy && !batches.is_empty() {
-        let together = vec![shown; detector.max_batch()];
-        let rate = rate(together.len(), TIMED, || {
-            detector.detect(&together).map(drop)
-        })?;
-        proof.from_card = Some((together.len(), rate));
+    let most = detector.max_batch();
+    for &batch in batches.iter().filter(|batch| **batch <= most) {
+        let (from_host, on_card) = detector.time_network(batch, TIMED)?;
+        let together = vec![shown; batch];
+        let mut whole = || rate(batch, TIMED, || detector.detect(&together).map(drop));
+        proof.rates.push(Rate {
+            batch,
+            from_host,
+            on_card,
+            whole: options.zero_copy.then(&mut whole).transpose()?,
+        });
     }
     Ok(proof)
 }
@@ -235,7 +250,6 @@ mod tests {
             worst_score: 0.0,
             nodes: BTreeMap::new(),
             rates: Vec::new(),
-            from_card: None,
         };
         proof.compare(wanted, said);
         proof

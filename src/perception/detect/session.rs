@@ -49,7 +49,7 @@ pub(super) fn open(
     let mut open_once = |provider| -> ort::Result<Session> {
         let log = LogLevel::Warning;
         let mut session =
-            builder(runtime, model, provider, options, log)?.commit_from_file(&model.onnx)?;
+            builder(runtime, model, provider, options, log, &[])?.commit_from_file(&model.onnx)?;
         try_out(&mut session)?;
         Ok(session)
     };
@@ -139,10 +139,33 @@ pub fn try_provider(
         return Ok(None);
     }
     // What is worth a warning when the model is used is not asked for here.
-    builder(runtime, model, provider, options, LogLevel::Error)
+    builder(runtime, model, provider, options, LogLevel::Error, &[])
         .and_then(|mut builder| builder.commit_from_file(&model.onnx))
         .map(|_| Some(runtime.version()))
         .map_err(|source| failed(model, provider, options, source))
+}
+
+/// A dimension that the network leaves open, by its name, and what it is from now on.
+pub(super) type FixedDim = (String, i64);
+
+/// The network of `model` for one shape of input alone, on a provider on which it is known to run. With
+/// `graph` a call that is bound to addresses is one CUDA graph from its second run on.
+///
+/// # Errors
+/// [`ort::Error`] if it cannot be made so: a CUDA graph takes no network of which the CPU runs a part.
+pub(super) fn open_fixed(
+    runtime: &Runtime,
+    model: &ModelFiles,
+    provider: Provider,
+    options: &DetectOptions,
+    dims: &[FixedDim],
+    graph: bool,
+) -> ort::Result<Session> {
+    let mut options = options.clone();
+    options.providers.cuda.graphs = graph;
+    // What is worth a warning was told when the network was made for any shape.
+    let log = LogLevel::Error;
+    builder(runtime, model, provider, &options, log, dims)?.commit_from_file(&model.onnx)
 }
 
 /// How many nodes of the network each provider runs, by ONNX Runtime's own profile of one run.
@@ -153,12 +176,16 @@ pub(super) fn nodes(
     model: &ModelFiles,
     provider: Provider,
     options: &DetectOptions,
+    dims: &[FixedDim],
     run: impl FnOnce(&mut Session) -> ort::Result<()>,
 ) -> Result<BTreeMap<String, usize>, DetectError> {
     let runtime = Runtime::load(options.runtime_library.as_deref())?;
+    let mut options = options.clone();
+    options.providers.cuda.graphs = false;
+    let options = &options;
     let profile = || -> ort::Result<String> {
         let folder = tempfile::tempdir().map_err(|error| ort::Error::new(error.to_string()))?;
-        let mut session = builder(runtime, model, provider, options, LogLevel::Error)?
+        let mut session = builder(runtime, model, provider, options, LogLevel::Error, dims)?
             .with_profiling(folder.path().join("nodes"))?
             .commit_from_file(&model.onnx)?;
         run(&mut session)?;
@@ -218,16 +245,23 @@ fn builder(
     provider: Provider,
     options: &DetectOptions,
     log_level: LogLevel,
+    dims: &[FixedDim],
 ) -> ort::Result<SessionBuilder> {
+    let mut providers = options.providers.of_model(&model.id);
+    // Calls of any shape cannot be graphs.
+    providers.cuda.graphs &= !dims.is_empty();
     // The environment logs everything by default, and formats it on each run.
-    let builder = Session::builder(runtime.environment())?
+    let mut builder = Session::builder(runtime.environment())?
         .with_log_level(log_level)?
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_intra_threads(options.intra_threads.get())?
         .with_inter_threads(1)?
         .with_intra_op_spinning(false)?
         .with_inter_op_spinning(false)?
-        .with_execution_providers(dispatch(provider, &options.providers.of_model(&model.id)))?;
+        .with_execution_providers(dispatch(provider, &providers))?;
+    for (name, size) in dims {
+        builder = builder.with_dimension_override(name, *size)?;
+    }
     Ok(builder)
 }
 
@@ -249,7 +283,10 @@ fn dispatch(provider: Provider, options: &ProviderOptions) -> Vec<ExecutionProvi
 }
 
 fn cuda(options: &CudaOptions) -> ExecutionProviderDispatch {
-    let mut provider = ep::CUDA::default().with_device_id(number(options.device));
+    let mut provider = ep::CUDA::default()
+        .with_device_id(number(options.device))
+        .with_tf32(options.tf32)
+        .with_cuda_graph(options.graphs);
     if let Some(limit) = options.memory_limit {
         // Doubling the arena at each step would pass the limit long before it is needed.
         provider = provider

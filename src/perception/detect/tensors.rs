@@ -6,15 +6,16 @@ use std::sync::OnceLock;
 use half::f16;
 use ort::logging::LogLevel;
 use ort::session::{NoSelectedOutputs, RunOptions, Session, SessionInputValue, SessionOutputs};
-use zerocopy::IntoBytes;
+use zerocopy::{FromBytes, Immutable, IntoBytes};
 
 use ort::value::{DynValue, TensorElementType, TensorRef};
 
 use crate::base::{Frame, Size};
-use crate::card::Surface;
+use crate::card::{BoundCall, BoundInput, CardError, Surface, TensorShape};
 
 use super::on_card::OnCard;
 use super::preprocess::Region;
+use super::session::FixedDim;
 use super::{
     BatchAxis, DetectError, Dtype, ExtraInput, ExtraRole, FrameError, InputPlan, Layout,
     OutputView, Padding, Placement, Preprocessor, Signature, TensorData,
@@ -54,8 +55,18 @@ pub(super) struct Inputs {
     placements: Vec<Option<Placement>>,
     preprocessor: Preprocessor,
     on_card: Option<OnCard>,
-    /// Whether the next call is about the tensor on the card.
-    is_on_card: bool,
+    lies: Lies,
+}
+
+/// Where the image tensor of the next call lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lies {
+    /// In the memory of this machine.
+    OnHost,
+    /// On the card, in the tensor of the letterbox.
+    OnCard,
+    /// On the card, where a bound call has its input.
+    Bound,
 }
 
 impl Inputs {
@@ -97,7 +108,7 @@ impl Inputs {
             placements: Vec::new(),
             preprocessor,
             on_card: None,
-            is_on_card: false,
+            lies: Lies::OnHost,
         }
     }
 
@@ -107,7 +118,7 @@ impl Inputs {
     }
 
     /// Pictures in the tensor of a call that is about `pictures` of them.
-    fn tensor_pictures(&self, pictures: usize) -> usize {
+    pub(super) fn tensor_pictures(&self, pictures: usize) -> usize {
         match self.batch {
             BatchAxis::Fixed(fixed) => fixed,
             BatchAxis::Dynamic => {
@@ -126,7 +137,7 @@ impl Inputs {
     /// Makes room for a call about `pictures` pictures in memory of the host; no allocation once there was
     /// one as large.
     pub(super) fn reserve(&mut self, pictures: usize) {
-        self.is_on_card = false;
+        self.lies = Lies::OnHost;
         let slots = self.tensor_pictures(pictures);
         if slots <= self.placements.len() {
             return;
@@ -158,20 +169,21 @@ impl Inputs {
     }
 
     /// Writes pictures to the first slots, for one call: parts of frames, each as if it were a frame of its
-    /// own. They are made on the card if all lie there.
+    /// own. They are made on the card if all lie there, at `bound` if the call has its input there.
     ///
     /// # Errors
     /// [`DetectError`] for planes that are too short, and for a card that broke.
     pub(super) fn write(
         &mut self,
         pictures: &[(&Frame, Region)],
+        bound: Option<BoundInput>,
     ) -> Result<Vec<Placement>, DetectError> {
         self.reserve(pictures.len());
         let on_card = pictures.iter();
         let on_card = on_card.map(|&(it, part)| Some((Surface::of(&it.pixels)?, it, part)));
         let on_card: Option<Vec<_>> = on_card.collect();
         if let (true, Some(pictures)) = (self.on_card.is_some(), on_card) {
-            return self.draw(&pictures);
+            return self.draw(&pictures, bound);
         }
         let written = pictures.iter().enumerate();
         let written = written.map(|(slot, &(frame, part))| self.write_part(slot, frame, part));
@@ -182,12 +194,13 @@ impl Inputs {
     fn draw(
         &mut self,
         pictures: &[(&Surface, &Frame, Region)],
+        bound: Option<BoundInput>,
     ) -> Result<Vec<Placement>, DetectError> {
         let slots = self.tensor_pictures(pictures.len());
         let Some(on_card) = &mut self.on_card else {
             return Ok(Vec::new());
         };
-        let placements = on_card.draw(pictures, slots)?;
+        let placements = on_card.draw(pictures, slots, bound)?;
         for (slot, placement) in placements.iter().enumerate() {
             for extra in &mut self.extras {
                 extra.set(slot, placement, self.model);
@@ -195,8 +208,12 @@ impl Inputs {
             // What lies in the slot on the host is no longer a picture with known padding.
             self.placements[slot] = None;
         }
-        self.is_on_card = on_card.stays;
-        if !on_card.stays {
+        self.lies = match (bound, on_card.stays) {
+            (Some(_), _) => Lies::Bound,
+            (None, true) => Lies::OnCard,
+            (None, false) => Lies::OnHost,
+        };
+        if self.lies == Lies::OnHost {
             let elements = pictures.len() * self.slot_len;
             let bytes = match &mut self.image {
                 Image::F32(data) => data[..elements].as_mut_bytes(),
@@ -242,20 +259,84 @@ impl Inputs {
         Ok(placement)
     }
 
+    /// Dimensions of the image tensor with so many slots.
+    fn shape(&self, slots: usize) -> Vec<i64> {
+        let [a, b, c] = self.dims;
+        match self.batch {
+            BatchAxis::Absent => vec![a, b, c],
+            BatchAxis::Fixed(_) | BatchAxis::Dynamic => vec![slots as i64, a, b, c],
+        }
+    }
+
+    /// The image tensor with so many slots, as a call has it that is bound to addresses; `None` for a network
+    /// that takes more than the image.
+    pub(super) fn only_input(&self, slots: usize) -> Option<TensorShape> {
+        self.extras.is_empty().then(|| TensorShape {
+            name: self.name.clone(),
+            element: match self.image {
+                Image::F32(_) => TensorElementType::Float32,
+                Image::F16(_) => TensorElementType::Float16,
+                Image::U8(_) => TensorElementType::Uint8,
+            },
+            dims: self.shape(slots),
+        })
+    }
+
+    /// What the open dimensions of the image input, which have the names `symbols`, are with so many slots.
+    /// Empty if one has no name, or one name would have to be two numbers.
+    pub(super) fn fixed_dims(&self, symbols: &[String], slots: usize) -> Vec<FixedDim> {
+        let shape = self.shape(slots);
+        let mut fixed: Vec<FixedDim> = Vec::new();
+        for (symbol, size) in symbols.iter().zip(shape) {
+            let known = fixed.iter().find(|(name, _)| name == symbol);
+            match known {
+                Some((_, same)) if *same != size => return Vec::new(),
+                None if !symbol.is_empty() => fixed.push((symbol.clone(), size)),
+                _ => {}
+            }
+        }
+        fixed
+    }
+
+    /// Sends the image tensor to a call that is bound to addresses, unless it lies there.
+    pub(super) fn send(&self, call: &mut BoundCall, pictures: usize) -> Result<(), CardError> {
+        if self.lies == Lies::Bound {
+            return Ok(());
+        }
+        let elements = pictures * self.slot_len;
+        call.upload(match &self.image {
+            Image::F32(data) => data[..elements].as_bytes(),
+            Image::F16(data) => data[..elements].as_bytes(),
+            Image::U8(data) => &data[..elements],
+        })
+    }
+
+    /// The next call is about what lies at the input of a bound call.
+    pub(super) fn keep_bound(&mut self) {
+        self.lies = Lies::Bound;
+    }
+
     /// Runs the network on the first `pictures` slots.
     pub(super) fn run<'s>(
         &self,
         session: &'s mut Session,
         pictures: usize,
     ) -> ort::Result<SessionOutputs<'s>> {
+        self.run_with(session, pictures, quiet()?)
+    }
+
+    /// As [`Inputs::run`], with options of its own.
+    pub(super) fn run_with<'s>(
+        &self,
+        session: &'s mut Session,
+        pictures: usize,
+        options: &'s RunOptions<NoSelectedOutputs>,
+    ) -> ort::Result<SessionOutputs<'s>> {
         let slots = self.tensor_pictures(pictures);
-        let [a, b, c] = self.dims;
-        let shape = match self.batch {
-            BatchAxis::Absent => vec![a, b, c],
-            BatchAxis::Fixed(_) | BatchAxis::Dynamic => vec![slots as i64, a, b, c],
-        };
+        let shape = self.shape(slots);
         let elements = slots * self.slot_len;
-        let on_card = self.on_card.as_ref().filter(|_| self.is_on_card);
+        let on_card = self.on_card.as_ref();
+        let on_card = on_card.filter(|_| self.lies == Lies::OnCard);
         let on_card = on_card.map(|it| it.letterbox.tensor(&shape)).transpose()?;
         let image: SessionInputValue<'_> = match (&on_card, &self.image) {
             (Some(tensor), _) => tensor.input(),
@@ -273,12 +354,12 @@ impl Inputs {
         for extra in &self.extras {
             values.push((Cow::from(extra.input.name.as_str()), extra.value(slots)?));
         }
-        session.run_with_options(values, quiet()?)
+        session.run_with_options(values, options)
     }
 }
 
 /// What goes wrong in a run is in its error; the runtime's own log would tell it once more per frame.
-fn quiet() -> ort::Result<&'static RunOptions<NoSelectedOutputs>> {
+pub(super) fn quiet() -> ort::Result<&'static RunOptions<NoSelectedOutputs>> {
     static OPTIONS: OnceLock<RunOptions<NoSelectedOutputs>> = OnceLock::new();
     if let Some(options) = OPTIONS.get() {
         return Ok(options);
@@ -324,6 +405,64 @@ impl Extra {
             TensorRef::from_array_view((shape, &self.floats[..elements]))?.into()
         })
     }
+}
+
+/// What a call of the network gave.
+#[derive(Debug)]
+pub(super) enum Outputs<'a> {
+    /// In tensors of ONNX Runtime.
+    Made(SessionOutputs<'a>),
+    /// At the addresses of a bound call.
+    Bound(&'a BoundCall),
+}
+
+impl Outputs<'_> {
+    /// Dimensions of every output, in the order of the graph.
+    pub(super) fn shapes(&self) -> Vec<Vec<usize>> {
+        match self {
+            Self::Made(outputs) => shapes(outputs),
+            Self::Bound(call) => {
+                let results = call.results().iter();
+                results.map(|result| result.shape().to_vec()).collect()
+            }
+        }
+    }
+
+    /// The outputs as the heads read them; an output of a type that no head reads is left out.
+    pub(super) fn views<'s>(
+        &'s self,
+        shapes: &'s [Vec<usize>],
+    ) -> ort::Result<Vec<OutputView<'s>>> {
+        match self {
+            Self::Made(outputs) => views(outputs, shapes),
+            Self::Bound(call) => {
+                let mut views = Vec::with_capacity(shapes.len());
+                for (result, shape) in call.results().iter().zip(shapes) {
+                    if let Some(data) = of_bytes(result.element(), result.bytes()?)? {
+                        let name = result.name();
+                        views.push(OutputView { name, shape, data });
+                    }
+                }
+                Ok(views)
+            }
+        }
+    }
+}
+
+/// Bytes as the elements that they are.
+fn of_bytes(element: TensorElementType, bytes: &[u8]) -> ort::Result<Option<TensorData<'_>>> {
+    fn elements<T: FromBytes + Immutable>(bytes: &[u8]) -> ort::Result<&[T]> {
+        let slice = <[T]>::ref_from_bytes(bytes);
+        slice.map_err(|error| ort::Error::new(format!("reading a result: {error}")))
+    }
+    Ok(match element {
+        TensorElementType::Float32 => Some(TensorData::F32(elements(bytes)?)),
+        TensorElementType::Float16 => Some(TensorData::F16(elements(bytes)?)),
+        TensorElementType::Int64 => Some(TensorData::I64(elements(bytes)?)),
+        TensorElementType::Int32 => Some(TensorData::I32(elements(bytes)?)),
+        TensorElementType::Uint8 => Some(TensorData::U8(bytes)),
+        _ => None,
+    })
 }
 
 /// Dimensions of every output, in the order of the graph.

@@ -5,8 +5,13 @@ use crate::base::{
     CameraId, ColorMatrix, ColorRange, FrameMeta, FrameSeq, OwnedPlanes, PixelFormat, Pixels, Pts,
     RunId, UtcSource,
 };
+use crate::card::{BoundCall, TensorShape};
+use crate::perception::detect::runtime::Runtime;
+use crate::perception::detect::session;
+use crate::perception::detect::tensors::{Inputs, Outputs, quiet, shapes};
 use crate::perception::detect::{
-    BatchAxis, ChannelOrder, LetterboxAnchor, Padding, Preprocessor, Resize,
+    BatchAxis, ChannelOrder, DetectOptions, LetterboxAnchor, ModelFiles, Padding, Preprocessor,
+    Provider, Resize, Signature, recognise,
 };
 use half::f16;
 use std::sync::OnceLock;
@@ -124,7 +129,7 @@ fn both(plan: &InputPlan, pictures: &[(Frame, Region)]) -> [Vec<u8>; 2] {
     let on_it = sent.iter().zip(pictures);
     let on_it = on_it.map(|(frame, (_, part))| (Surface::of(&frame.pixels).unwrap(), frame, *part));
     on_card
-        .draw(&on_it.collect::<Vec<_>>(), pictures.len())
+        .draw(&on_it.collect::<Vec<_>>(), pictures.len(), None)
         .unwrap();
     let mut expected = Vec::new();
     for (frame, part) in pictures {
@@ -232,7 +237,113 @@ fn a_part_beside_the_frame_is_refused_before_the_card_reads_it() {
             top,
             size: Size { width, height },
         };
-        let error = on_card.draw(&[(surface, &on_it, part)], 1).unwrap_err();
+        let error = on_card
+            .draw(&[(surface, &on_it, part)], 1, None)
+            .unwrap_err();
         assert!(error.to_string().contains("do not fit"), "{error}");
     }
+}
+
+/// Calls of two pictures of the network of the tests, at addresses that the driver of the tests calls a card,
+/// and the same network beside it.
+fn bound() -> (BoundCall, Inputs, ort::session::Session, InputPlan) {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let model = ModelFiles::from_onnx(&root.join("models/resident-n/resident-n.onnx"));
+    let signature = Signature::read(&model.onnx).unwrap();
+    let plan = recognise(&model.onnx, &signature, None).unwrap().input;
+    let mut inputs = Inputs::new(&plan, &signature);
+    inputs.reserve(2);
+    let options = DetectOptions::default();
+    let open = || {
+        let runtime = Runtime::load(None).unwrap();
+        session::open_fixed(runtime, &model, Provider::Cpu, &options, &[], false).unwrap()
+    };
+    let mut session = open();
+    let results: Vec<TensorShape> = {
+        let outputs = inputs.run(&mut session, 2).unwrap();
+        let dims = shapes(&outputs);
+        let named = outputs.keys().zip(dims).enumerate();
+        let result = |(index, (name, dims)): (usize, (&str, Vec<usize>))| TensorShape {
+            name: name.to_owned(),
+            element: outputs[index].dtype().tensor_type().unwrap(),
+            dims: dims.iter().map(|&it| it as i64).collect(),
+        };
+        named.map(result).collect()
+    };
+    let input = inputs.only_input(2).unwrap();
+    let card = Card::open(0).unwrap();
+    let memory = ort::memory::MemoryInfo::default();
+    let call = BoundCall::in_memory(&card, open(), memory, &input, &results).unwrap();
+    (call, inputs, session, plan)
+}
+
+fn all(outputs: &Outputs<'_>) -> Vec<Vec<f32>> {
+    let shapes = outputs.shapes();
+    let views = outputs.views(&shapes).unwrap();
+    views.iter().map(|view| view.data.to_f32()).collect()
+}
+
+#[test]
+fn a_bound_call_says_what_the_network_says_of_frames_from_host_and_card() {
+    if !driver() {
+        return;
+    }
+    let (mut call, mut inputs, mut session, plan) = bound();
+    inputs.use_card(OnCard::open(0, &plan, true).unwrap());
+    let elements = 3 * plan.width * plan.height;
+    let mut noise = Noise(23);
+    let whole = |frame: &Frame| Region::whole(frame.meta.size);
+    for _ in 0..3 {
+        let frames = [(); 2].map(|()| {
+            frame(
+                &mut noise,
+                Size {
+                    width: 200,
+                    height: 120,
+                },
+            )
+        });
+        let pictures: Vec<_> = frames.iter().map(|it| (it, whole(it))).collect();
+        inputs.write(&pictures, None).unwrap();
+        let wanted = all(&Outputs::Made(inputs.run(&mut session, 2).unwrap()));
+        inputs.send(&mut call, 2).unwrap();
+        call.run(quiet().unwrap()).unwrap();
+        assert!(all(&Outputs::Bound(&call)) == wanted, "from the host");
+        // Something else in between, so that nothing of it is left.
+        call.upload(&vec![0; 2 * elements * 4]).unwrap();
+        call.run(quiet().unwrap()).unwrap();
+        assert!(all(&Outputs::Bound(&call)) != wanted);
+
+        let sent: Vec<_> = frames.iter().map(|it| sent(it, 0).unwrap()).collect();
+        let pictures: Vec<_> = sent.iter().map(|it| (it, whole(it))).collect();
+        inputs.write(&pictures, Some(call.input())).unwrap();
+        inputs.send(&mut call, 2).unwrap();
+        call.run(quiet().unwrap()).unwrap();
+        assert!(all(&Outputs::Bound(&call)) == wanted, "from the card");
+    }
+}
+
+#[test]
+fn nothing_is_written_beside_the_input_of_a_bound_call() {
+    if !driver() {
+        return;
+    }
+    let (mut call, mut inputs, _, plan) = bound();
+    inputs.use_card(OnCard::open(0, &plan, true).unwrap());
+    let elements = 3 * plan.width * plan.height;
+    let error = call.upload(&vec![0; 2 * elements * 4 + 1]).unwrap_err();
+    assert!(matches!(error, CardError::NotDrawn), "{error}");
+    let mut noise = Noise(5);
+    let frame = frame(
+        &mut noise,
+        Size {
+            width: 64,
+            height: 48,
+        },
+    );
+    let sent = sent(&frame, 0).unwrap();
+    let three = [(&sent, Region::whole(frame.meta.size)); 3];
+    let error = inputs.write(&three, Some(call.input())).unwrap_err();
+    let error = crate::base::causes(&error);
+    assert!(error.contains("fewer pictures"), "{error}");
 }
