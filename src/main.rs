@@ -5,6 +5,7 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
 use gantryd::app;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tikv_jemallocator::Jemalloc;
 
 /// A hundred threads that each hold a packet for a moment make glibc's pools grow for hours; jemalloc
@@ -21,10 +22,23 @@ fn main() -> ExitCode {
     if std::env::var_os(NO_TELEMETRY).is_none() {
         return again_without_telemetry();
     }
+    allow_many_files();
     match app::cli::parse() {
         Ok(cli) => app::commands::execute(&cli).into(),
         Err(code) => code,
     }
+}
+
+/// A camera keeps some eight files open, and the soft limit that processes are born with, 1024 for the sake
+/// of old programs, would be all that a hundred cameras have: the hard limit is what counts.
+fn allow_many_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    // Where it is forbidden, the limit stays and errors name it.
+    let _ = setrlimit(Resource::Nofile, raised);
 }
 
 /// Replaces this process by itself, same arguments and process id, with telemetry forbidden.

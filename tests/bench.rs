@@ -7,8 +7,13 @@
 #[path = "support/shapes.rs"]
 mod shapes;
 
+use std::io::{BufRead, BufReader};
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use assert_cmd::cargo::CommandCargoExt;
 use serde_json::Value;
@@ -101,6 +106,114 @@ fn a_plan_tries_cameras_until_they_no_longer_hold_and_tells_where_the_time_goes(
     assert_eq!(plan["cameras"], "640x360 H.264 at 10 fps");
     let drawing = std::fs::read_to_string(&svg).unwrap();
     assert!(drawing.contains("p95 age") && drawing.trim_end().ends_with("</svg>"));
+}
+
+/// A camera of a process of its own, which is given back with it.
+fn camera(film: &Path) -> (KillOnDrop, String) {
+    let program = assert_cmd::cargo::cargo_bin("gantryd");
+    let mut child = std::process::Command::new("sh")
+        .args(["-c", "ulimit -Sn 64 && exec \"$0\" \"$@\""])
+        .arg(program)
+        .args(["simulate", "--until-eof", "--play"])
+        .arg(film)
+        .args(["--rtsp", "127.0.0.1:0/cam"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    let address = lines.map(Result::unwrap).find(|it| it.starts_with("rtsp"));
+    (KillOnDrop(child), address.unwrap())
+}
+
+struct KillOnDrop(std::process::Child);
+
+impl Drop for KillOnDrop {
+    fn drop(&mut self) {
+        self.0.kill().unwrap();
+        self.0.wait().unwrap();
+    }
+}
+
+/// Hands one connection at a time on to `port`, and hangs up on all others; gives its own port.
+fn one_at_a_time(port: u16) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let own = listener.local_addr().unwrap().port();
+    let busy = Arc::new(AtomicBool::new(false));
+    std::thread::spawn(move || {
+        for client in listener.incoming().map(Result::unwrap) {
+            if busy.swap(true, Ordering::SeqCst) {
+                continue;
+            }
+            let server = TcpStream::connect(("127.0.0.1", port)).unwrap();
+            let (mut from, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
+            std::thread::spawn(move || {
+                let _ = std::io::copy(&mut from, &mut to);
+                let _ = to.shutdown(Shutdown::Both);
+            });
+            let busy = Arc::clone(&busy);
+            std::thread::spawn(move || {
+                let (mut from, mut to) = (server, client);
+                let _ = std::io::copy(&mut from, &mut to);
+                let _ = to.shutdown(Shutdown::Both);
+                busy.store(false, Ordering::SeqCst);
+            });
+        }
+    });
+    own
+}
+
+#[test]
+fn a_camera_that_does_not_come_breaks_its_trial_and_not_the_plan() {
+    let folder = tempfile::tempdir().unwrap();
+    let (film, json) = (
+        folder.path().join("street.mp4"),
+        folder.path().join("plan.json"),
+    );
+    shapes::write_video(&film, 50, 10, None);
+    let (camera, address) = camera(&film);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", camera.0.id())).unwrap();
+    let files = limits.lines().find(|it| it.starts_with("Max open files"));
+    let numbers: Vec<&str> = files.unwrap().split_whitespace().collect();
+    assert_eq!(
+        numbers[3], numbers[4],
+        "as many files as are allowed: {limits}"
+    );
+
+    let port = address
+        .split(':')
+        .nth(2)
+        .unwrap()
+        .split('/')
+        .next()
+        .unwrap();
+    let port = one_at_a_time(port.parse().unwrap());
+    let (code, stdout, stderr) = bench(&[
+        &format!("rtsp://127.0.0.1:{port}/cam"),
+        "--plan",
+        "--fps",
+        "10",
+        "--cameras",
+        "2,1",
+        "--max-age",
+        "5000",
+        "--seconds",
+        "2",
+        "--model",
+        model().to_str().unwrap(),
+        "--json",
+        json.to_str().unwrap(),
+    ]);
+    assert_eq!(code, Some(0), "{stderr}");
+    let report: Value = serde_json::from_str(&std::fs::read_to_string(&json).unwrap()).unwrap();
+    let plan = &report["plans"][0];
+    let trials = plan["trials"].as_array().unwrap();
+    let numbers: Vec<_> = trials.iter().map(|it| it["cameras"].as_u64()).collect();
+    assert_eq!(numbers, [Some(1), Some(2)], "{stdout}");
+    let broken = trials[1]["broken"].as_str().unwrap();
+    assert!(broken.contains(&format!("127.0.0.1:{port}")), "{broken}");
+    assert!(stdout.contains("It breaks at 2: "), "{stdout}");
+    assert_eq!(plan["carries"], 1);
 }
 
 #[test]

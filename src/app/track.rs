@@ -99,7 +99,7 @@ pub fn run(args: &TrackArgs) -> anyhow::Result<()> {
     let mut failed: Vec<anyhow::Error> = Vec::new();
     shared.side_by_side = live.len().max(1);
     // While a CUDA graph is recorded, nobody else may ask for memory of the card.
-    shared.detect.providers.cuda.graphs = shared.side_by_side == 1;
+    shared.detect.providers.cuda.graphs &= shared.side_by_side == 1;
     for input in files {
         if shared.signals.came() {
             // A closed stderr leaves nobody to tell.

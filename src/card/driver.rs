@@ -123,18 +123,6 @@ impl Card {
             return Err(CardError::NoDriver);
         }
         let failed = |doing| move |error| CardError::new(device, doing, error);
-        // Threads that wait for the card sleep, where by default they would spin; a driver that knows no such
-        // wish works as well.
-        // SAFETY: all three take numbers, and one the address of a number.
-        unsafe {
-            let sleep = sys::CUctx_flags::CU_CTX_SCHED_BLOCKING_SYNC as u32;
-            let (number, mut found) = (i32::try_from(device).unwrap_or(-1), 0);
-            let is_there = sys::cuInit(0) == sys::CUresult::CUDA_SUCCESS
-                && sys::cuDeviceGet(&raw mut found, number) == sys::CUresult::CUDA_SUCCESS;
-            if is_there {
-                sys::cuDevicePrimaryCtxSetFlags_v2(found, sleep);
-            }
-        }
         let context = CudaContext::new(device as usize).map_err(failed("opening it"))?;
         // SAFETY: each letterbox uses one stream alone and waits for it itself, so that nothing needs
         // the events by which cudarc orders streams.

@@ -15,7 +15,7 @@ use crate::app::cli::BenchArgs;
 use crate::app::pipeline::{Outlet, Pipeline, PipelineOptions, Published, WhenFull};
 use crate::app::signals::Signals;
 use crate::app::summary::process_cpu_time;
-use crate::base::{CameraId, Metrics, Stage, StopSource};
+use crate::base::{CameraId, Metrics, Stage, StopSource, causes};
 use crate::sinks::record::RecordPace;
 
 /// Every camera must have given so many results before measuring begins.
@@ -36,7 +36,7 @@ pub struct Limits {
 }
 
 /// What was measured.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Default, Serialize)]
 pub struct Trial {
     /// How many.
     pub cameras: u32,
@@ -115,7 +115,7 @@ impl Trial {
 /// Watches so many cameras with this pipeline and measures.
 ///
 /// # Errors
-/// If the pipeline does not start or a camera fails.
+/// If the pipeline does not start, or the only camera fails; of several cameras one that fails breaks the trial.
 pub fn run(
     options: PipelineOptions,
     args: &BenchArgs,
@@ -165,13 +165,21 @@ pub fn run(
     for sink in sinks {
         drop(sink.join_until(deadline));
     }
-    if let Some(error) = failed.into_iter().find_map(|end| end.error) {
-        return Err(error.into());
-    }
+    let failed = failed.into_iter().find_map(|end| end.error);
     if !late.is_empty() {
         bail!("threads that did not end: {}", late.join(", "));
     }
-    measured
+    match failed {
+        // One camera alone cannot be too many.
+        Some(error) if cameras > 1 => Ok(Trial {
+            cameras,
+            missing: 1.0,
+            broken: causes(&error),
+            ..Trial::default()
+        }),
+        Some(error) => Err(error.into()),
+        None => measured,
+    }
 }
 
 /// True when every camera gave results in time.

@@ -102,7 +102,7 @@ fn read_settings(
                 device: s.integer("device", 0..=63, 0),
                 memory_limit: mib(s, "memory_limit_mib"),
                 tf32: s.boolean("tf32", false),
-                graphs: s.boolean("graphs", true),
+                graphs: s.boolean("graphs", false),
             };
             if is_given {
                 options.cuda = cuda;

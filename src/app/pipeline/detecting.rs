@@ -64,6 +64,21 @@ pub(super) struct DetectWorker {
 }
 
 impl DetectWorker {
+    /// Makes ready what belongs to this thread; before the first camera is opened.
+    pub fn get_ready(&mut self) {
+        let Err(error) = self.detector.record_graphs() else {
+            return;
+        };
+        let error = causes(&error);
+        tracing::warn!(
+            error,
+            "CUDA graphs cannot be recorded: the network runs without"
+        );
+        if let Some(opened) = self.recovery.open() {
+            self.detector = opened;
+        }
+    }
+
     /// Works until the inbox is closed and empty, or the tracker is gone.
     pub fn run(mut self) {
         while let Some(taken) = self.inbox.take_together(self.batch, self.batch_wait) {

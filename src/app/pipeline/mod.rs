@@ -220,7 +220,7 @@ impl Prepared {
         };
         let trackers = pipeline.start_trackers(made, changes, &inbox)?;
         for (number, detector) in self.detectors.into_iter().enumerate() {
-            let work = detecting::DetectWorker {
+            let mut work = detecting::DetectWorker {
                 detector,
                 inbox: Arc::clone(&inbox),
                 trackers: trackers.clone(),
@@ -236,7 +236,15 @@ impl Prepared {
                 told: None,
                 metrics: Arc::clone(&metrics),
             };
-            pipeline.spawn(format!("detect-{number}"), move || work.run())?;
+            let (getting_ready, is_ready) = bounded::<()>(0);
+            pipeline.spawn(format!("detect-{number}"), move || {
+                work.get_ready();
+                drop(getting_ready);
+                work.run();
+            })?;
+            // One after the other, and no camera meanwhile: nobody else may use a card while graphs are
+            // recorded. Nothing is sent, the sender goes.
+            let _ = is_ready.recv();
         }
         if is_gated {
             let work = CarryWorker {

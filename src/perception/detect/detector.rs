@@ -110,7 +110,9 @@ impl Detector {
         let mut inputs = Inputs::new(&plan.input, &signature);
         inputs.reserve(1);
         let mut first_run = Vec::new();
-        let (session, report) = session::open(runtime, model, options, |session| {
+        // On CUDA the network is made anew for each number of pictures, see `make_forms`.
+        let purpose = session::Purpose::Trial;
+        let (session, report) = session::open(runtime, model, options, purpose, |session| {
             let outputs = inputs.run(session, 1)?;
             first_run = outputs
                 .keys()
@@ -255,6 +257,21 @@ impl Detector {
         self.max_batch = sizes.last().copied().unwrap_or(1);
         self.inputs.fill_up_to(sizes);
         Ok(())
+    }
+
+    /// Records the CUDA graphs of calls that have one: ONNX Runtime keeps them per thread, so this is for the
+    /// thread that is going to call [`Detector::detect`], at a time when nobody else asks for memory of the card.
+    ///
+    /// # Errors
+    /// [`DetectError::Network`] if a call does not run; then no other call of this detector may.
+    pub fn record_graphs(&mut self) -> Result<(), DetectError> {
+        self.network
+            .record_graphs()
+            .map_err(|source| DetectError::Network {
+                model: self.model.clone(),
+                doing: "recording it as a CUDA graph".to_owned(),
+                source,
+            })
     }
 
     /// Does the network really take so many pictures? Exporters mark axes as dynamic that are not.

@@ -137,6 +137,20 @@ impl Network {
         Ok(())
     }
 
+    /// Runs each bound call twice, which is when its graph is recorded for this thread.
+    ///
+    /// # Errors
+    /// [`ort::Error`] if one does not run.
+    pub(super) fn record_graphs(&mut self) -> ort::Result<()> {
+        for form in &mut self.forms {
+            if let Call::Bound(call) = &mut form.call {
+                call.run(quiet()?)?;
+                call.run(quiet()?)?;
+            }
+        }
+        Ok(())
+    }
+
     /// The form for so many pictures is not to be used.
     pub(super) fn leave_out(&mut self, pictures: usize) {
         self.forms.retain(|form| form.pictures != pictures);

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{Provider, cache};
 
 /// CUDA.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct CudaOptions {
     /// Number of the card, from 0.
     pub device: u32,
@@ -15,19 +15,9 @@ pub struct CudaOptions {
     pub memory_limit: Option<u64>,
     /// Convolutions and products round what goes in to 11 bits, which is faster.
     pub tf32: bool,
-    /// A call is one command to the card (a CUDA graph) where the network allows that.
+    /// A call is one command to the card (a CUDA graph) where the network allows that. Off until it has been
+    /// measured beside decoders at work.
     pub graphs: bool,
-}
-
-impl Default for CudaOptions {
-    fn default() -> Self {
-        Self {
-            device: 0,
-            memory_limit: None,
-            tf32: false,
-            graphs: true,
-        }
-    }
 }
 
 /// TensorRT.

@@ -105,9 +105,10 @@ impl Reid {
             reid: None,
             ..detect.clone()
         };
-        let (session, report) = session::open(runtime, model, &asked, |session| {
-            inputs.run(session, 1).map(drop)
-        })?;
+        let (session, report) =
+            session::open(runtime, model, &asked, session::Purpose::Work, |session| {
+                inputs.run(session, 1).map(drop)
+            })?;
         let mut reid = Self {
             model: model.id.clone(),
             session,

@@ -44,12 +44,18 @@ pub(super) fn open(
     runtime: &Runtime,
     model: &ModelFiles,
     options: &DetectOptions,
+    purpose: Purpose,
     mut try_out: impl FnMut(&mut Session) -> ort::Result<()>,
 ) -> Result<(Session, ProviderReport), DetectError> {
     let mut open_once = |provider| -> ort::Result<Session> {
-        let log = LogLevel::Warning;
+        let build = Build {
+            log: LogLevel::Warning,
+            purpose,
+            dims: &[],
+            graph: false,
+        };
         let mut session =
-            builder(runtime, model, provider, options, log, &[])?.commit_from_file(&model.onnx)?;
+            builder(runtime, model, provider, options, &build)?.commit_from_file(&model.onnx)?;
         try_out(&mut session)?;
         Ok(session)
     };
@@ -139,7 +145,7 @@ pub fn try_provider(
         return Ok(None);
     }
     // What is worth a warning when the model is used is not asked for here.
-    builder(runtime, model, provider, options, LogLevel::Error, &[])
+    builder(runtime, model, provider, options, &Build::quiet_trial(&[]))
         .and_then(|mut builder| builder.commit_from_file(&model.onnx))
         .map(|_| Some(runtime.version()))
         .map_err(|source| failed(model, provider, options, source))
@@ -161,11 +167,14 @@ pub(super) fn open_fixed(
     dims: &[FixedDim],
     graph: bool,
 ) -> ort::Result<Session> {
-    let mut options = options.clone();
-    options.providers.cuda.graphs = graph;
-    // What is worth a warning was told when the network was made for any shape.
-    let log = LogLevel::Error;
-    builder(runtime, model, provider, &options, log, dims)?.commit_from_file(&model.onnx)
+    let build = Build {
+        // What is worth a warning was told when the network was made for any shape.
+        log: LogLevel::Error,
+        purpose: Purpose::Work,
+        dims,
+        graph,
+    };
+    builder(runtime, model, provider, options, &build)?.commit_from_file(&model.onnx)
 }
 
 /// How many nodes of the network each provider runs, by ONNX Runtime's own profile of one run.
@@ -180,12 +189,9 @@ pub(super) fn nodes(
     run: impl FnOnce(&mut Session) -> ort::Result<()>,
 ) -> Result<BTreeMap<String, usize>, DetectError> {
     let runtime = Runtime::load(options.runtime_library.as_deref())?;
-    let mut options = options.clone();
-    options.providers.cuda.graphs = false;
-    let options = &options;
     let profile = || -> ort::Result<String> {
         let folder = tempfile::tempdir().map_err(|error| ort::Error::new(error.to_string()))?;
-        let mut session = builder(runtime, model, provider, options, LogLevel::Error, dims)?
+        let mut session = builder(runtime, model, provider, options, &Build::quiet_trial(dims))?
             .with_profiling(folder.path().join("nodes"))?
             .commit_from_file(&model.onnx)?;
         run(&mut session)?;
@@ -239,54 +245,96 @@ fn failed(
     }
 }
 
+/// What a session is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// To run as fast as it can: on CUDA the fastest way of each convolution is searched for at the first
+    /// run of a shape, about a second.
+    Work,
+    /// To see whether and where it runs.
+    Trial,
+}
+
+/// How a session is made.
+#[derive(Clone, Copy)]
+struct Build<'a> {
+    log: LogLevel,
+    purpose: Purpose,
+    dims: &'a [FixedDim],
+    /// Whether calls are CUDA graphs.
+    graph: bool,
+}
+
+impl<'a> Build<'a> {
+    fn quiet_trial(dims: &'a [FixedDim]) -> Self {
+        Self {
+            log: LogLevel::Error,
+            purpose: Purpose::Trial,
+            dims,
+            graph: false,
+        }
+    }
+}
+
 fn builder(
     runtime: &Runtime,
     model: &ModelFiles,
     provider: Provider,
     options: &DetectOptions,
-    log_level: LogLevel,
-    dims: &[FixedDim],
+    build: &Build<'_>,
 ) -> ort::Result<SessionBuilder> {
-    let mut providers = options.providers.of_model(&model.id);
-    // Calls of any shape cannot be graphs.
-    providers.cuda.graphs &= !dims.is_empty();
+    let providers = options.providers.of_model(&model.id);
     // The environment logs everything by default, and formats it on each run.
     let mut builder = Session::builder(runtime.environment())?
-        .with_log_level(log_level)?
+        .with_log_level(build.log)?
         .with_optimization_level(GraphOptimizationLevel::All)?
         .with_intra_threads(options.intra_threads.get())?
         .with_inter_threads(1)?
         .with_intra_op_spinning(false)?
         .with_inter_op_spinning(false)?
-        .with_execution_providers(dispatch(provider, &providers))?;
-    for (name, size) in dims {
+        .with_execution_providers(dispatch(provider, &providers, build))?;
+    for (name, size) in build.dims {
         builder = builder.with_dimension_override(name, *size)?;
     }
     Ok(builder)
 }
 
 /// What to register, best first; without `error_on_failure` ONNX Runtime would take the CPU in silence.
-fn dispatch(provider: Provider, options: &ProviderOptions) -> Vec<ExecutionProviderDispatch> {
+fn dispatch(
+    provider: Provider,
+    options: &ProviderOptions,
+    build: &Build<'_>,
+) -> Vec<ExecutionProviderDispatch> {
     match provider {
         Provider::Auto | Provider::Cpu => Vec::new(),
-        Provider::Cuda => vec![cuda(&options.cuda)],
+        Provider::Cuda => vec![cuda(&options.cuda, build)],
         // TensorRT leaves operators it does not know to the next provider.
         Provider::TensorRt => vec![
             tensorrt(&options.tensorrt),
-            cuda(&CudaOptions {
-                device: options.tensorrt.device,
-                ..options.cuda.clone()
-            }),
+            cuda(
+                &CudaOptions {
+                    device: options.tensorrt.device,
+                    ..options.cuda.clone()
+                },
+                // There the network is not made anew for each number of pictures.
+                &Build {
+                    purpose: Purpose::Work,
+                    ..*build
+                },
+            ),
         ],
         Provider::OpenVino => vec![openvino(&options.openvino)],
     }
 }
 
-fn cuda(options: &CudaOptions) -> ExecutionProviderDispatch {
+fn cuda(options: &CudaOptions, build: &Build<'_>) -> ExecutionProviderDispatch {
     let mut provider = ep::CUDA::default()
         .with_device_id(number(options.device))
         .with_tf32(options.tf32)
-        .with_cuda_graph(options.graphs);
+        .with_cuda_graph(build.graph);
+    if build.purpose == Purpose::Trial {
+        provider = provider.with_conv_algorithm_search(ep::cuda::ConvAlgorithmSearch::Default);
+    }
     if let Some(limit) = options.memory_limit {
         // Doubling the arena at each step would pass the limit long before it is needed.
         provider = provider
