@@ -29,16 +29,25 @@ fn main() -> ExitCode {
     }
 }
 
+/// Files that may be open at once: libraries that close all a process might have are slow with many more.
+const MANY_FILES: u64 = 65_536;
+
 /// A camera keeps some eight files open, and the soft limit that processes are born with, 1024 for the sake
-/// of old programs, would be all that a hundred cameras have: the hard limit is what counts.
+/// of old programs, would be all that a hundred cameras have.
 fn allow_many_files() {
     let limit = getrlimit(Resource::Nofile);
+    let wanted = limit
+        .maximum
+        .map_or(MANY_FILES, |most| most.min(MANY_FILES));
+    if limit.current.is_none_or(|current| current >= wanted) {
+        return;
+    }
     let raised = Rlimit {
-        current: limit.maximum,
+        current: Some(wanted),
         ..limit
     };
     // Where it is forbidden, the limit stays and errors name it.
-    let _ = setrlimit(Resource::Nofile, raised);
+    setrlimit(Resource::Nofile, raised).ok();
 }
 
 /// Replaces this process by itself, same arguments and process id, with telemetry forbidden.

@@ -136,6 +136,10 @@ impl Drop for KillOnDrop {
 }
 
 /// Hands one connection at a time on to `port`, and hangs up on all others; gives its own port.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the threads end with the connections"
+)]
 fn one_at_a_time(port: u16) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let own = listener.local_addr().unwrap().port();
@@ -148,14 +152,14 @@ fn one_at_a_time(port: u16) -> u16 {
             let server = TcpStream::connect(("127.0.0.1", port)).unwrap();
             let (mut from, mut to) = (client.try_clone().unwrap(), server.try_clone().unwrap());
             std::thread::spawn(move || {
-                let _ = std::io::copy(&mut from, &mut to);
-                let _ = to.shutdown(Shutdown::Both);
+                drop(std::io::copy(&mut from, &mut to));
+                drop(to.shutdown(Shutdown::Both));
             });
             let busy = Arc::clone(&busy);
             std::thread::spawn(move || {
                 let (mut from, mut to) = (server, client);
-                let _ = std::io::copy(&mut from, &mut to);
-                let _ = to.shutdown(Shutdown::Both);
+                drop(std::io::copy(&mut from, &mut to));
+                drop(to.shutdown(Shutdown::Both));
                 busy.store(false, Ordering::SeqCst);
             });
         }

@@ -334,7 +334,7 @@ fn any_mix_of_frames_parts_and_inputs_is_seen_as_on_the_host() {
                 min_confidence: 0.05,
                 tiles: tiles.parse().unwrap(),
                 batch_sizes: Some(vec![1, 4]),
-                max_batch: 4.try_into().unwrap(),
+                max_batch: Some(4.try_into().unwrap()),
                 ..DetectOptions::default()
             };
             let model = ModelFiles::from_onnx(&fixture(&format!("models/{name}.onnx")));

@@ -84,7 +84,7 @@ fn providers_are_tried_in_their_order_each_with_its_settings() {
         "require_gpu = true\nproviders = [\
          { tensorrt = { device = 1, fp16 = true, cache_folder = \"engines\" } }, \
          { openvino = { hardware = \"GPU\", threads = 3 } }, \
-         { cuda = { memory_limit_mib = 2048 } }, { cpu = {} }]",
+         { cuda = { memory_limit_mib = 2048, tf32 = false, graphs = true } }, { cpu = {} }]",
     );
     assert_eq!(list.runs_on(), "tensorrt or openvino or cuda or cpu");
     let providers = list.providers;
@@ -97,6 +97,7 @@ fn providers_are_tried_in_their_order_each_with_its_settings() {
         Some(Path::new("etc/engines"))
     );
     assert_eq!(providers.cuda.memory_limit, Some(2 << 30));
+    assert!(!providers.cuda.tf32 && providers.cuda.graphs);
     assert_eq!(providers.openvino.hardware.as_deref(), Some("GPU"));
     assert_eq!(providers.openvino.threads.map(Into::into), Some(3_usize));
     let short = detect("provider = \"cuda\"\ndevice = 2").providers;

@@ -281,7 +281,7 @@ fn a_model_too_large_or_of_too_many_pictures_is_refused_and_a_batch_of_one_is_ke
     );
     // Whatever was asked for, a call has as many pictures as the graph takes.
     let options = DetectOptions {
-        max_batch: 8.try_into().unwrap(),
+        max_batch: Some(8.try_into().unwrap()),
         ..DetectOptions::default()
     };
     let Some(mut detector) = open(model("one.onnx", [1, 3, 64, 64]), &options) else {

@@ -39,7 +39,7 @@ pub(super) fn prove_at_start(
         provider: used,
         reid: None,
         // One picture is looked at.
-        max_batch: NonZeroUsize::MIN,
+        max_batch: Some(NonZeroUsize::MIN),
         batch_sizes: None,
         ..detect.clone()
     };

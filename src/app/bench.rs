@@ -187,7 +187,8 @@ fn options(args: &BenchArgs, captures: Vec<CameraOptions>) -> anyhow::Result<Pip
         .batch
         .and_then(|count| NonZeroUsize::try_from(count).ok());
     let mut detect = resolve::detect_from_args(&args.detect);
-    detect.max_batch = batch.unwrap_or_else(|| resolve::usual_batch(captures.len(), detect.tiles));
+    detect.max_batch = batch;
+    detect.cameras = NonZeroUsize::new(captures.len()).unwrap_or(NonZeroUsize::MIN);
     Ok(PipelineOptions {
         cameras: captures.into_iter().map(plan).collect(),
         model: resolve::model(args.detect.model.as_ref())?,

@@ -177,7 +177,7 @@ pub struct DetectArgs {
     /// Index of the accelerator
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub device: u32,
-    /// Sessions that run side by side [default: from the number of cores]
+    /// Sessions that run side by side [default: one per core, on CUDA one, two from 8 cameras on]
     #[arg(long, value_name = "N", value_parser = parse_few)]
     pub workers: Option<NonZeroU32>,
     /// Threads inside one session
@@ -195,6 +195,9 @@ pub struct DetectArgs {
     /// copied to the host
     #[arg(long)]
     pub zero_copy: bool,
+    /// A call of the network is one command to an NVIDIA card (a CUDA graph)
+    #[arg(long)]
+    pub cuda_graphs: bool,
     /// The ONNX Runtime library [default: the usual places]
     #[arg(long, value_name = "FILE")]
     pub runtime_library: Option<PathBuf>,
@@ -381,6 +384,9 @@ pub struct DoctorArgs {
     /// With --gpu: the picture is made into the input of the network on the card (detect.zero_copy)
     #[arg(long, requires = "gpu")]
     pub zero_copy: bool,
+    /// With --gpu: a call of the network is one command to the card (graphs = true of the provider cuda)
+    #[arg(long, requires = "gpu")]
+    pub cuda_graphs: bool,
 }
 
 /// `gantryd bench`.
@@ -442,8 +448,8 @@ pub struct BenchArgs {
     /// Draw age and missing pictures over the number of cameras
     #[arg(long, value_name = "FILE", requires = "plan")]
     pub svg: Option<PathBuf>,
-    /// Most pictures in one call of the network, of several cameras [default: 1 on the CPU, on an
-    /// accelerator what the model takes]
+    /// Most pictures in one call of the network, of several cameras [default: 1 on the CPU, on CUDA as
+    /// many as cameras, up to 32]
     #[arg(long, value_name = "N", value_parser = parse_few)]
     pub batch: Option<NonZeroU32>,
     /// How long a picture may wait for those of other cameras, ms

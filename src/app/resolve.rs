@@ -20,7 +20,7 @@ use crate::capture::{
     CameraOptions, Codec, Decode, HttpSource, RawRecord, RtspSource, Source, Transport,
 };
 use crate::perception::detect::{
-    DetectOptions, ModelFiles, Provider, ProviderOptions, ReidOptions, Tiles,
+    DetectOptions, ModelFiles, Provider, ProviderOptions, ReidOptions,
 };
 use crate::perception::track::TrackOptions;
 use crate::perception::zones::ZonesPlan;
@@ -65,8 +65,13 @@ pub fn reid_from_config(detect: &DetectConfig) -> Result<Option<ReidOptions>, Mo
     }))
 }
 
-/// Beyond so many pictures in a call a card gains little: each waits for all others (docs/performance.md).
-const USUAL_BATCH: usize = 32;
+/// Providers of a one-shot command.
+#[must_use]
+pub fn providers(device: u32, cuda_graphs: bool) -> ProviderOptions {
+    let mut providers = ProviderOptions::on_device(device);
+    providers.cuda.graphs = cuda_graphs;
+    providers
+}
 
 /// Model options of a one-shot command.
 #[must_use]
@@ -76,7 +81,7 @@ pub fn detect_from_args(args: &DetectArgs) -> DetectOptions {
     DetectOptions {
         runtime_library: args.runtime_library.clone(),
         provider: provider(args.provider),
-        providers: ProviderOptions::on_device(args.device),
+        providers: providers(args.device, args.cuda_graphs),
         intra_threads: non_zero(args.intra_threads.get()),
         input_size: args.input_size,
         tiles: args.tiles,
@@ -87,12 +92,8 @@ pub fn detect_from_args(args: &DetectArgs) -> DetectOptions {
     }
 }
 
-/// Most pictures of so many cameras that one call of the network takes where nobody says another number.
-#[must_use]
-pub fn usual_batch(cameras: usize, tiles: Tiles) -> NonZeroUsize {
-    let pictures = (cameras * tiles.pictures()).next_power_of_two();
-    NonZeroUsize::new(pictures.min(USUAL_BATCH)).unwrap_or(NonZeroUsize::MIN)
-}
+/// So many cameras the daemon always makes itself ready for.
+const FEW_CAMERAS: NonZeroUsize = NonZeroUsize::new(8).expect("8 is not 0");
 
 /// Model options of the daemon.
 #[must_use]
@@ -130,11 +131,14 @@ pub fn detect_from_config(config: &Config) -> DetectOptions {
         min_confidence: least(*min_confidence as f32, lowest),
         nms_iou: nms_iou.set().map(|iou| iou as f32),
         class_map: class_map.clone(),
-        max_batch: max_batch.set().or(batch_sizes.last().copied()).map_or_else(
-            // Cameras can be added while it runs.
-            || usual_batch(config.cameras.len(), *tiles).max(default.max_batch),
-            non_zero,
-        ),
+        max_batch: max_batch
+            .set()
+            .or(batch_sizes.last().copied())
+            .map(non_zero),
+        // More can be added while it runs.
+        cameras: NonZeroUsize::new(config.cameras.len())
+            .unwrap_or(NonZeroUsize::MIN)
+            .max(FEW_CAMERAS),
         tiles: *tiles,
         zero_copy: *zero_copy,
         batch_sizes: (!batch_sizes.is_empty())

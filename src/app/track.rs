@@ -84,8 +84,6 @@ pub fn run(args: &TrackArgs) -> anyhow::Result<()> {
         model: resolve::model(args.detect.model.as_ref())?,
         detect: DetectOptions {
             reid: resolve::reid(args.detect.reid.as_ref())?,
-            // Every input has sessions of its own.
-            max_batch: resolve::usual_batch(1, args.detect.tiles),
             ..resolve::detect_from_args(&args.detect)
         },
         zones,

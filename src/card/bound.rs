@@ -55,7 +55,8 @@ pub struct BoundResult {
     shape: Vec<usize>,
     element: TensorElementType,
     address: u64,
-    /// Page-locked: the card writes there itself.
+    bytes: usize,
+    /// Page-locked: the card writes there itself. Of no result less than one byte.
     host: PinnedHostSlice<u8>,
 }
 
@@ -142,6 +143,7 @@ impl BoundCall {
                 shape: dims.map(|&it| usize::try_from(it).unwrap_or(0)).collect(),
                 element: result.element,
                 address: tensor.data_ptr() as u64,
+                bytes: result.bytes(),
                 host,
             });
             binding.bind_output(result.name.as_str(), tensor)?;
@@ -202,8 +204,9 @@ impl BoundCall {
     fn download(&mut self) -> Result<(), DriverError> {
         self.card.context().bind_to_thread()?;
         let mut copied = Ok(());
-        for result in &mut self.results {
+        for result in self.results.iter_mut().filter(|it| it.bytes > 0) {
             let (address, host) = (result.address, result.host.as_mut_slice()?);
+            let host = &mut host[..result.bytes];
             // SAFETY: the tensor has as many bytes and is held by the binding; the copy stays, and is read by
             // nobody before it has ended, just below.
             let copy = unsafe { result::memcpy_dtoh_async(host, address, self.stream.cu_stream()) };
@@ -243,7 +246,7 @@ impl BoundResult {
     /// # Errors
     /// [`ort::Error`] if the card broke.
     pub fn bytes(&self) -> ort::Result<&[u8]> {
-        let bytes = self.host.as_slice();
+        let bytes = self.host.as_slice().map(|host| &host[..self.bytes]);
         bytes.map_err(|error| ort::Error::new(format!("reading \"{}\": {error}", self.name)))
     }
 }

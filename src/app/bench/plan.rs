@@ -158,6 +158,10 @@ fn search(
             options.model.id.to_string().clone_into(&mut report.model);
         }
         let trial = trial::run(options, args, &limits, cameras.serving(), signals)?;
+        if trial.is_lost && trials.is_empty() {
+            // Not too many, but none.
+            bail!("{}", trial.broken);
+        }
         tell(&told(&trial));
         if signals.came() {
             bail!("stopped before the plan was done");

@@ -62,6 +62,9 @@ pub struct Trial {
     pub resident_mib: f64,
     /// Why it does not hold; empty where it does.
     pub broken: String,
+    /// Whether a camera failed, so that nothing was measured.
+    #[serde(skip)]
+    pub is_lost: bool,
 }
 
 /// Percentiles.
@@ -175,6 +178,7 @@ pub fn run(
             cameras,
             missing: 1.0,
             broken: causes(&error),
+            is_lost: true,
             ..Trial::default()
         }),
         Some(error) => Err(error.into()),
@@ -262,6 +266,7 @@ fn measure(
         sessions_busy: network_wall / wall,
         resident_mib: resident_mib(),
         broken: String::new(),
+        is_lost: false,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Faults that only GStreamer, the model and the encoder can tell.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use super::Fault;
@@ -117,7 +118,11 @@ fn model_faults(config: &Config) -> Vec<Fault> {
         Ok(files) => files,
         Err(error) => return vec![fault("detect.model", error)],
     };
-    let options = resolve::detect_from_config(config);
+    let options = DetectOptions {
+        // Nothing is looked at.
+        cameras: NonZeroUsize::MIN,
+        ..resolve::detect_from_config(config)
+    };
     match Detector::open(&files, &options) {
         Ok(detector) => {
             let known = detector.class_names();

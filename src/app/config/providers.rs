@@ -101,7 +101,7 @@ fn read_settings(
             let cuda = CudaOptions {
                 device: s.integer("device", 0..=63, 0),
                 memory_limit: mib(s, "memory_limit_mib"),
-                tf32: s.boolean("tf32", false),
+                tf32: s.boolean("tf32", true),
                 graphs: s.boolean("graphs", false),
             };
             if is_given {

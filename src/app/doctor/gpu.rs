@@ -7,7 +7,7 @@ use std::time::Instant;
 use crate::app::accelerator::golden;
 use crate::app::cli::{DoctorArgs, Exit};
 use crate::app::resolve;
-use crate::perception::detect::{DetectOptions, Proof, ProviderOptions, prove};
+use crate::perception::detect::{DetectOptions, Proof, prove};
 
 /// Batch sizes that are timed, where the model takes them.
 const BATCHES: [usize; 6] = [1, 2, 4, 8, 16, 32];
@@ -25,12 +25,10 @@ pub(super) fn run(
     let options = DetectOptions {
         runtime_library: library,
         provider: resolve::provider(args.provider),
-        providers: ProviderOptions::on_device(args.device),
+        providers: resolve::providers(args.device, args.cuda_graphs),
         input_size: args.input_size,
         zero_copy: args.zero_copy,
-        max_batch: BATCHES[BATCHES.len() - 1]
-            .try_into()
-            .unwrap_or(std::num::NonZeroUsize::MIN),
+        max_batch: std::num::NonZeroUsize::new(BATCHES[BATCHES.len() - 1]),
         ..DetectOptions::default()
     };
     let golden = golden()?;

@@ -8,7 +8,7 @@ use super::trackers::Trackers;
 use crate::base::{
     CameraId, Captured, DropReason, FromCamera, Inbox, Metrics, RunEnd, RunId, Stage, Taken, causes,
 };
-use crate::perception::detect::{Detector, FrameDetections};
+use crate::perception::detect::{DetectError, Detector, FrameDetections};
 
 /// A failing detector is logged this often; every frame it costs is counted.
 const TELL_EVERY: Duration = Duration::from_secs(10);
@@ -65,18 +65,8 @@ pub(super) struct DetectWorker {
 
 impl DetectWorker {
     /// Makes ready what belongs to this thread; before the first camera is opened.
-    pub fn get_ready(&mut self) {
-        let Err(error) = self.detector.record_graphs() else {
-            return;
-        };
-        let error = causes(&error);
-        tracing::warn!(
-            error,
-            "CUDA graphs cannot be recorded: the network runs without"
-        );
-        if let Some(opened) = self.recovery.open() {
-            self.detector = opened;
-        }
+    pub fn get_ready(&mut self) -> Result<(), DetectError> {
+        self.detector.record_graphs()
     }
 
     /// Works until the inbox is closed and empty, or the tracker is gone.

@@ -236,15 +236,23 @@ impl Prepared {
                 told: None,
                 metrics: Arc::clone(&metrics),
             };
-            let (getting_ready, is_ready) = bounded::<()>(0);
+            let (getting_ready, is_ready) = bounded(1);
             pipeline.spawn(format!("detect-{number}"), move || {
-                work.get_ready();
-                drop(getting_ready);
-                work.run();
+                let ready = work.get_ready();
+                let goes_on = ready.is_ok();
+                // The start waits for it, unless this thread had to give up.
+                drop(getting_ready.send(ready));
+                if goes_on {
+                    work.run();
+                }
             })?;
             // One after the other, and no camera meanwhile: nobody else may use a card while graphs are
-            // recorded. Nothing is sent, the sender goes.
-            let _ = is_ready.recv();
+            // recorded. A thread that panics sends nothing, and has begun the stop itself.
+            if let Ok(Err(error)) = is_ready.recv() {
+                pipeline.stop.stop();
+                inbox.close();
+                return Err(error.into());
+            }
         }
         if is_gated {
             let work = CarryWorker {

@@ -4,7 +4,7 @@ use std::num::NonZeroUsize;
 
 use super::carrying::{ByGate, Gates, SharedGate};
 use super::{PipelineError, PipelineOptions};
-use crate::base::{FromCamera, Inbox};
+use crate::base::{FromCamera, Inbox, causes};
 use crate::perception::detect::{DetectOptions, Detector, Provider};
 
 /// The inbox of cameras with these gates. Where a decision needs the tracks of the frame before, one
@@ -59,7 +59,16 @@ fn open_all(options: &PipelineOptions) -> Result<Vec<Detector>, PipelineError> {
     let alike = alike(&first, &options.detect);
     let mut detectors = vec![first];
     while detectors.len() < count {
-        detectors.push(Detector::open(&options.model, &alike)?);
+        match Detector::open(&options.model, &alike) {
+            Ok(detector) => detectors.push(detector),
+            // Nobody asked for so many.
+            Err(error) if options.workers.is_none() => {
+                let (sessions, error) = (detectors.len(), causes(&error));
+                tracing::warn!(sessions, error, "no further session of the network");
+                break;
+            }
+            Err(error) => return Err(error.into()),
+        }
     }
     Ok(detectors)
 }
@@ -83,15 +92,16 @@ pub(super) fn while_running(mut options: DetectOptions) -> DetectOptions {
     options
 }
 
-/// Cameras from which on an accelerator gets a second session.
+/// From so many cameras on CUDA gets a second session.
 const MANY_CAMERAS: usize = 8;
 
-/// On an accelerator two sessions, so that one computes while boxes are made of what the other has said;
-/// few cameras never have that much waiting.
+/// On CUDA two sessions, so that one computes while boxes are made of what the other has said; few cameras
+/// never have that much waiting.
 fn auto_workers(provider: Provider, options: &PipelineOptions) -> usize {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     match provider {
         Provider::Cpu => (cores / options.detect.intra_threads.get()).max(1),
-        _ => 1 + usize::from(options.cameras.len() >= MANY_CAMERAS),
+        Provider::Auto | Provider::TensorRt | Provider::OpenVino => 1,
+        Provider::Cuda => 1 + usize::from(options.cameras.len() >= MANY_CAMERAS),
     }
 }

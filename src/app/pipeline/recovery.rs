@@ -87,25 +87,20 @@ impl Recovery {
         self.failing.is_over();
     }
 
-    /// A detector that is opened anew, if that can be.
-    pub fn open(&self) -> Option<Detector> {
-        match Detector::open(&self.model, &self.options) {
-            Ok(detector) => Some(detector),
-            Err(error) => {
-                let error = causes(&error);
-                tracing::error!(error, "the detector cannot be opened anew");
-                None
-            }
-        }
-    }
-
     /// The detector failed; gives one that is opened anew, if it is time for that.
     pub fn failed(&mut self, error: DetectError) -> Option<Detector> {
         match self.failing.step(Instant::now()) {
             Step::GoOn => None,
             Step::Reopen => {
                 tracing::warn!("the detector does not work any more, it is opened anew");
-                self.open()
+                match Detector::open(&self.model, &self.options) {
+                    Ok(detector) => Some(detector),
+                    Err(error) => {
+                        let error = causes(&error);
+                        tracing::error!(error, "the detector cannot be opened anew");
+                        None
+                    }
+                }
             }
             Step::GiveUp => {
                 let secs = self.failing.patience.as_secs();

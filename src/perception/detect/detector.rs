@@ -13,6 +13,7 @@ use super::network::{Maker, Network};
 use super::on_card::OnCard;
 use super::preprocess::Region;
 use super::proof;
+use super::remedy::remedy;
 use super::session::{self, FixedDim, ProviderReport};
 use super::tensors::{Inputs, shapes};
 use super::tiles::Merged;
@@ -110,7 +111,7 @@ impl Detector {
         let mut inputs = Inputs::new(&plan.input, &signature);
         inputs.reserve(1);
         let mut first_run = Vec::new();
-        // On CUDA the network is made anew for each number of pictures, see `make_forms`.
+        // Where it runs is known then; `make_forms` makes it anew for the numbers of pictures of its calls.
         let purpose = session::Purpose::Trial;
         let (session, report) = session::open(runtime, model, options, purpose, |session| {
             let outputs = inputs.run(session, 1)?;
@@ -159,12 +160,15 @@ impl Detector {
         detector.max_batch = match detector.plan.input.batch {
             BatchAxis::Absent => 1,
             BatchAxis::Fixed(pictures) => pictures.max(1),
-            BatchAxis::Dynamic => options.max_batch.get(),
+            BatchAxis::Dynamic => options.batch_on(detector.report.used),
         };
-        if detector.report.used == Provider::Cuda {
+        let provider = detector.report.used;
+        let has_forms =
+            provider == Provider::Cuda || provider == Provider::Cpu && detector.max_batch == 1;
+        if has_forms {
             let maker = Maker {
                 model,
-                provider: Provider::Cuda,
+                provider,
                 options,
                 has: &|op| signature.graph.has(op),
             };
@@ -190,39 +194,52 @@ impl Detector {
         Ok(detector)
     }
 
-    /// On a card each number of pictures has a form of the network of its own, made now: the first frame of
-    /// a camera finds everything ready.
+    /// On a card each number of pictures has a form of the network of its own, and on the CPU one picture, if
+    /// never more are asked for. They are made now: the first frame of a camera finds everything ready.
     fn make_forms(&mut self, maker: &Maker<'_>) -> Result<(), DetectError> {
-        let sizes = match self.plan.input.batch {
-            BatchAxis::Dynamic => sizes_up_to(self.max_batch, maker.options),
-            BatchAxis::Absent | BatchAxis::Fixed(_) => vec![self.max_batch],
+        let is_dynamic = self.plan.input.batch == BatchAxis::Dynamic;
+        let mut sizes = if is_dynamic {
+            sizes_up_to(self.max_batch, maker.options)
+        } else {
+            vec![self.max_batch]
         };
+        if is_dynamic && sizes[0] != 1 {
+            // What there is where nothing else runs; left out where it is not needed.
+            sizes.insert(0, 1);
+        }
         let mut made = Vec::new();
         // The largest first: what fits all is then there. One that the card has no room for is left out.
         for &pictures in sizes.iter().rev() {
+            if pictures == 1 && !made.is_empty() && !is_wanted(1, maker.options) {
+                continue;
+            }
             self.inputs.reserve(pictures);
+            self.inputs.scramble();
             match self.network.make(maker, &self.inputs, pictures) {
-                Ok(()) if pictures == 1 || self.takes(pictures) => made.insert(0, pictures),
+                Ok(()) if !is_dynamic || pictures == 1 || self.takes(pictures) => {
+                    made.insert(0, pictures);
+                }
                 // Exporters mark axes as dynamic that are not.
                 Ok(()) => self.network.leave_out(pictures),
-                Err(error) if pictures > 1 && sizes.len() > 1 => {
+                Err(error) if pictures > 1 && is_dynamic => {
                     tracing::warn!(model = %self.model, pictures, %error,
                         "the network does not run on so many pictures at once: they go in smaller calls");
                 }
                 Err(source) => {
+                    let remedy = remedy(maker.provider, &source.to_string());
                     return Err(DetectError::Network {
                         model: self.model.clone(),
-                        doing: format!("making the network for {pictures} pictures at once"),
+                        doing: format!("making the network for calls of {pictures}; {remedy}"),
                         source,
                     });
                 }
             }
         }
         self.max_batch = made.last().copied().unwrap_or(1);
-        if self.plan.input.batch == BatchAxis::Dynamic {
+        if is_dynamic {
             self.inputs.fill_up_to(made);
         }
-        self.network.is_complete();
+        self.network.keep_forms_alone();
         Ok(())
     }
 
@@ -386,7 +403,8 @@ impl Detector {
         Ok(())
     }
 
-    /// Runs another session of the same network on what was looked at last.
+    /// Runs another session of the same network on one picture: what was looked at last, or what was left of it
+    /// on the host.
     pub(super) fn run_on(&self, session: &mut Session) -> ort::Result<()> {
         self.inputs.run(session, 1).map(drop)
     }
@@ -526,6 +544,12 @@ fn sizes_up_to(most: usize, options: &DetectOptions) -> Vec<usize> {
     sizes.retain(|size| *size < most);
     sizes.push(most);
     sizes
+}
+
+/// Whether calls of so many pictures are asked for.
+fn is_wanted(pictures: usize, options: &DetectOptions) -> bool {
+    let sizes = options.batch_sizes.as_ref();
+    sizes.is_none_or(|sizes| sizes.contains(&pictures))
 }
 
 fn check_threshold(option: &'static str, value: f32) -> Result<(), DetectError> {

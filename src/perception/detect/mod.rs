@@ -51,8 +51,8 @@ pub use manifest::{
     ManifestOutput, OrderName, ResizeName,
 };
 pub use options::{
-    DEFAULT_CONFIDENCE, DEFAULT_MAX_BATCH, DEFAULT_MAX_DETECTIONS, DEFAULT_MIN_CONFIDENCE,
-    DetectOptions, ModelFiles, Provider, UnknownProvider,
+    DEFAULT_CONFIDENCE, DEFAULT_MAX_DETECTIONS, DEFAULT_MIN_CONFIDENCE, DetectOptions, ModelFiles,
+    Provider, UnknownProvider,
 };
 pub use plan::{
     BatchAxis, ChannelOrder, Dtype, ExtraInput, ExtraRole, InputPlan, Layout, LetterboxAnchor,

@@ -1,5 +1,6 @@
-//! The network in the forms in which it is called: for any number of pictures, or on a card in one form for
-//! each number, which saves what ONNX Runtime would find out about shapes at every call.
+//! The network in the forms in which it is called: for any number of pictures, or in one form for each number,
+//! which saves what ONNX Runtime would find out about shapes at every call. On a card that was measured as a
+//! third of the time of small calls (docs/performance.md).
 
 use ort::session::{RunOptions, Session};
 use ort::value::ValueType;
@@ -122,13 +123,17 @@ impl Network {
     ) -> ort::Result<()> {
         let dims = self.fixed_dims(inputs, pictures);
         let slots = inputs.tensor_pictures(pictures);
-        let call = match maker.bound(inputs, &dims, slots) {
-            Ok(call) => Call::Bound(Box::new(call)),
-            Err(why) => {
+        let bound = maker
+            .wants_graphs()
+            .then(|| maker.bound(inputs, &dims, slots));
+        let call = match bound {
+            Some(Ok(call)) => Call::Bound(Box::new(call)),
+            Some(Err(why)) => {
                 let model = &maker.model.id;
-                tracing::info!(%model, pictures, why, "no CUDA graph");
+                tracing::warn!(%model, pictures, why, "no CUDA graph: the network runs without");
                 Call::Free(maker.free(inputs, &dims, slots)?)
             }
+            None => Call::Free(maker.free(inputs, &dims, slots)?),
         };
         self.forms.push(Form {
             pictures: slots,
@@ -156,13 +161,17 @@ impl Network {
         self.forms.retain(|form| form.pictures != pictures);
     }
 
-    /// There is a form for each number of pictures that will be asked for.
-    pub(super) fn is_complete(&mut self) {
+    /// There is a form for each number of pictures that will be asked for: the one for any number goes.
+    pub(super) fn keep_forms_alone(&mut self) {
         self.any = None;
     }
 }
 
 impl Maker<'_> {
+    fn wants_graphs(&self) -> bool {
+        self.provider == Provider::Cuda && self.options.providers.cuda.graphs
+    }
+
     fn open(&self, dims: &[FixedDim], graph: bool) -> ort::Result<Session> {
         let library = self.options.runtime_library.as_deref();
         let runtime = Runtime::load(library).map_err(|error| ort::Error::new(error.to_string()))?;
@@ -188,9 +197,6 @@ impl Maker<'_> {
     /// Why there is none.
     fn bound(&self, inputs: &Inputs, dims: &[FixedDim], slots: usize) -> Result<BoundCall, String> {
         let told = |error: ort::Error| error.to_string();
-        if !self.options.providers.cuda.graphs {
-            return Err("they are switched off".to_owned());
-        }
         if let Some(op) = FINDS_SHAPES.iter().find(|op| (self.has)(op)) {
             return Err(format!("results of {op} have no fixed number of rows"));
         }
@@ -222,10 +228,10 @@ impl Maker<'_> {
             (results, wanted)
         };
         let mut call = BoundCall::new(&card, session, &input, &results).map_err(told)?;
-        for _ in 0..2 {
-            inputs.send(&mut call, slots).map_err(|it| it.to_string())?;
-            call.run(quiet().map_err(told)?).map_err(told)?;
-        }
+        // Recorded while something else lies there than what it is asked about.
+        call.run(quiet().map_err(told)?).map_err(told)?;
+        inputs.send(&mut call, slots).map_err(|it| it.to_string())?;
+        call.run(quiet().map_err(told)?).map_err(told)?;
         let is_same = {
             let outputs = Outputs::Bound(&call);
             let dims = outputs.shapes();

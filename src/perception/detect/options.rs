@@ -21,8 +21,12 @@ pub const DEFAULT_MIN_CONFIDENCE: f32 = 0.1;
 /// Detections kept per frame.
 pub const DEFAULT_MAX_DETECTIONS: usize = 300;
 
-/// Pictures per call of a model with a dynamic batch axis, at most.
-pub const DEFAULT_MAX_BATCH: usize = 8;
+/// Pictures per call on CUDA, at most, where nobody says another number: beyond that a card gains little, and
+/// each picture waits for all others (docs/performance.md).
+const MAX_BATCH_ON_CUDA: usize = 32;
+
+/// Pictures per call on another accelerator, at most, where nobody says another number.
+const MAX_BATCH_ELSEWHERE: usize = 8;
 
 /// What computes the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -111,8 +115,11 @@ pub struct DetectOptions {
     pub class_map: BTreeMap<String, String>,
     /// Detections kept per frame, best first.
     pub max_detections: usize,
-    /// Pictures per call, where the batch axis of the model is dynamic.
-    pub max_batch: NonZeroUsize,
+    /// Pictures per call at most, where the batch axis of the model is dynamic; `None` is one frame on the CPU,
+    /// and on an accelerator one of each of `cameras`.
+    pub max_batch: Option<NonZeroUsize>,
+    /// How many cameras there are, or will be.
+    pub cameras: NonZeroUsize,
     /// A call has one of these numbers of pictures, rising; what is missing is filled up. `None` on an
     /// accelerator, which gets ready for each number anew, is 1, 2, 4, … up to `max_batch`; on the CPU any.
     pub batch_sizes: Option<Vec<usize>>,
@@ -137,11 +144,31 @@ impl Default for DetectOptions {
             nms_iou: None,
             class_map: BTreeMap::new(),
             max_detections: DEFAULT_MAX_DETECTIONS,
-            max_batch: NonZeroUsize::new(DEFAULT_MAX_BATCH).expect("the constant is not 0"),
+            max_batch: None,
+            cameras: NonZeroUsize::MIN,
             batch_sizes: None,
             tiles: Tiles::default(),
             zero_copy: false,
             reid: None,
+        }
+    }
+}
+
+impl DetectOptions {
+    /// Most pictures in a call where the batch axis of the model is dynamic.
+    pub(super) fn batch_on(&self, provider: Provider) -> usize {
+        let of_frame = self.tiles.pictures();
+        match self.max_batch {
+            Some(most) => most.get(),
+            None if self.providers.is_accelerator(provider) => {
+                let pictures = self.cameras.get().saturating_mul(of_frame);
+                let most = match provider {
+                    Provider::Cuda => MAX_BATCH_ON_CUDA,
+                    _ => MAX_BATCH_ELSEWHERE,
+                };
+                pictures.min(most).next_power_of_two()
+            }
+            None => of_frame,
         }
     }
 }

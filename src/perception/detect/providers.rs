@@ -6,18 +6,29 @@ use std::path::{Path, PathBuf};
 use super::{Provider, cache};
 
 /// CUDA.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CudaOptions {
     /// Number of the card, from 0.
     pub device: u32,
     /// Most memory of the card that ONNX Runtime's arena takes for one session and number of pictures, bytes;
     /// `None` takes what is needed. What cuDNN and the driver take is beside it.
     pub memory_limit: Option<u64>,
-    /// Convolutions and products round what goes in to 11 bits, which is faster.
+    /// Convolutions and products round what goes in to 11 bits, which is faster; ONNX Runtime's own default.
     pub tf32: bool,
     /// A call is one command to the card (a CUDA graph) where the network allows that. Off until it has been
     /// measured beside decoders at work.
     pub graphs: bool,
+}
+
+impl Default for CudaOptions {
+    fn default() -> Self {
+        Self {
+            device: 0,
+            memory_limit: None,
+            tf32: true,
+            graphs: false,
+        }
+    }
 }
 
 /// TensorRT.

@@ -22,6 +22,9 @@ const USUAL_CLASSES: [&str; 2] = ["person", "pedestrian"];
 /// Least height of a crop where none is stated, px: smaller ones are blurs, 256 rows made of them.
 pub const DEFAULT_REID_MIN_HEIGHT: f32 = 48.0;
 
+/// Crops per call where nobody says another number.
+const CROPS_PER_CALL: NonZeroUsize = NonZeroUsize::new(8).expect("8 is not 0");
+
 /// Crops per frame where no number is stated.
 pub const DEFAULT_REID_MAX_CROPS: usize = 16;
 
@@ -121,7 +124,7 @@ impl Reid {
             max_crops: options.max_crops,
         };
         reid.run(1, |vectors| vectors.get(0).map(drop))?;
-        reid.max_batch = reid.usable_batch(detect.max_batch);
+        reid.max_batch = reid.usable_batch(detect.max_batch.unwrap_or(CROPS_PER_CALL));
         Ok(reid)
     }
 

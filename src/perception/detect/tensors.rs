@@ -282,8 +282,24 @@ impl Inputs {
         })
     }
 
+    /// Fills the image tensor on the host with numbers from 0 to 255 without a pattern, always the same.
+    pub(super) fn scramble(&mut self) {
+        let mut state = 1_u32;
+        let mut next = || {
+            // Constants: Numerical Recipes (Press and others), section 7.1.
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            (state >> 24) as u8
+        };
+        match &mut self.image {
+            Image::F32(data) => data.fill_with(|| f32::from(next())),
+            Image::F16(data) => data.fill_with(|| f16::from_f32(f32::from(next()))),
+            Image::U8(data) => data.fill_with(next),
+        }
+        self.placements.fill(None);
+    }
+
     /// What the open dimensions of the image input, which have the names `symbols`, are with so many slots.
-    /// Empty if one has no name, or one name would have to be two numbers.
+    /// Those without a name are not among them; empty if one name would have to be two numbers.
     pub(super) fn fixed_dims(&self, symbols: &[String], slots: usize) -> Vec<FixedDim> {
         let shape = self.shape(slots);
         let mut fixed: Vec<FixedDim> = Vec::new();

@@ -284,6 +284,7 @@ fn all(outputs: &Outputs<'_>) -> Vec<Vec<f32>> {
 }
 
 #[test]
+#[ignore = "loads ONNX Runtime, and others test that there is none: bound_calls_in_a_process_of_their_own"]
 fn a_bound_call_says_what_the_network_says_of_frames_from_host_and_card() {
     if !driver() {
         return;
@@ -324,6 +325,7 @@ fn a_bound_call_says_what_the_network_says_of_frames_from_host_and_card() {
 }
 
 #[test]
+#[ignore = "loads ONNX Runtime, and others test that there is none: bound_calls_in_a_process_of_their_own"]
 fn nothing_is_written_beside_the_input_of_a_bound_call() {
     if !driver() {
         return;
@@ -346,4 +348,22 @@ fn nothing_is_written_beside_the_input_of_a_bound_call() {
     let error = inputs.write(&three, Some(call.input())).unwrap_err();
     let error = crate::base::causes(&error);
     assert!(error.contains("fewer pictures"), "{error}");
+}
+
+#[test]
+fn bound_calls_in_a_process_of_their_own() {
+    let module = module_path!().split_once("::").unwrap().1;
+    let names = [
+        "a_bound_call_says_what_the_network_says_of_frames_from_host_and_card",
+        "nothing_is_written_beside_the_input_of_a_bound_call",
+    ];
+    let tests = names.map(|name| format!("{module}::{name}"));
+    let output = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--exact"])
+        .args(tests)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}");
+    assert!(said.contains("2 passed"), "{said}");
 }
