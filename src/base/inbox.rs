@@ -5,6 +5,14 @@ use std::fmt;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+/// Items of a live source that may come at once and are kept, after as many quiet moments as [`CALM`] says for
+/// each: a decoder that worked on a key frame hands over what came meanwhile.
+const BURST: u8 = 4;
+
+/// Items in a row that must have found nothing waiting, to keep one more of the next burst. A surplus that lasts
+/// never has so many, so that the newest wins there.
+const CALM: u8 = 8;
+
 /// A slot that gave nothing for so long is not waited for.
 const ASLEEP_AFTER: Duration = Duration::from_secs(1);
 
@@ -74,6 +82,10 @@ struct Slot<T> {
     items: VecDeque<(T, Keep)>,
     /// Whom the first item is for, if that was asked.
     lane: Option<Lane>,
+    /// Items that may still be kept beside others that wait.
+    spare: u8,
+    /// Items in a row that found nothing waiting, since `spare` last grew.
+    calm: u8,
     /// Items that may be taken and not yet done.
     outstanding: u64,
     taken: u64,
@@ -170,21 +182,16 @@ impl<T> Inbox<T> {
         self.filled.notify_all();
     }
 
-    /// Puts the newest item of a live source; never waits. Returns what is lost by that: the item
-    /// displaced, or `item` itself once the inbox is closed or the slot taken away.
+    /// Puts the newest item of a live source; never waits. A short burst is kept; of a surplus that lasts the
+    /// newest wins. Returns what is lost by that, oldest first: items displaced, or `item` itself once the
+    /// inbox is closed or the slot taken away.
     #[must_use]
-    pub fn put_newest(&self, slot: usize, item: T) -> Option<T> {
+    pub fn put_newest(&self, slot: usize, item: T) -> Vec<T> {
         let mut state = self.lock();
         let Some(place) = state.open_slot(slot) else {
-            return Some(item);
+            return vec![item];
         };
-        let displaced = match place.items.back() {
-            Some((_, Keep::Replaceable)) => place.items.pop_back().map(|(stale, _)| stale),
-            _ => None,
-        };
-        if place.items.is_empty() {
-            place.lane = None;
-        }
+        let displaced = place.make_room();
         place.items.push_back((item, Keep::Replaceable));
         self.tell_takers(state);
         displaced
@@ -329,12 +336,40 @@ impl<T> Slot<T> {
         Self {
             items: VecDeque::new(),
             lane: None,
+            spare: BURST,
+            calm: 0,
             outstanding,
             taken: 0,
             done: 0,
             aborted: false,
             given: None,
         }
+    }
+}
+
+impl<T> Slot<T> {
+    /// What goes for the next item of a live source, oldest first.
+    fn make_room(&mut self) -> Vec<T> {
+        if !matches!(self.items.back(), Some((_, Keep::Replaceable))) {
+            self.calm += 1;
+            if self.calm == CALM {
+                self.calm = 0;
+                self.spare = (self.spare + 1).min(BURST);
+            }
+            return Vec::new();
+        }
+        self.calm = 0;
+        if self.spare > 0 {
+            self.spare -= 1;
+            return Vec::new();
+        }
+        let is_stale = |(_, keep): &&(T, Keep)| *keep == Keep::Replaceable;
+        let stale = self.items.iter().rev().take_while(is_stale).count();
+        let kept = self.items.len() - stale;
+        if kept == 0 {
+            self.lane = None;
+        }
+        self.items.drain(kept..).map(|(item, _)| item).collect()
     }
 }
 

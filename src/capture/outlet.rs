@@ -326,17 +326,20 @@ impl Outlet {
             FromCamera::Frame(captured) => Some(captured.frame.meta.seq),
             FromCamera::RunEnded { .. } => None,
         };
-        match self.inbox.put_newest(self.slot, item) {
-            Some(FromCamera::Frame(lost)) if Some(lost.frame.meta.seq) == seq => {
-                lost.flight.dropped(Stage::Capture, DropReason::Stopping);
-                Delivery::Closed
+        let mut delivery = Delivery::Done;
+        for lost in self.inbox.put_newest(self.slot, item) {
+            match lost {
+                FromCamera::Frame(lost) if Some(lost.frame.meta.seq) == seq => {
+                    lost.flight.dropped(Stage::Capture, DropReason::Stopping);
+                    delivery = Delivery::Closed;
+                }
+                FromCamera::Frame(lost) => {
+                    lost.flight.dropped(Stage::Inference, DropReason::Replaced);
+                }
+                FromCamera::RunEnded { .. } => {}
             }
-            Some(FromCamera::Frame(lost)) => {
-                lost.flight.dropped(Stage::Inference, DropReason::Replaced);
-                Delivery::Done
-            }
-            Some(FromCamera::RunEnded { .. }) | None => Delivery::Done,
         }
+        delivery
     }
 
     /// A picture of a live stream was not decoded, for the decoder is behind.

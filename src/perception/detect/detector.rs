@@ -13,7 +13,6 @@ use super::network::{Maker, Network};
 use super::on_card::OnCard;
 use super::preprocess::Region;
 use super::proof;
-use super::remedy::remedy;
 use super::session::{self, FixedDim, ProviderReport};
 use super::tensors::{Inputs, shapes};
 use super::tiles::Merged;
@@ -214,8 +213,7 @@ impl Detector {
                 continue;
             }
             self.inputs.reserve(pictures);
-            self.inputs.scramble();
-            match self.network.make(maker, &self.inputs, pictures) {
+            match self.network.make(maker, &mut self.inputs, pictures) {
                 Ok(()) if !is_dynamic || pictures == 1 || self.takes(pictures) => {
                     made.insert(0, pictures);
                 }
@@ -226,12 +224,8 @@ impl Detector {
                         "the network does not run on so many pictures at once: they go in smaller calls");
                 }
                 Err(source) => {
-                    let remedy = remedy(maker.provider, &source.to_string());
-                    return Err(DetectError::Network {
-                        model: self.model.clone(),
-                        doing: format!("making the network for calls of {pictures}; {remedy}"),
-                        source,
-                    });
+                    let (model, provider) = (maker.model, maker.provider);
+                    return Err(session::failed(model, provider, maker.options, source));
                 }
             }
         }

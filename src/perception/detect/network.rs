@@ -118,14 +118,18 @@ impl Network {
     pub(super) fn make(
         &mut self,
         maker: &Maker<'_>,
-        inputs: &Inputs,
+        inputs: &mut Inputs,
         pictures: usize,
     ) -> ort::Result<()> {
         let dims = self.fixed_dims(inputs, pictures);
         let slots = inputs.tensor_pictures(pictures);
-        let bound = maker
-            .wants_graphs()
-            .then(|| maker.bound(inputs, &dims, slots));
+        let bound = maker.wants_graphs().then(|| {
+            // An empty picture would show little of what a graph does.
+            inputs.scramble();
+            let bound = maker.bound(inputs, &dims, slots);
+            inputs.clear();
+            bound
+        });
         let call = match bound {
             Some(Ok(call)) => Call::Bound(Box::new(call)),
             Some(Err(why)) => {

@@ -220,7 +220,8 @@ fn report(used: Provider, why: &str, tried: Vec<(Provider, String)>) -> Provider
     }
 }
 
-fn failed(
+/// The error of a network that cannot be made on `provider`, with the remedy.
+pub(super) fn failed(
     model: &ModelFiles,
     provider: Provider,
     options: &DetectOptions,

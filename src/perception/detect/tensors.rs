@@ -298,6 +298,16 @@ impl Inputs {
         self.placements.fill(None);
     }
 
+    /// Fills the image tensor on the host with zeros.
+    pub(super) fn clear(&mut self) {
+        match &mut self.image {
+            Image::F32(data) => data.fill(0.0),
+            Image::F16(data) => data.fill(f16::ZERO),
+            Image::U8(data) => data.fill(0),
+        }
+        self.placements.fill(None);
+    }
+
     /// What the open dimensions of the image input, which have the names `symbols`, are with so many slots.
     /// Those without a name are not among them; empty if one name would have to be two numbers.
     pub(super) fn fixed_dims(&self, symbols: &[String], slots: usize) -> Vec<FixedDim> {

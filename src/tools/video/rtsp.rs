@@ -18,6 +18,10 @@ use crate::base::{PipelineText, Worker, WorkerEnd};
 const RENDERED: &str = include_str!("../../../pipelines/simulate-rtsp.gst");
 const PLAYED: &str = include_str!("../../../pipelines/play-rtsp.gst");
 
+/// Threads that answer the clients of a server; by default there is one, with which a hundred cameras that are
+/// opened at once wait for each other.
+const THREADS: i32 = 8;
+
 /// The threads must have ended this long after the end.
 const END_WITHIN: Duration = Duration::from_secs(5);
 
@@ -98,6 +102,9 @@ impl RtspServer {
                 let server = server::RTSPServer::new();
                 server.set_address(&key.0);
                 server.set_service(&key.1.to_string());
+                if let Some(pool) = server.thread_pool() {
+                    pool.set_max_threads(THREADS);
+                }
                 server
             });
             let mounts = server.mount_points().ok_or_else(|| {
