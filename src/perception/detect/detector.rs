@@ -9,6 +9,7 @@ use crate::card::Card;
 
 use super::detections::Keep;
 use super::heads::EmbeddingRows;
+use super::limits::{check_input, check_places, check_threshold};
 use super::network::{Maker, Network};
 use super::on_card::OnCard;
 use super::preprocess::Region;
@@ -17,16 +18,10 @@ use super::session::{self, FixedDim, ProviderReport};
 use super::tensors::{Inputs, shapes};
 use super::tiles::Merged;
 use super::{
-    BatchAxis, ClassMap, DEFAULT_CONFIDENCE, DetectError, DetectOptions, Head, InputPlan, Manifest,
+    BatchAxis, ClassMap, DEFAULT_CONFIDENCE, DetectError, DetectOptions, Head, Manifest,
     ModelFiles, ModelPlan, OutputError, OutputView, Provider, RawBox, Reid, ReidCount, Runtime,
     Signature, Suppressor, Tiles, recognise,
 };
-
-/// Model inputs beyond this are refused before memory is asked for, px per side.
-const MAX_SIDE: usize = 8192;
-
-/// Models with a larger fixed batch are refused: every call would compute that many pictures.
-const MAX_FIXED_BATCH: usize = 64;
 
 /// Time spent on one frame in one stage.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -544,67 +539,6 @@ fn sizes_up_to(most: usize, options: &DetectOptions) -> Vec<usize> {
 fn is_wanted(pictures: usize, options: &DetectOptions) -> bool {
     let sizes = options.batch_sizes.as_ref();
     sizes.is_none_or(|sizes| sizes.contains(&pictures))
-}
-
-fn check_threshold(option: &'static str, value: f32) -> Result<(), DetectError> {
-    if (0.0..=1.0).contains(&value) {
-        Ok(())
-    } else {
-        Err(DetectError::Threshold { option, value })
-    }
-}
-
-/// gantryd's own networks answer with their best places, at strides 8, 16 and 32: an input too small
-/// does not have as many.
-fn check_places(
-    model: &ModelFiles,
-    plan: &ModelPlan,
-    signature: &Signature,
-) -> Result<(), DetectError> {
-    let (width, height) = (plan.input.width, plan.input.height);
-    let places: usize = [8, 16, 32]
-        .map(|stride| (width / stride) * (height / stride))
-        .iter()
-        .sum();
-    let boxes = signature
-        .outputs
-        .iter()
-        .find(|output| output.name == "boxes");
-    let answers = boxes.and_then(|boxes| boxes.dims.get(1).copied().flatten());
-    match answers.filter(|answers| plan.family == "resident" && *answers > places) {
-        None => Ok(()),
-        Some(answers) => Err(DetectError::File {
-            model: model.id.clone(),
-            reason: format!(
-                "an input of {width}x{height} has {places} places for objects, the network answers with its best {answers}; choose a larger detect.input_size (--input-size), 128x128 or more"
-            ),
-        }),
-    }
-}
-
-pub(super) fn check_input(model: &ModelFiles, input: &InputPlan) -> Result<(), DetectError> {
-    if let BatchAxis::Fixed(count) = input.batch
-        && count > MAX_FIXED_BATCH
-    {
-        return Err(DetectError::File {
-            model: model.id.clone(),
-            reason: format!(
-                "input \"{}\" takes exactly {count} pictures at once, allowed are 1 to {MAX_FIXED_BATCH}; export it with a batch of 1 or a dynamic one",
-                input.name
-            ),
-        });
-    }
-    let sides = 1..=MAX_SIDE;
-    if sides.contains(&input.width) && sides.contains(&input.height) {
-        return Ok(());
-    }
-    Err(DetectError::File {
-        model: model.id.clone(),
-        reason: format!(
-            "input \"{}\" is {}x{}, allowed is 1 to {MAX_SIDE} per side; state another size in the manifest",
-            input.name, input.width, input.height
-        ),
-    })
 }
 
 #[cfg(test)]

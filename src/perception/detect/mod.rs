@@ -16,6 +16,7 @@ mod error;
 mod graph;
 mod heads;
 mod letterbox;
+mod limits;
 mod manifest;
 mod network;
 mod on_card;

@@ -99,7 +99,7 @@ impl Reid {
         let signature = Signature::read(&model.onnx)?;
         let manifest = model.manifest.as_deref().map(Manifest::read).transpose()?;
         let plan = recognise::reid(&model.onnx, &signature, manifest.as_ref())?;
-        super::detector::check_input(model, &plan.input)?;
+        super::limits::check_input(model, &plan.input)?;
         let runtime = Runtime::load(detect.runtime_library.as_deref())?;
         let mut inputs = Inputs::new(&plan.input, &signature);
         inputs.reserve(1);
