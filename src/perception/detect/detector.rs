@@ -275,7 +275,8 @@ impl Detector {
             .record_graphs()
             .map_err(|source| DetectError::Network {
                 model: self.model.clone(),
-                doing: "recording it as a CUDA graph".to_owned(),
+                doing: "recording it as a CUDA graph (graphs = false of the provider cuda goes without)"
+                    .to_owned(),
                 source,
             })
     }
