@@ -77,8 +77,8 @@ pub struct TrackName {
 pub struct AffinityParts {
     /// IoU × overlap of the heights × √score, 0..=1.
     pub overlap: f32,
-    /// Taken off for another shape.
-    pub shape: f32,
+    /// Taken off for another height than the track's usual one.
+    pub height: f32,
     /// Taken off for another score than the track's usual one.
     pub score: f32,
     /// Taken off for the time it was not seen.
@@ -93,7 +93,7 @@ impl AffinityParts {
     /// The affinity.
     #[must_use]
     pub fn total(&self) -> f32 {
-        self.overlap - self.shape - self.score - self.unseen - self.class - self.weak
+        self.overlap - self.height - self.score - self.unseen - self.class - self.weak
     }
 }
 
@@ -191,7 +191,7 @@ pub enum IdentityChange {
         /// Number of its birth.
         birth: u64,
     },
-    /// A new track turned out, by its look, to be a lost one.
+    /// A new track turned out, by its look or place, to be a lost one.
     FoundAgain {
         /// Number of the new track's birth.
         birth: u64,

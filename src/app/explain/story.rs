@@ -304,7 +304,7 @@ impl Story {
                 let birth = self.births.remove(new);
                 if *id == self.id {
                     self.close_stretches();
-                    let mut text = "a new track looks like it and goes on as it".to_owned();
+                    let mut text = "a new track is it and goes on as it".to_owned();
                     if let Some(birth) = birth {
                         text += &format!(" (begun in frame {})", birth.moment.frame);
                     }
@@ -492,7 +492,7 @@ pub(super) fn change_text(change: &ChangeEntry) -> String {
         ChangeEntry::Confirmed { new, id } => format!("new {new} is believed and becomes #{id}"),
         ChangeEntry::Dropped { new } => format!("new {new} was not seen again and is dropped"),
         ChangeEntry::FoundAgain { new, id } => {
-            format!("new {new} looks like #{id} and goes on as it")
+            format!("new {new} is #{id} and goes on as it")
         }
         ChangeEntry::Exchanged { id, with } => {
             format!("#{id} and #{with} exchange identities, by their looks")

@@ -217,7 +217,7 @@ impl fmt::Display for Name {
     }
 }
 
-/// `overlap 0.75 - shape 0.01 - unseen 0.05`.
+/// `overlap 0.75 - height 0.01 - unseen 0.05`.
 pub(super) struct Breakdown<'a>(pub &'a PartsEntry);
 
 impl fmt::Display for Breakdown<'_> {
@@ -225,7 +225,7 @@ impl fmt::Display for Breakdown<'_> {
         let parts = self.0;
         write!(f, "overlap {:.2}", parts.overlap)?;
         for (name, part) in [
-            ("shape", parts.shape),
+            ("height", parts.height),
             ("score", parts.score),
             ("unseen", parts.unseen),
             ("class", parts.class),

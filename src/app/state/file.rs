@@ -19,7 +19,7 @@ use crate::perception::track::TrackerState;
 use crate::perception::zones::ZonesState;
 
 /// The form of [`CameraState`]. To be raised whenever it, or anything in it, changes.
-pub const VERSION: u32 = 2;
+pub const VERSION: u32 = 3;
 
 const MAGIC: &[u8; 8] = b"gantryst";
 const HEAD: usize = MAGIC.len() + 4 + 32;

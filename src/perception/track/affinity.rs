@@ -5,8 +5,9 @@ use crate::base::{AffinityParts, BBox, Detection};
 use super::assign::Pair;
 use super::lifecycle::Track;
 
-/// Taken off for a difference in shape of 1, see [`size_agreement`]. Measured, see docs/tracking.md.
-const SHAPE_CUE: f32 = 0.05;
+/// Taken off for a height that shares nothing with the track's usual one; a tenth of a difference costs
+/// a tenth of it. Measured, see docs/tracking.md.
+const HEIGHT_CUE: f32 = 0.2;
 /// Taken off for a score that differs by 1 from the track's usual one (Hybrid-SORT's confidence cue).
 /// Measured.
 const SCORE_CUE: f32 = 0.2;
@@ -52,7 +53,7 @@ impl Affinity {
         iou: f32,
     ) -> AffinityParts {
         let overlap = candidate.most(iou) * height_overlap(&track.bbox, &detection.bbox);
-        let shape = SHAPE_CUE * (1.0 - size_agreement(&track.bbox, &detection.bbox));
+        let height = HEIGHT_CUE * (1.0 - agreement(track.usual_height, detection.bbox.height()));
         let score = SCORE_CUE * (track.usual_score - detection.confidence).abs();
         let unseen = UNSEEN_PENALTY * track.forgotten_share(self.memory_secs);
         let class = CLASS_PENALTY * (1.0 - track.class.share(detection.class));
@@ -63,7 +64,7 @@ impl Affinity {
         };
         AffinityParts {
             overlap,
-            shape,
+            height,
             score,
             unseen,
             class,
@@ -85,11 +86,54 @@ fn height_overlap(a: &BBox, b: &BBox) -> f32 {
     (shared / whole).clamp(0.0, 1.0)
 }
 
+/// 1 for equal lengths, towards 0 the more they differ.
+fn agreement(a: f32, b: f32) -> f32 {
+    a.min(b) / a.max(b)
+}
+
 /// 1 for equal sizes, towards 0 the more they differ.
 pub(super) fn size_agreement(a: &BBox, b: &BBox) -> f32 {
-    let less = a.width().min(b.width()) * a.height().min(b.height());
-    let more = a.width().max(b.width()) * a.height().max(b.height());
-    less / more
+    agreement(a.width(), b.width()) * agreement(a.height(), b.height())
+}
+
+/// What stands in front of a box: the two detections that hide most of it, as shares of its area.
+///
+/// Two, because the object's own detection may be one of them, and which that is turns out later.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Covers([Cover; 2]);
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Cover {
+    share: f32,
+    /// Place among the detections that take part.
+    col: u32,
+}
+
+impl Covers {
+    /// Takes a detection that overlaps the box by this IoU. Seen from above the ground, what is nearer
+    /// reaches lower in the picture; what does not, hides nothing.
+    fn add(&mut self, bbox: &BBox, one: &Candidate, iou: f32) {
+        if one.bbox.bottom() <= bbox.bottom() {
+            return;
+        }
+        let shared = iou / (1.0 + iou) * (bbox.area() + one.bbox.area());
+        let cover = Cover {
+            share: shared / bbox.area(),
+            col: one.col,
+        };
+        let [most, second] = &mut self.0;
+        if cover.share > most.share {
+            *second = std::mem::replace(most, cover);
+        } else if cover.share > second.share {
+            *second = cover;
+        }
+    }
+
+    /// The share of the box that one detection hides, 0..=1, if the box's own detection is `own`.
+    pub fn share(&self, own: usize) -> f32 {
+        let other = self.0.iter().find(|cover| cover.col as usize != own);
+        other.map_or(0.0, |cover| cover.share.min(1.0))
+    }
 }
 
 /// A key that sorts by a number (not NaN) and then by place: one whole number compares faster than two
@@ -178,7 +222,8 @@ impl Sweep {
             .filter(move |one| one.bbox.right() > from)
     }
 
-    /// Adds the pairs of one row whose boxes overlap and whose affinity exceeds `gate` (≥ 0).
+    /// Adds the pairs of one row whose boxes overlap and whose affinity exceeds `gate` (≥ 0), and answers
+    /// what covers the row's box.
     pub fn add_row(
         &mut self,
         row: u32,
@@ -186,7 +231,8 @@ impl Sweep {
         gate: f32,
         affinity: impl Fn(&Candidate, f32) -> Option<f32>,
         pairs: &mut Vec<Pair>,
-    ) {
+    ) -> Covers {
+        let mut covers = Covers::default();
         let start = pairs.len();
         for one in self.between(bbox.left() - self.widest, bbox.right()) {
             if one.bbox.right() <= bbox.left()
@@ -196,6 +242,7 @@ impl Sweep {
                 continue;
             }
             let iou = bbox.iou(&one.bbox);
+            covers.add(bbox, one, iou);
             if one.most(iou) <= gate {
                 continue;
             }
@@ -212,6 +259,7 @@ impl Sweep {
             pairs[start..].sort_unstable_by_key(|pair| (std::cmp::Reverse(pair.gain), pair.col));
             pairs.truncate(start + MAX_CANDIDATES);
         }
+        covers
     }
 }
 
@@ -235,6 +283,45 @@ mod tests {
         assert!(keys.is_sorted());
         assert!(sort_key(2.0, 3) < sort_key(2.0, 4));
         assert_eq!(place_of(sort_key(-1.0, 4_000_000_000)), 4_000_000_000);
+    }
+
+    fn detection(ltrb: [f32; 4]) -> Detection {
+        let [left, top, right, bottom] = ltrb;
+        Detection {
+            bbox: BBox::from_ltrb(left, top, right, bottom).unwrap(),
+            class: crate::base::ClassId(0),
+            confidence: 1.0,
+            embedding: None,
+        }
+    }
+
+    #[test]
+    fn what_reaches_lower_covers_and_the_own_detection_does_not() {
+        // Of a box of 40 × 100: its own detection, one that hides a quarter from below, one that hides
+        // half but stands farther away, and one beside it.
+        let detections = [
+            [0.0, 0.0, 40.0, 101.0],
+            [30.0, 0.0, 70.0, 110.0],
+            [20.0, 0.0, 60.0, 90.0],
+            [50.0, 0.0, 90.0, 120.0],
+        ]
+        .map(detection);
+        let mut sweep = Sweep::default();
+        sweep.set(&detections, &[0, 1, 2, 3]);
+        let bbox = BBox::from_ltrb(0.0, 0.0, 40.0, 100.0).unwrap();
+        let covers = sweep.add_row(0, &bbox, 0.0, |_, iou| Some(iou), &mut Vec::new());
+        assert!((covers.share(0) - 0.25).abs() < 1e-4, "{covers:?}");
+        // Were the nearer one its own, the other would stand before it.
+        assert!((covers.share(1) - 1.0).abs() < 1e-4, "{covers:?}");
+        assert!((covers.share(2) - 1.0).abs() < 1e-4, "{covers:?}");
+        let alone = sweep.add_row(
+            0,
+            &BBox::from_ltrb(200.0, 0.0, 240.0, 100.0).unwrap(),
+            0.0,
+            |_, iou| Some(iou),
+            &mut Vec::new(),
+        );
+        assert_eq!(alone.share(0), 0.0);
     }
 
     proptest! {

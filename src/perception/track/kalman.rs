@@ -29,6 +29,9 @@ const ACCELERATION: f64 = 2.7;
 const MEASURED: f64 = 0.07;
 /// A score of 1 takes this share off the variance of the measurement (NSA, StrongSORT; measured).
 const SCORE_TRUST: f64 = 0.7;
+/// How much of an object something nearer hides, to the fourth, times this is added to the variance: the
+/// detection of a half hidden object is one of what is left of it, or of what hides it. Measured.
+const COVERED: f64 = 10.0;
 /// Standard deviation of a new track's velocity, as share of its size per second: ByteTrack's
 /// 10 · 0.625 % per frame at 30 fps.
 const NEW_VELOCITY: f64 = 1.875;
@@ -43,6 +46,48 @@ const AGITATION_SEEN: f64 = 9.0;
 /// Least and largest agitation.
 const AGITATION: [f64; 2] = [0.1, 4.0];
 
+/// Weight of the newest pair of surprises in their correlation.
+const ECHO_GAIN: f64 = 0.05;
+/// A surprise counts for no more than this many standard deviations there.
+const ECHO_SEEN: f64 = 3.0;
+
+/// How each surprise follows from the one before: 0 for the noise that the filter is made for, above it
+/// when the filter lags behind, below when it follows the noise of the detector (Mehra 1970).
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+struct Echo {
+    /// Along both axes, standard deviations.
+    last: [f64; 2],
+    /// Running means of the product of two in a row, and of the square.
+    product: f64,
+    square: f64,
+}
+
+impl Default for Echo {
+    fn default() -> Self {
+        Self {
+            last: [0.0; 2],
+            product: 0.0,
+            square: 1.0,
+        }
+    }
+}
+
+impl Echo {
+    fn add(&mut self, surprise: [f64; 2]) {
+        let seen = surprise.map(|one| one.clamp(-ECHO_SEEN, ECHO_SEEN));
+        let product = (seen[0] * self.last[0] + seen[1] * self.last[1]) / 2.0;
+        let square = (seen[0] * seen[0] + seen[1] * seen[1]) / 2.0;
+        self.product += ECHO_GAIN * (product - self.product);
+        self.square += ECHO_GAIN * (square - self.square);
+        self.last = seen;
+    }
+
+    /// -1..=1.
+    fn correlation(&self) -> f64 {
+        (self.product / self.square.max(f64::EPSILON)).clamp(-1.0, 1.0)
+    }
+}
+
 /// The estimate of one object's box and motion.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub(super) struct BoxFilter {
@@ -55,6 +100,8 @@ pub(super) struct BoxFilter {
     /// deviations (Mehra 1970, "On the identification of variances and adaptive Kalman filtering").
     /// The process noise of the centre is multiplied with it: a walker's is below 1, a dancer's above.
     agitation: f64,
+    /// Of the centre, and of the size.
+    echo: [Echo; 2],
 }
 
 /// Covariance of position and velocity along one axis; symmetric.
@@ -136,6 +183,7 @@ impl BoxFilter {
                 velocity: (NEW_VELOCITY * sizes[axis] * WALK[axis]).powi(2),
             }),
             agitation: 1.0,
+            echo: [Echo::default(); 2],
         }
     }
 
@@ -239,21 +287,26 @@ impl BoxFilter {
         share(0).max(share(1))
     }
 
-    /// Takes the box of a detection with this confidence, 0..=1.
-    pub fn update(&mut self, bbox: &BBox, confidence: f32) {
+    /// Takes the box of a detection with this confidence, 0..=1, of which something nearer hides the
+    /// share `cover`, 0..=1.
+    pub fn update(&mut self, bbox: &BBox, confidence: f32, cover: f32) {
         let measured = measurement(bbox);
         let sizes = sizes_of(&self.position);
-        let trust = (1.0 - SCORE_TRUST * f64::from(confidence)) * MEASURED.powi(2);
+        let covered = 1.0 + COVERED * f64::from(cover).powi(4);
+        let trust = (1.0 - SCORE_TRUST * f64::from(confidence)) * MEASURED.powi(2) * covered;
         let mut surprise = [0.0; AXES];
         for axis in 0..AXES {
             let variance = trust * sizes[axis] * sizes[axis];
             let off = measured[axis] - self.position[axis];
-            surprise[axis] = off * off / (self.covariance[axis].position + variance);
+            surprise[axis] = off / (self.covariance[axis].position + variance).sqrt();
             let gain = self.covariance[axis].update(variance);
             self.position[axis] += gain[0] * off;
             self.velocity[axis] += gain[1] * off;
         }
-        let seen = (surprise[0].min(AGITATION_SEEN) + surprise[1].min(AGITATION_SEEN)) / 2.0;
+        let [x, y, width, height] = surprise;
+        self.echo[0].add([x, y]);
+        self.echo[1].add([width, height]);
+        let seen = ((x * x).min(AGITATION_SEEN) + (y * y).min(AGITATION_SEEN)) / 2.0;
         let [least, most] = AGITATION;
         self.agitation += AGITATION_GAIN * (seen - self.agitation);
         self.agitation = self.agitation.clamp(least, most);
@@ -268,6 +321,27 @@ impl BoxFilter {
             width as f32,
             height as f32,
         )
+    }
+
+    /// How far the centre of a box is from where the object is expected, in standard deviations.
+    pub fn apart(&self, bbox: &BBox) -> f64 {
+        let (measured, sizes) = (measurement(bbox), sizes_of(&self.position));
+        let squared = |axis: usize| {
+            let variance = self.covariance[axis].position + (MEASURED * sizes[axis]).powi(2);
+            (measured[axis] - self.position[axis]).powi(2) / variance
+        };
+        (squared(0) + squared(1)).sqrt()
+    }
+
+    /// How the surprises of the centre and of the size follow from each other, -1..=1: near 1 where the
+    /// estimate lags behind the detections, near 0 or below where these jump about it.
+    pub fn lag(&self) -> [f64; 2] {
+        self.echo.map(|echo| echo.correlation())
+    }
+
+    /// The estimated height, px.
+    pub fn height(&self) -> f64 {
+        sizes_of(&self.position)[3]
     }
 
     /// Velocity of the centre, px/s.
@@ -301,7 +375,7 @@ mod tests {
         let mut filter = BoxFilter::new(&square(0.0));
         for frame in 1..=60 {
             filter.predict(1.0 / 30.0, true);
-            filter.update(&square(10.0 * frame as f32), 0.9);
+            filter.update(&square(10.0 * frame as f32), 0.9, 0.0);
         }
         assert!((filter.velocity()[0] - 300.0).abs() < 3.0);
         for _ in 0..15 {
@@ -316,7 +390,7 @@ mod tests {
         let mut filter = BoxFilter::new(&square(0.0));
         for _ in 0..20 {
             filter.predict(1.0 / 30.0, true);
-            filter.update(&square(0.0), 0.9);
+            filter.update(&square(0.0), 0.9, 0.0);
         }
         let known = filter.doubt();
         for _ in 0..10 {
@@ -333,7 +407,7 @@ mod tests {
         let mut blind = BoxFilter::new(&square(0.0));
         for _ in 0..20 {
             blind.predict(1.0 / 30.0, true);
-            blind.update(&square(0.0), 0.9);
+            blind.update(&square(0.0), 0.9, 0.0);
         }
         (0..10).for_each(|_| blind.predict(1.0 / 30.0, true));
         assert!(blind.doubt() > 1.5 * filter.doubt());
@@ -344,7 +418,7 @@ mod tests {
         let pulled = |confidence| {
             let mut filter = BoxFilter::new(&square(0.0));
             filter.predict(1.0 / 30.0, true);
-            filter.update(&square(10.0), confidence);
+            filter.update(&square(10.0), confidence, 0.0);
             filter.bbox().unwrap().cx()
         };
         assert!(pulled(0.95) > pulled(0.3));
@@ -356,7 +430,7 @@ mod tests {
         for frame in 1..=10 {
             let side = 40.0 + 4.0 * frame as f32;
             filter.predict(0.1, true);
-            filter.update(&BBox::from_cxcywh(0.0, 0.0, side, side).unwrap(), 0.9);
+            filter.update(&BBox::from_cxcywh(0.0, 0.0, side, side).unwrap(), 0.9, 0.0);
         }
         let before = filter.bbox().unwrap();
         filter.predict(1.0, false);
@@ -369,7 +443,7 @@ mod tests {
         let mut filter = BoxFilter::new(&square(0.0));
         for frame in 1..=60 {
             filter.predict(1.0 / 30.0, true);
-            filter.update(&square(10.0 * frame as f32), 0.9);
+            filter.update(&square(10.0 * frame as f32), 0.9, 0.0);
         }
         filter.warp(&CameraWarp::new([0.0, -2.0, 0.0, 2.0, 0.0, 0.0]).unwrap());
         let bbox = filter.bbox().unwrap();
@@ -387,14 +461,47 @@ mod tests {
             for frame in 0..40 {
                 filter.predict(1.0 / 30.0, true);
                 let side = if frame % 2 == 0 { jump } else { -jump };
-                filter.update(&square(side), 0.9);
+                filter.update(&square(side), 0.9, 0.0);
             }
             let before = filter.bbox().unwrap().cx();
             filter.predict(1.0 / 30.0, true);
-            filter.update(&square(before + 10.0), 0.9);
+            filter.update(&square(before + 10.0), 0.9, 0.0);
             filter.bbox().unwrap().cx() - before
         };
         assert!(followed(12.0) > followed(0.5) + 1.0);
+    }
+
+    #[test]
+    fn a_covered_detection_pulls_the_estimate_less() {
+        let pulled = |cover| {
+            let mut filter = BoxFilter::new(&square(0.0));
+            for _ in 0..10 {
+                filter.predict(1.0 / 30.0, true);
+                filter.update(&square(0.0), 0.9, 0.0);
+            }
+            filter.predict(1.0 / 30.0, true);
+            filter.update(&square(10.0), 0.9, cover);
+            filter.bbox().unwrap().cx()
+        };
+        assert!(pulled(1.0) < pulled(0.5) && pulled(0.5) < pulled(0.0));
+        assert!(pulled(1.0) < 0.2 * pulled(0.0), "{}", pulled(1.0));
+    }
+
+    #[test]
+    fn the_lag_tells_a_turn_from_noise() {
+        let lag = |place: fn(f64) -> f64| {
+            let mut filter = BoxFilter::new(&square(0.0));
+            for frame in 1..=90 {
+                filter.predict(1.0 / 30.0, true);
+                filter.update(&square(place(f64::from(frame)) as f32), 0.9, 0.0);
+            }
+            filter.lag()
+        };
+        let swings = lag(|frame| 40.0 * (frame / 8.0).sin());
+        let jumps = lag(|frame| if frame % 2.0 == 0.0 { 3.0 } else { -3.0 });
+        assert!(swings[0] > 0.2, "{swings:?}");
+        assert!(jumps[0] < 0.0, "{jumps:?}");
+        assert!([swings[1], jumps[1]].iter().all(|size| size.abs() < 1e-6));
     }
 
     proptest! {
@@ -408,7 +515,7 @@ mod tests {
                 filter.predict(dt, seen.is_some());
                 if let Some((centre, side, score)) = seen {
                     let bbox = BBox::from_cxcywh(centre, centre, side, side);
-                    filter.update(&bbox.unwrap_or(square(0.0)), score);
+                    filter.update(&bbox.unwrap_or(square(0.0)), score, 0.0);
                 }
                 prop_assert!(filter.position.iter().chain(&filter.velocity).all(|value| value.is_finite()));
                 for p in &filter.covariance {

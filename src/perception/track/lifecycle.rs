@@ -9,11 +9,14 @@ use super::kalman::BoxFilter;
 use super::vote::ClassVote;
 use super::{CameraWarp, TrackOptions};
 
-/// Part of the detection in the published box of a seen track; the rest is the filter's estimate.
+/// Part of the detection in the published box of a seen track whose surprises are independent of each
+/// other; the rest is the filter's estimate.
 ///
-/// Strong detectors place boxes better than the filter (DanceTrack, KITTI), weak ones worse (MOT15);
-/// half of each is close to the best of both.
-const DETECTION_SHARE: f32 = 0.5;
+/// A detection is the better box where the filter lags behind, the estimate where detections jump about
+/// it; [`BoxFilter::lag`] tells which, and is added. Measured, see docs/tracking.md.
+const DETECTION_SHARE: f64 = 0.2;
+/// Time constant of the usual height, seconds. Measured.
+const HEIGHT_MEMORY_SECS: f64 = 1.2;
 /// Weight of the newest score in a track's usual score. Measured.
 const SCORE_MEMORY: f32 = 0.65;
 
@@ -30,6 +33,8 @@ pub(super) struct Track {
     pub class: ClassVote,
     /// Running mean of the scores of its detections.
     pub usual_score: f32,
+    /// Running mean of the heights of its detections, px, growing as it is expected to.
+    pub usual_height: f32,
     /// Seconds since it was last seen, 0 if seen in this frame.
     pub unseen_secs: f64,
     /// Whether it was seen in the last frame that was stepped.
@@ -56,6 +61,7 @@ impl Track {
             bbox: detection.bbox,
             class: ClassVote::new(detection.class, detection.confidence),
             usual_score: detection.confidence,
+            usual_height: detection.bbox.height(),
             unseen_secs: 0.0,
             is_seen: true,
             look: detection
@@ -73,16 +79,21 @@ impl Track {
     }
 
     pub fn predict(&mut self, dt: f64) {
-        self.filter.predict(dt, self.is_seen);
-        self.bbox = self.filter.bbox().unwrap_or(self.last_bbox);
+        self.advance(dt);
         self.unseen_secs += dt;
+    }
+
+    fn advance(&mut self, dt: f64) {
+        let before = self.filter.height();
+        self.filter.predict(dt, self.is_seen);
+        self.usual_height *= (self.filter.height() / before) as f32;
+        self.bbox = self.filter.bbox().unwrap_or(self.last_bbox);
     }
 
     /// As [`Track::predict`] on a frame that nobody looked for objects in: who was seen when somebody
     /// looked last has not been missed, and does not grow older.
     pub fn carry(&mut self, dt: f64) {
-        self.filter.predict(dt, self.is_seen);
-        self.bbox = self.filter.bbox().unwrap_or(self.last_bbox);
+        self.advance(dt);
         if !self.is_seen {
             self.unseen_secs += dt;
         }
@@ -118,6 +129,7 @@ impl Track {
             seen.height() * stretch,
         )
         .unwrap_or(self.last_bbox);
+        self.usual_height *= stretch;
         self.bbox = self.filter.bbox().unwrap_or(self.last_bbox);
     }
 
@@ -130,13 +142,19 @@ impl Track {
     /// Takes it along where the whole picture moved, its velocity turned and stretched too.
     pub fn warp(&mut self, warp: &CameraWarp) {
         self.filter.warp(warp);
+        self.usual_height *= warp.stretch() as f32;
         self.bbox = self.filter.bbox().unwrap_or(self.last_bbox);
     }
 
-    pub fn see(&mut self, detection: &Detection, pts: Pts) {
-        self.filter.update(&detection.bbox, detection.confidence);
+    /// Takes a detection as its own, of which something nearer hides the share `cover`, 0..=1.
+    pub fn see(&mut self, detection: &Detection, pts: Pts, cover: f32) {
+        self.filter
+            .update(&detection.bbox, detection.confidence, cover);
         self.bbox = self.filter.bbox().unwrap_or(detection.bbox);
         self.class.add(detection.class, detection.confidence);
+        let newest = self.unseen_secs / (self.unseen_secs + HEIGHT_MEMORY_SECS);
+        let newest = newest.max(1.0 / (f64::from(self.hits) + 1.0)) as f32;
+        self.usual_height += newest * (detection.bbox.height() - self.usual_height);
         self.usual_score += SCORE_MEMORY * (detection.confidence - self.usual_score);
         self.unseen_secs = 0.0;
         self.is_seen = true;
@@ -207,6 +225,7 @@ impl Track {
     pub fn exchange(&mut self, other: &mut Self) {
         std::mem::swap(&mut self.id, &mut other.id);
         std::mem::swap(&mut self.class, &mut other.class);
+        std::mem::swap(&mut self.usual_height, &mut other.usual_height);
         std::mem::swap(&mut self.look, &mut other.look);
         std::mem::swap(&mut self.first_seen, &mut other.first_seen);
         self.doubt = None;
@@ -236,6 +255,11 @@ impl Track {
     /// When it was first seen.
     pub fn first_seen(&self) -> Pts {
         self.first_seen
+    }
+
+    /// When it was last seen.
+    pub fn last_seen(&self) -> Pts {
+        self.last_seen
     }
 
     pub fn miss(&mut self) {
@@ -274,12 +298,16 @@ impl Track {
             return self.bbox;
         }
         let (seen, believed) = (&self.last_bbox, &self.bbox);
-        let mix = |seen: f32, believed: f32| believed + DETECTION_SHARE * (seen - believed);
-        BBox::from_ltrb(
-            mix(seen.left(), believed.left()),
-            mix(seen.top(), believed.top()),
-            mix(seen.right(), believed.right()),
-            mix(seen.bottom(), believed.bottom()),
+        let [centre, size] = self
+            .filter
+            .lag()
+            .map(|lag| (DETECTION_SHARE + lag).clamp(0.0, 1.0) as f32);
+        let mix = |share: f32, seen: f32, believed: f32| believed + share * (seen - believed);
+        BBox::from_cxcywh(
+            mix(centre, seen.cx(), believed.cx()),
+            mix(centre, seen.cy(), believed.cy()),
+            mix(size, seen.width(), believed.width()),
+            mix(size, seen.height(), believed.height()),
         )
         .unwrap_or(*seen)
     }

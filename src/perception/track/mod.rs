@@ -9,6 +9,7 @@ mod appearance;
 mod assign;
 mod camera;
 mod carry;
+mod comeback;
 mod kalman;
 mod lifecycle;
 mod options;
@@ -37,7 +38,7 @@ use crate::base::{
     CameraMotion, DecisionLimits, Detection, EndReason, EndedTrack, FrameDecisions, IdentityChange,
     Pts, TrackSnapshot,
 };
-use affinity::{Affinity, Candidate, Sweep, place_of, sort_key};
+use affinity::{Affinity, Candidate, Covers, Sweep, place_of, sort_key};
 use appearance::{Appearance, Lost};
 use assign::{Assigner, Pair};
 use camera::CameraVote;
@@ -94,6 +95,8 @@ struct Scratch {
     taking_part: Vec<u32>,
     /// Indices of the tracks that make the rows of the current association.
     rows: Vec<u32>,
+    /// What covers each of them.
+    covers: Vec<Covers>,
     /// Whether the track was given a detection in this step.
     track_taken: Vec<bool>,
     /// Whether the detection was given to a track in this step.
@@ -390,12 +393,14 @@ impl Tracker {
             pairs,
             taking_part,
             rows,
+            covers,
             track_taken,
             detection_taken,
             ..
         } = &mut self.scratch;
         pairs.clear();
         rows.clear();
+        covers.clear();
         for (index, track) in self.tracks.iter().enumerate() {
             if track_taken[index] || !takes_part(track) {
                 continue;
@@ -407,7 +412,7 @@ impl Tracker {
                     && (!track.is_awaited || snapshot::agrees(track, &detections[detection], iou));
                 is_allowed.then(|| affinity.of(track, &detections[detection], one, iou))
             };
-            sweep.add_row(rows.len() as u32, &track.bbox, gate, worth, pairs);
+            covers.push(sweep.add_row(rows.len() as u32, &track.bbox, gate, worth, pairs));
             rows.push(index as u32);
         }
         if pairs.is_empty() && self.record.is_none() {
@@ -437,7 +442,8 @@ impl Tracker {
             track_taken[index as usize] = true;
             detection_taken[detection] = true;
             self.gone_on += u64::from(self.tracks[index as usize].is_awaited);
-            self.tracks[index as usize].see(&detections[detection], pts);
+            let cover = covers[row].share(col);
+            self.tracks[index as usize].see(&detections[detection], pts, cover);
             if detections[detection].confidence >= affinity.high_score {
                 self.appearance.note(index, taking_part[col]);
             }
@@ -492,6 +498,7 @@ impl Tracker {
         let options = &self.options;
         let is_fresh = |track: &Track| track.id.is_none() && track.is_believable(options);
         let mut finds = self.appearance.finds(&self.tracks, is_fresh);
+        comeback::add(&mut finds, &self.tracks, is_fresh);
         if finds.is_empty() {
             return;
         }

@@ -102,6 +102,60 @@ fn lost_track_keeps_moving_while_hidden() {
     assert_eq!(step.tracks[0].state, TrackState::Confirmed);
 }
 
+/// How a restless object sways, px.
+fn sway(frame: u64) -> f32 {
+    5.0 * (frame as f32).sin()
+}
+
+/// Someone walks, not evenly, is hidden for 25 frames, and comes out where he went in, past what his
+/// box can overlap; `size` is that of who comes out. Answers the ids in the last step.
+fn out_where_he_went_in(size: [f32; 2], class: ClassId) -> Vec<TrackId> {
+    let mut film = Film::new(30.0);
+    for frame in 0..40 {
+        film.show(&[seen(100.0 + 2.0 * frame as f32 + sway(frame), 100.0, 0.9)]);
+    }
+    for _ in 0..25 {
+        film.show(&[]);
+    }
+    let [width, height] = size;
+    let out = Detection {
+        bbox: BBox::from_cxcywh(180.0, 100.0, width, height).unwrap(),
+        class,
+        ..seen(0.0, 0.0, 0.9)
+    };
+    film.show(std::slice::from_ref(&out));
+    let step = film.show(&[out]);
+    let seen = |track: &&TrackSnapshot| track.state == TrackState::Confirmed;
+    step.tracks.iter().filter(seen).map(|it| it.id).collect()
+}
+
+#[test]
+fn who_stops_while_hidden_comes_back_as_the_same() {
+    assert_eq!(out_where_he_went_in([40.0, 80.0], CAR), [TrackId(1)]);
+}
+
+#[test]
+fn a_stranger_of_another_size_or_class_does_not_come_back_as_the_lost_one() {
+    assert_eq!(out_where_he_went_in([60.0, 80.0], CAR), [TrackId(2)]);
+    assert_eq!(out_where_he_went_in([40.0, 80.0], TRUCK), [TrackId(2)]);
+}
+
+#[test]
+fn of_two_who_come_back_the_nearer_one_is_the_lost_one() {
+    let mut film = Film::new(30.0);
+    for frame in 0..30 {
+        film.show(&[seen(100.0 + sway(frame), 100.0, 0.9)]);
+    }
+    for _ in 0..30 {
+        film.show(&[]);
+    }
+    let both = [seen(20.0, 100.0, 0.9), seen(150.0, 100.0, 0.9)];
+    film.show(&both);
+    let step = film.show(&both);
+    assert_eq!(id_at(&step, 150.0, 100.0), Some(TrackId(1)));
+    assert_eq!(id_at(&step, 20.0, 100.0), Some(TrackId(2)));
+}
+
 #[test]
 fn a_lost_track_ends_after_the_memory_and_its_id_is_not_used_again() {
     let mut film = Film::new(10.0);

@@ -177,9 +177,9 @@ pub enum RefusedWhy {
 pub struct PartsEntry {
     /// IoU × overlap of the heights × √score.
     pub overlap: f64,
-    /// Less, for another shape.
+    /// Less, for another height than its usual one.
     #[serde(default, skip_serializing_if = "is_zero")]
-    pub shape: f64,
+    pub height: f64,
     /// Less, for another score than usual.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub score: f64,
@@ -198,7 +198,7 @@ impl PartsEntry {
     /// The affinity by place.
     #[must_use]
     pub fn total(&self) -> f64 {
-        self.overlap - self.shape - self.score - self.unseen - self.class - self.weak
+        self.overlap - self.height - self.score - self.unseen - self.class - self.weak
     }
 }
 
@@ -375,7 +375,7 @@ fn choice(choice: &Choice) -> (u32, f64) {
 fn parts(parts: &AffinityParts) -> PartsEntry {
     PartsEntry {
         overlap: unit(parts.overlap),
-        shape: unit(parts.shape),
+        height: unit(parts.height),
         score: unit(parts.score),
         unseen: unit(parts.unseen),
         class: unit(parts.class),
@@ -440,7 +440,7 @@ mod tests {
         };
         let parts = AffinityParts {
             overlap: 0.5,
-            shape: 0.0,
+            height: 0.0,
             score: 0.01,
             unseen: 0.0,
             class: 0.0,

@@ -76,7 +76,19 @@ pub struct Find {
     pub fresh: usize,
     /// Where the lost one is.
     pub lost: Lost,
+    /// 0 where no look was asked.
     similarity: f32,
+}
+
+impl Find {
+    /// A living track that its place and motion alone tell.
+    pub fn by_place(fresh: usize, lost: usize) -> Self {
+        Self {
+            fresh,
+            lost: Lost::Living(lost),
+            similarity: 0.0,
+        }
+    }
 }
 
 /// Where a lost object is.
