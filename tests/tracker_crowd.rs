@@ -10,32 +10,12 @@ mod crowd;
 use crowd::{Scenario, SceneFrame, follow, score};
 use gantryd::tools::evaluate::{Scores, Track};
 
-/// Shaking cameras that drop frames over crowds: objects, frames per second, shake in px, share of
-/// the frames that are dropped.
-const SHAKEN: [(usize, f64, f64, f64); 6] = [
-    (10, 30.0, 12.0, 0.1),
-    (10, 12.0, 20.0, 0.0),
-    (30, 25.0, 10.0, 0.3),
-    (30, 10.0, 15.0, 0.1),
-    (100, 15.0, 12.0, 0.1),
-    (300, 20.0, 6.0, 0.1),
-];
-
 /// HOTA over all the shaken crowds.
 fn shaken(told: bool) -> f64 {
-    let scored: Vec<Scores> = (1..)
-        .zip(SHAKEN)
-        .map(|(seed, (objects, fps, shake_px, dropped))| {
-            let frames = crowd::frames(&Scenario {
-                objects,
-                secs: if objects > 100 { 4.0 } else { 12.0 },
-                fps,
-                shake_px,
-                dropped,
-                seed,
-            });
-            score(&frames, &follow(&frames, told))
-        })
+    let crowds = crowd::shaken();
+    let scored: Vec<Scores> = crowds
+        .iter()
+        .map(|(_, frames)| score(frames, &follow(frames, told)))
         .collect();
     Scores::combine(scored.iter()).hota.mean().hota
 }

@@ -41,6 +41,32 @@ pub struct SceneFrame {
     pub shift: [f64; 2],
 }
 
+/// Shaking cameras that drop frames over crowds: objects, frames per second, shake in px, share of
+/// the frames that are dropped.
+const SHAKEN: [(usize, f64, f64, f64); 6] = [
+    (10, 30.0, 12.0, 0.1),
+    (10, 12.0, 20.0, 0.0),
+    (30, 25.0, 10.0, 0.3),
+    (30, 10.0, 15.0, 0.1),
+    (100, 15.0, 12.0, 0.1),
+    (300, 20.0, 6.0, 0.1),
+];
+
+/// Crowds under shaking cameras.
+pub fn shaken() -> Vec<(Scenario, Vec<SceneFrame>)> {
+    let scenes = (1..).zip(SHAKEN);
+    let scenario = |(seed, (objects, fps, shake_px, dropped))| Scenario {
+        objects,
+        secs: if objects > 100 { 4.0 } else { 12.0 },
+        fps,
+        shake_px,
+        dropped,
+        seed,
+    };
+    let drawn = scenes.map(scenario).map(|it| (it, frames(&it)));
+    drawn.collect()
+}
+
 struct Object {
     id: u64,
     /// Middle of the lower edge on the ground, px of the unshaken picture.

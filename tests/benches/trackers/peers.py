@@ -7,7 +7,8 @@ gantryd's, on the same detections, each with the settings it ships with; scored 
         --format mot17 --out out MOT17/val
 
 A sequence is a folder with det.txt, gt.txt and seqinfo.ini. No tracker is shown a picture, and none is
-told the camera's motion unless --gmc is given, which gantryd alone takes.
+told the camera's motion unless --gmc is given; then those run that can take it, told by gmc.txt (a frame
+and the six numbers of its 2x3 matrix, from the frame before, per line).
 """
 
 import argparse
@@ -25,8 +26,26 @@ from typing import Any
 import numpy as np
 
 Rows = list[tuple[int, float, float, float, float]]
-Step = Callable[[np.ndarray], Rows]
-"""Detections of one frame, x y w h score each -> id x y w h each."""
+Step = Callable[[np.ndarray, np.ndarray | None], Rows]
+"""Detections of one frame, x y w h score each, and the camera's motion -> id x y w h each."""
+
+PICTURE = np.zeros((2, 2, 3), dtype=np.uint8)
+"""Stands for one, so that a tracker asks for the camera's motion."""
+
+
+class Told:
+    """In place of a tracker's own look at the camera's motion: what it is told."""
+
+    method = "told"
+    warp = np.eye(2, 3)
+
+    def apply(self, *_: Any) -> np.ndarray:
+        return self.warp
+
+    estimate = apply
+
+    def reset_params(self) -> None:
+        pass
 
 
 class Boxes:
@@ -56,12 +75,16 @@ def ultralytics(name: str) -> Callable[[float], Step]:
     settings = IterableSimpleNamespace(**YAML.load(check_yaml(f"{name}.yaml")))
     settings.gmc_method = "none"
     def begin(_fps: float) -> Step:
-        tracker = TRACKER_MAP[name](args=settings)
+        tracker, told = TRACKER_MAP[name](args=settings), Told()
+        if hasattr(tracker, "gmc"):
+            tracker.gmc = told
 
-        def step(found: np.ndarray) -> Rows:
+        def step(found: np.ndarray, warp: np.ndarray | None) -> Rows:
+            told.warp = warp
             centred = found[:, :4].copy()
             centred[:, :2] += centred[:, 2:] / 2
-            tracks = tracker.update(Boxes(centred.astype(np.float32), found[:, 4].astype(np.float32)))
+            boxes = Boxes(centred.astype(np.float32), found[:, 4].astype(np.float32))
+            tracks = tracker.update(boxes, None if warp is None else PICTURE)
             return [(int(t[4]), t[0], t[1], t[2] - t[0], t[3] - t[1]) for t in tracks]
 
         return step
@@ -74,16 +97,20 @@ def roboflow(name: str) -> Callable[[float], Step]:
     import trackers
 
     def begin(fps: float) -> Step:
-        tracker = getattr(trackers, name)(**rate(name, fps))
+        tracker, told = getattr(trackers, name)(frame_rate=fps), Told()
+        if hasattr(tracker, "cmc"):
+            tracker.cmc = told
 
-        def step(found: np.ndarray) -> Rows:
+        def step(found: np.ndarray, warp: np.ndarray | None) -> Rows:
+            told.warp = warp
             corners = np.hstack([found[:, :2], found[:, :2] + found[:, 2:4]])
             tracks = tracker.update(
                 sv.Detections(
                     xyxy=corners.astype(np.float32).reshape(-1, 4),
                     confidence=found[:, 4].astype(np.float32),
                     class_id=np.zeros(len(found), dtype=int),
-                )
+                ),
+                *([] if warp is None else [PICTURE]),
             )
             if tracks.tracker_id is None:
                 return []
@@ -94,10 +121,6 @@ def roboflow(name: str) -> Callable[[float], Step]:
             ]
 
         return step
-
-    def rate(name: str, fps: float) -> dict[str, Any]:
-        more = {"enable_cmc": False} if name == "BoTSORTTracker" else {}
-        return {"frame_rate": fps, **more}
 
     return begin
 
@@ -115,18 +138,23 @@ PEERS: dict[str, Callable[[], Callable[[float], Step]]] = {
 }
 
 
-def follow(sequence: Path, begin: Callable[[float], Step], out: Path) -> tuple[int, float]:
+TAKES_MOTION = {"ultralytics BoT-SORT", "ultralytics TrackTrack", "roboflow BoT-SORT"}
+
+
+def follow(sequence: Path, begin: Callable[[float], Step], gmc: bool, out: Path) -> tuple[int, float]:
     """Tracks one sequence; gives the frames and the seconds it took."""
     info = configparser.ConfigParser()
     info.read(sequence / "seqinfo.ini")
     frames = info.getint("Sequence", "seqLength")
     text = (sequence / "det.txt").read_text()
     rows = np.loadtxt(io.StringIO(text), delimiter=",", ndmin=2) if text.strip() else np.zeros((0, 7))
+    motion = np.loadtxt(sequence / "gmc.txt", ndmin=2) if gmc else np.zeros((0, 7))
+    warps = {int(row[0]): row[1:].reshape(2, 3) for row in motion}
     step, lines, spent = begin(info.getfloat("Sequence", "frameRate")), [], 0.0
     for frame in range(1, frames + 1):
         found = rows[rows[:, 0] == frame][:, 2:7]
         began = time.perf_counter()
-        tracks = step(found)
+        tracks = step(found, warps.get(frame, np.eye(2, 3)) if gmc else None)
         spent += time.perf_counter() - began
         lines += [f"{frame},{i},{x:.2f},{y:.2f},{w:.2f},{h:.2f},1,-1,-1,-1\n" for i, x, y, w, h in tracks]
     out.mkdir(parents=True, exist_ok=True)
@@ -140,7 +168,7 @@ def main() -> int:
     parser.add_argument("--gantryd", type=Path, default=Path("target/release/gantryd"))
     parser.add_argument("--format", default="mot17", help="as gantryd eval takes it")
     parser.add_argument("--classes", help="as gantryd eval takes it")
-    parser.add_argument("--gmc", action="store_true", help="gantryd is told the camera's motion (gmc.txt)")
+    parser.add_argument("--gmc", action="store_true", help="tell the camera's motion (gmc.txt)")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     sequences = sorted(it for it in options.sequences.iterdir() if (it / "det.txt").exists())
@@ -148,10 +176,12 @@ def main() -> int:
         parser.error(f"{options.sequences}: no folder in it has a det.txt")
     print(f"{'tracker':24} {'HOTA':>7} {'AssA':>7} {'DetA':>7} {'IDF1':>7} {'MOTA':>7} {'IDSW':>6} {'us/frame':>9}")
     for name, make in PEERS.items():
+        if options.gmc and name not in TAKES_MOTION:
+            continue
         out = options.out / name.replace(" ", "-").lower()
         with contextlib.redirect_stdout(io.StringIO()):
             begin = make()
-            times = [follow(sequence, begin, out) for sequence in sequences]
+            times = [follow(sequence, begin, options.gmc, out) for sequence in sequences]
         frames, spent = (sum(column) for column in zip(*times))
         tell(name, score(options, out), spent / frames * 1e6)
     out = options.out / "gantryd"
