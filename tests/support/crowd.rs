@@ -283,7 +283,7 @@ fn iou(a: &[f64; 4], b: &[f64; 4]) -> f64 {
 }
 
 /// A draw from the normal distribution (Box and Muller 1958).
-fn normal(rng: &mut Rng) -> f64 {
+pub fn normal(rng: &mut Rng) -> f64 {
     let radius = (-2.0 * (1.0 - rng.f64()).ln()).sqrt();
     radius * (std::f64::consts::TAU * rng.f64()).cos()
 }
@@ -335,6 +335,11 @@ pub fn follow(frames: &[SceneFrame], told: bool) -> Vec<Track> {
 
 /// Scores tracks against the truth of the frames.
 pub fn score(frames: &[SceneFrame], tracks: &[Track]) -> Scores {
+    evaluate(&truth(frames), tracks).unwrap()
+}
+
+/// The truth of the frames, which are named by their place.
+pub fn truth(frames: &[SceneFrame]) -> Truth {
     let boxes = (0..).zip(frames).flat_map(|(number, frame)| {
         let truth = frame.truth.iter();
         truth.map(move |&(id, [left, top, right, bottom])| TruthBox {
@@ -349,10 +354,9 @@ pub fn score(frames: &[SceneFrame], tracks: &[Track]) -> Scores {
             role: Role::Counted,
         })
     });
-    let truth = Truth {
+    Truth {
         frames: frames.len() as u64,
         boxes: boxes.collect(),
         ..Truth::default()
-    };
-    evaluate(&truth, tracks).unwrap()
+    }
 }

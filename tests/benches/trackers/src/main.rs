@@ -133,7 +133,14 @@ fn main() {
         let frame = |seen: &Vec<Seen>| {
             let bbox = |&([left, top, width, height], score): &Seen| {
                 let (cx, cy) = (left + width / 2.0, top + height / 2.0);
-                let bbox = Universal2DBox::new_with_confidence(cx, cy, None, width / height, height, score);
+                let bbox = Universal2DBox::new_with_confidence(
+                    cx,
+                    cy,
+                    None,
+                    width / height,
+                    height,
+                    score,
+                );
                 (bbox, None)
             };
             seen.iter().map(bbox).collect::<Vec<_>>()

@@ -10,6 +10,7 @@ use std::{env, fs, io};
 
 use gantryd::tools::evaluate::Scores;
 
+#[allow(dead_code, reason = "the tests use all of it")]
 #[path = "../../../../support/crowd.rs"]
 mod crowd;
 
@@ -19,10 +20,17 @@ fn main() -> io::Result<()> {
     let out = env::args().nth(1).unwrap_or_else(|| "crowds".to_owned());
     let crowds = crowd::shaken();
     for (scenario, frames) in &crowds {
-        write(&Path::new(&out).join(format!("crowd-{}", scenario.seed)), scenario, frames)?;
+        write(
+            &Path::new(&out).join(format!("crowd-{}", scenario.seed)),
+            scenario,
+            frames,
+        )?;
     }
     for (name, told) in [("told", true), ("boxes alone", false)] {
-        let scored: Vec<Scores> = crowds.iter().map(|(_, it)| score(it, &follow(it, told))).collect();
+        let scored: Vec<Scores> = crowds
+            .iter()
+            .map(|(_, it)| score(it, &follow(it, told)))
+            .collect();
         let all = Scores::combine(scored.iter());
         let (hota, identity) = (all.hota.mean(), &all.identity);
         println!(
@@ -60,6 +68,13 @@ fn write(folder: &Path, scenario: &Scenario, frames: &[SceneFrame]) -> io::Resul
         SIZE[1]
     );
     fs::create_dir_all(folder)?;
-    let files = [("det.txt", dets), ("gt.txt", truth), ("gmc.txt", gmc), ("seqinfo.ini", info)];
-    files.iter().try_for_each(|(name, text)| fs::write(folder.join(name), text))
+    let files = [
+        ("det.txt", dets),
+        ("gt.txt", truth),
+        ("gmc.txt", gmc),
+        ("seqinfo.ini", info),
+    ];
+    files
+        .iter()
+        .try_for_each(|(name, text)| fs::write(folder.join(name), text))
 }
