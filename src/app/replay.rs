@@ -13,7 +13,7 @@ use super::gmc::{self, GmcError};
 use super::mot::{self, MotDetections, MotError, MotFrame};
 use super::seqinfo::{SeqInfo, SeqInfoError, parse_fps, parse_size};
 use super::sequences::{self, SequenceFile};
-use crate::base::{CameraId, Pts, RunId, Size, TrackState};
+use crate::base::{CameraId, Pts, RunId, Size};
 use crate::perception::track::{CameraWarp, TrackOptions, Tracker};
 use crate::sinks::publish::{self, LineFile, PublishError};
 use report::quantile;
@@ -357,7 +357,7 @@ impl Replay {
                     .clip(size.width as f32, size.height as f32)
                     .is_some()
             });
-            if track.state == TrackState::Confirmed && is_inside {
+            if track.is_present() && is_inside {
                 writeln!(out, "{}", publish::mot_row(frame.number, track))?;
                 self.rows += 1;
             }

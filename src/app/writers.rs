@@ -436,6 +436,7 @@ mod tests {
             state,
             first_seen: Pts(0),
             last_seen: Pts(0),
+            is_presumed: false,
             before_run: std::time::Duration::ZERO,
         };
         Published::Frame(Arc::new(FrameResult {

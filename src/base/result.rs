@@ -87,6 +87,9 @@ pub struct TrackSnapshot {
     pub velocity: [f32; 2],
     /// Where it is in its life.
     pub state: TrackState,
+    /// While it coasts: it is most likely in the picture, because something nearer has just come in
+    /// front of it, or because it was surely seen a moment ago.
+    pub is_presumed: bool,
     /// When it was first seen.
     pub first_seen: Pts,
     /// When it was last seen.
@@ -94,6 +97,14 @@ pub struct TrackSnapshot {
     /// How long it was known before the run began; 0 for one that was first seen in it. Times of a
     /// run count from its beginning, so that what lies before it does not show in `first_seen`.
     pub before_run: Duration,
+}
+
+impl TrackSnapshot {
+    /// Whether the object is in the picture: seen, or presumed to be there.
+    #[must_use]
+    pub fn is_present(&self) -> bool {
+        self.state == TrackState::Confirmed || self.is_presumed
+    }
 }
 
 /// A confirmed track that is over.

@@ -4,7 +4,7 @@
 //! frames. Everything follows from the seed.
 
 use fastrand::Rng;
-use gantryd::base::{BBox, ClassId, Detection, Pts, TrackState};
+use gantryd::base::{BBox, ClassId, Detection, Pts};
 use gantryd::perception::track::{CameraWarp, Step, TrackOptions, Tracker};
 use gantryd::tools::evaluate::{Rect, Role, Scores, Track, Truth, TruthBox, evaluate};
 
@@ -318,7 +318,7 @@ pub fn follow(frames: &[SceneFrame], told: bool) -> Vec<Track> {
         let pts = Pts((frame.secs * 1e9) as u64);
         tracker.step_into(&frame.detections(), pts, &mut step);
         let seen = step.tracks.iter();
-        let seen = seen.filter(|track| track.state == TrackState::Confirmed);
+        let seen = seen.filter(|track| track.is_present());
         tracks.extend(seen.map(|track| Track {
             frame: number,
             id: track.id.0,

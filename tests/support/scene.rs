@@ -94,6 +94,7 @@ impl Scene {
                     },
                     first_seen: Pts(0),
                     last_seen: pts,
+                    is_presumed: false,
                     before_run: std::time::Duration::ZERO,
                 })
             })

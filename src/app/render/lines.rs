@@ -41,6 +41,8 @@ struct TrackLine {
     box_px: [f32; 4],
     velocity_px_s: [f32; 2],
     state: String,
+    #[serde(default)]
+    presumed: bool,
     age_ns: u64,
     unseen_ns: u64,
 }
@@ -144,6 +146,7 @@ impl Lines {
             },
             first_seen: Pts(pts_ns.saturating_sub(line.age_ns)),
             last_seen: Pts(pts_ns.saturating_sub(line.unseen_ns)),
+            is_presumed: line.presumed,
             before_run: std::time::Duration::ZERO,
         })
     }

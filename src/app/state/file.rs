@@ -263,7 +263,7 @@ pub mod tests {
         newer[8] = 9;
         assert_eq!(
             refused(&newer),
-            "its form is version 9, this gantryd reads version 2"
+            "its form is version 9, this gantryd reads version 3"
         );
         let other = encode(&state("yard", 1)).unwrap();
         assert_eq!(refused(&other), "it is of camera yard");

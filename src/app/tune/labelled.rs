@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::base::{BBox, Detection, Pts, Size, TrackState};
+use crate::base::{BBox, Detection, Pts, Size};
 use crate::perception::track::{TrackOptions, Tracker};
 use crate::tools::evaluate::{
     EvaluateError, Rect, Region, Role, Scores, Track, Truth, TruthBox, evaluate,
@@ -70,9 +70,10 @@ impl Sequence {
         let mut tracks = Vec::new();
         for frame in &self.seen {
             let step = tracker.step(&frame.detections, frame.pts);
-            let shown = step.tracks.iter().filter(|track| {
-                track.state == TrackState::Confirmed && self.is_inside(&track.bbox)
-            });
+            let shown = step
+                .tracks
+                .iter()
+                .filter(|track| track.is_present() && self.is_inside(&track.bbox));
             tracks.extend(shown.map(|track| Track {
                 frame: frame.number,
                 id: track.id.0,

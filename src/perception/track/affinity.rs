@@ -129,6 +129,11 @@ impl Covers {
         }
     }
 
+    /// The share of the box that one detection hides, 0..=1, if none is its own.
+    pub fn most(&self) -> f32 {
+        self.0[0].share.min(1.0)
+    }
+
     /// The share of the box that one detection hides, 0..=1, if the box's own detection is `own`.
     pub fn share(&self, own: usize) -> f32 {
         let other = self.0.iter().find(|cover| cover.col as usize != own);

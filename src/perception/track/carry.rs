@@ -96,8 +96,9 @@ impl Tracker {
         }
         let mut step = Step::default();
         self.bury(&mut step.ended);
-        step.tracks
-            .extend(self.tracks.iter().filter_map(Track::snapshot));
+        let high_score = self.high_score();
+        let shown = |track: &Track| track.snapshot(high_score);
+        step.tracks.extend(self.tracks.iter().filter_map(shown));
         step.tracks.sort_unstable_by_key(|track| track.id);
         step.ended.sort_unstable_by_key(|track| track.id);
         step

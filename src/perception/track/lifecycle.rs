@@ -17,6 +17,15 @@ use super::{CameraWarp, TrackOptions};
 const DETECTION_SHARE: f64 = 0.2;
 /// Time constant of the usual height, seconds. Measured.
 const HEIGHT_MEMORY_SECS: f64 = 1.2;
+/// An object is surely seen whose usual score is this many times the one from which on scores are high.
+/// Measured, see docs/tracking.md.
+const SURELY_SEEN: f32 = 1.6;
+/// A surely seen object is presumed to be there for this many seconds when it is missed. Measured.
+const MISSED_SECS: f64 = 0.12;
+/// An object of whose box something nearer hides this share, for no more seconds than these, is presumed
+/// to be behind it. Measured.
+const OCCLUDED_SHARE: f32 = 0.7;
+const OCCLUDED_SECS: f64 = 0.2;
 /// Weight of the newest score in a track's usual score. Measured.
 const SCORE_MEMORY: f32 = 0.65;
 
@@ -35,6 +44,8 @@ pub(super) struct Track {
     pub usual_score: f32,
     /// Running mean of the heights of its detections, px, growing as it is expected to.
     pub usual_height: f32,
+    /// The share of its predicted box that something nearer hides, 0..=1.
+    pub occlusion: f32,
     /// Seconds since it was last seen, 0 if seen in this frame.
     pub unseen_secs: f64,
     /// Whether it was seen in the last frame that was stepped.
@@ -62,6 +73,7 @@ impl Track {
             class: ClassVote::new(detection.class, detection.confidence),
             usual_score: detection.confidence,
             usual_height: detection.bbox.height(),
+            occlusion: 0.0,
             unseen_secs: 0.0,
             is_seen: true,
             look: detection
@@ -292,6 +304,15 @@ impl Track {
         !self.is_seen && (!self.is_confirmed() || self.unseen_secs > options.memory.as_secs_f64())
     }
 
+    /// Whether it is unseen and most likely in the picture. The scores of its detector are high from
+    /// `high_score` on.
+    fn is_presumed(&self, high_score: f32) -> bool {
+        let is_hidden = self.occlusion >= OCCLUDED_SHARE && self.unseen_secs <= OCCLUDED_SECS;
+        let is_sure = self.usual_score >= SURELY_SEEN * high_score;
+        let is_missed = is_sure && self.unseen_secs <= MISSED_SECS;
+        !self.is_seen && (is_hidden || is_missed)
+    }
+
     /// The box for people: of filter and detection where there is one, predicted where not.
     fn shown_bbox(&self) -> BBox {
         if !self.is_seen {
@@ -313,7 +334,7 @@ impl Track {
     }
 
     /// How it is published; a tentative track is not.
-    pub fn snapshot(&self) -> Option<TrackSnapshot> {
+    pub fn snapshot(&self, high_score: f32) -> Option<TrackSnapshot> {
         Some(TrackSnapshot {
             id: self.id?,
             class: self.class.winner(),
@@ -326,6 +347,7 @@ impl Track {
             } else {
                 TrackState::Coasting
             },
+            is_presumed: self.is_presumed(high_score),
             first_seen: self.first_seen,
             last_seen: self.last_seen,
             before_run: std::time::Duration::ZERO,

@@ -188,8 +188,9 @@ impl Tracker {
         if let Some(record) = &mut self.record {
             record::lost(record, &step.ended);
         }
-        step.tracks
-            .extend(self.tracks.iter().filter_map(Track::snapshot));
+        let high_score = self.high_score();
+        let shown = |track: &Track| track.snapshot(high_score);
+        step.tracks.extend(self.tracks.iter().filter_map(shown));
         step.tracks.sort_unstable_by_key(|track| track.id);
         step.ended.sort_unstable_by_key(|track| track.id);
     }
@@ -401,7 +402,7 @@ impl Tracker {
         pairs.clear();
         rows.clear();
         covers.clear();
-        for (index, track) in self.tracks.iter().enumerate() {
+        for (index, track) in self.tracks.iter_mut().enumerate() {
             if track_taken[index] || !takes_part(track) {
                 continue;
             }
@@ -412,7 +413,9 @@ impl Tracker {
                     && (!track.is_awaited || snapshot::agrees(track, &detections[detection], iou));
                 is_allowed.then(|| affinity.of(track, &detections[detection], one, iou))
             };
-            covers.push(sweep.add_row(rows.len() as u32, &track.bbox, gate, worth, pairs));
+            let cover = sweep.add_row(rows.len() as u32, &track.bbox, gate, worth, pairs);
+            track.occlusion = cover.most();
+            covers.push(cover);
             rows.push(index as u32);
         }
         if pairs.is_empty() && self.record.is_none() {

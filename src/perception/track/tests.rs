@@ -102,6 +102,35 @@ fn lost_track_keeps_moving_while_hidden() {
     assert_eq!(step.tracks[0].state, TrackState::Confirmed);
 }
 
+/// For how many frames at 30 fps an object of this score is presumed to be there when it is gone, with
+/// something nearer and larger standing `aside` px beside it.
+fn presumed_for(score: f32, aside: f32) -> usize {
+    let mut film = Film::new(30.0);
+    let nearer = Detection {
+        bbox: BBox::from_cxcywh(100.0 + aside, 140.0, 80.0, 160.0).unwrap(),
+        ..seen(0.0, 0.0, 0.9)
+    };
+    for _ in 0..30 {
+        film.show(&[seen(100.0, 100.0, score), nearer.clone()]);
+    }
+    let gone = (0..30).map(|_| film.show(std::slice::from_ref(&nearer)));
+    let presumed = gone.filter(|step| {
+        let mut tracks = step.tracks.iter();
+        tracks.any(|track| track.is_presumed && track.is_present() && track.bbox.cx() < 110.0)
+    });
+    presumed.count()
+}
+
+#[test]
+fn who_was_surely_seen_or_is_hidden_is_presumed_to_be_there_for_a_moment() {
+    assert_eq!(presumed_for(0.9, 300.0), 3);
+    assert_eq!(presumed_for(0.7, 300.0), 0);
+    // Three quarters of it are hidden.
+    let hidden = presumed_for(0.7, 30.0);
+    assert!((5..=6).contains(&hidden), "{hidden}");
+    assert_eq!(presumed_for(0.7, 50.0), 0);
+}
+
 /// How a restless object sways, px.
 fn sway(frame: u64) -> f32 {
     5.0 * (frame as f32).sin()

@@ -188,6 +188,7 @@ mod tests {
             state: TrackState::Confirmed,
             first_seen: Pts(0),
             last_seen: frame.pts,
+            is_presumed: false,
             before_run: std::time::Duration::ZERO,
         };
         zones.observe(&frame, &[track], &[]).events

@@ -45,6 +45,7 @@ pub(super) fn car(id: u64, x: f32, y: f32) -> TrackSnapshot {
         state: TrackState::Confirmed,
         first_seen: Pts(0),
         last_seen: Pts(0),
+        is_presumed: false,
         before_run: std::time::Duration::ZERO,
     }
 }

@@ -118,6 +118,7 @@ fn track(id: u64, ltrb: [f32; 4], state: TrackState) -> TrackSnapshot {
         state,
         first_seen: Pts(0),
         last_seen: Pts(0),
+        is_presumed: false,
         before_run: std::time::Duration::ZERO,
     }
 }

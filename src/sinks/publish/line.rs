@@ -36,6 +36,8 @@ struct TrackLine<'a> {
     box_px: [f64; 4],
     velocity_px_s: [f64; 2],
     state: &'static str,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    presumed: bool,
     age_ns: u64,
     unseen_ns: u64,
 }
@@ -135,6 +137,7 @@ fn track_line<'a>(
         .map(|edge| rounded(edge, 1e2)),
         velocity_px_s: track.velocity.map(|v| rounded(v, 1e2)),
         state: track.state.as_str(),
+        presumed: track.is_presumed,
         age_ns: age_ns(track, now),
         unseen_ns: now.0.saturating_sub(track.last_seen.0),
     }
@@ -196,6 +199,7 @@ mod tests {
                 state: TrackState::Coasting,
                 first_seen: Pts(500_000_000),
                 last_seen: Pts(1_900_000_000),
+                is_presumed: true,
                 before_run: std::time::Duration::ZERO,
             }],
             ended: vec![EndedTrack {
@@ -215,7 +219,7 @@ mod tests {
         let line = frame_line(&result(), &["person".into(), "car".into()]);
         assert_eq!(
             line,
-            r#"{"schema":"gantryd.result.v1","type":"frame","camera":"gate","run":2,"seq":7,"pts_ns":2000000000,"utc":"2023-11-14T22:13:20.000000000Z","utc_source":"rtcp","width":640,"height":360,"detections":3,"tracks":[{"id":5,"class":"car","class_id":1,"confidence":0.8765,"box_px":[1.23,2.0,30.0,40.0],"velocity_px_s":[0.0,12.35],"state":"coasting","age_ns":1500000000,"unseen_ns":100000000}],"ended":[{"id":4,"reason":"lost"}]}"#
+            r#"{"schema":"gantryd.result.v1","type":"frame","camera":"gate","run":2,"seq":7,"pts_ns":2000000000,"utc":"2023-11-14T22:13:20.000000000Z","utc_source":"rtcp","width":640,"height":360,"detections":3,"tracks":[{"id":5,"class":"car","class_id":1,"confidence":0.8765,"box_px":[1.23,2.0,30.0,40.0],"velocity_px_s":[0.0,12.35],"state":"coasting","presumed":true,"age_ns":1500000000,"unseen_ns":100000000}],"ended":[{"id":4,"reason":"lost"}]}"#
         );
     }
 

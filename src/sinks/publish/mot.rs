@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::base::{FrameResult, TrackSnapshot, TrackState};
+use crate::base::{FrameResult, TrackSnapshot};
 
 /// A row of a result file, without the end of the line; made by [`mot_row`].
 #[derive(Debug, Clone, Copy)]
@@ -51,7 +51,7 @@ pub fn mot_rows(result: &FrameResult) -> Option<String> {
     let rows: Vec<String> = result
         .tracks
         .iter()
-        .filter(|track| track.state == TrackState::Confirmed)
+        .filter(|track| track.is_present())
         .map(|track| mot_row(frame, track).to_string())
         .collect();
     (!rows.is_empty()).then(|| rows.join("\n"))

@@ -14,7 +14,7 @@ use std::{env, fs, thread};
 use fastrand::Rng;
 use gantryd::app::mot::read_detections;
 use gantryd::app::seqinfo::SeqInfo;
-use gantryd::base::{BBox, Detection, Pts, TrackState};
+use gantryd::base::{BBox, Detection, Pts};
 use gantryd::perception::track::{CameraWarp, Step, TrackOptions, Tracker};
 use gantryd::tools::evaluate::{Benchmark, Class, Rect, Scores, Track, Truth, evaluate};
 
@@ -52,7 +52,7 @@ fn main() {
         }
     }
     println!(
-        "{:32} {:>15} {:>19}",
+        "{:48} {:>15} {:>19}",
         "HOTA / IDF1", "as filmed", "mean of variants"
     );
     for set in sets {
@@ -70,7 +70,7 @@ fn main() {
             |part: usize| figures.iter().map(|it| it[part]).sum::<f64>() / figures.len() as f64;
         let [hota, idf1] = figures[0];
         println!(
-            "{set:32} {hota:7.2} /{idf1:6.2} {:11.2} /{:6.2}",
+            "{set:48} {hota:7.2} /{idf1:6.2} {:11.2} /{:6.2}",
             mean(0),
             mean(1)
         );
@@ -128,7 +128,7 @@ fn score(sequence: &Sequence, frames: Vec<Frame>) -> Scores {
         let seen = step
             .tracks
             .iter()
-            .filter(|it| it.state == TrackState::Confirmed);
+            .filter(|it| it.is_present());
         tracks.extend(seen.map(|it| Track {
             frame: frame.number,
             id: it.id.0,
