@@ -351,13 +351,7 @@ impl Replay {
         }
         for track in &step.tracks {
             self.ids = self.ids.max(track.id.0);
-            let is_inside = self.size.is_none_or(|size| {
-                track
-                    .bbox
-                    .clip(size.width as f32, size.height as f32)
-                    .is_some()
-            });
-            if track.is_present() && is_inside {
+            if track.is_present(self.size) {
                 writeln!(out, "{}", publish::mot_row(frame.number, track))?;
                 self.rows += 1;
             }

@@ -457,7 +457,15 @@ mod tests {
             tracks: vec![
                 track(1, TrackState::Confirmed),
                 track(2, TrackState::Coasting),
-                track(3, TrackState::Confirmed),
+                TrackSnapshot {
+                    is_presumed: true,
+                    ..track(3, TrackState::Coasting)
+                },
+                // Gone out of the picture.
+                TrackSnapshot {
+                    bbox: BBox::from_ltrb(-40.0, 20.0, -1.0, 60.0).unwrap(),
+                    ..track(4, TrackState::Confirmed)
+                },
             ],
             ended: Vec::new(),
             counts: None,

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::{
-    BBox, ClassId, Embedding, Frame, FrameDecisions, FrameMeta, Pts, SceneCounts, TrackId,
+    BBox, ClassId, Embedding, Frame, FrameDecisions, FrameMeta, Pts, SceneCounts, Size, TrackId,
 };
 
 /// What the model saw in one frame, in frame pixels.
@@ -87,8 +87,8 @@ pub struct TrackSnapshot {
     pub velocity: [f32; 2],
     /// Where it is in its life.
     pub state: TrackState,
-    /// While it coasts: it is most likely in the picture, because something nearer has just come in
-    /// front of it, or because it was surely seen a moment ago.
+    /// While it coasts: it is most likely there, because something nearer hides it, or because it was
+    /// surely seen, and was seen a moment ago.
     pub is_presumed: bool,
     /// When it was first seen.
     pub first_seen: Pts,
@@ -100,10 +100,14 @@ pub struct TrackSnapshot {
 }
 
 impl TrackSnapshot {
-    /// Whether the object is in the picture: seen, or presumed to be there.
+    /// Whether the object is there, seen or presumed, and a part of its box in a picture of this size.
     #[must_use]
-    pub fn is_present(&self) -> bool {
-        self.state == TrackState::Confirmed || self.is_presumed
+    pub fn is_present(&self, picture: Option<Size>) -> bool {
+        let is_inside = |size: Size| {
+            let (width, height) = (size.width as f32, size.height as f32);
+            self.bbox.clip(width, height).is_some()
+        };
+        (self.state == TrackState::Confirmed || self.is_presumed) && picture.is_none_or(is_inside)
     }
 }
 

@@ -318,7 +318,7 @@ pub fn follow(frames: &[SceneFrame], told: bool) -> Vec<Track> {
         let pts = Pts((frame.secs * 1e9) as u64);
         tracker.step_into(&frame.detections(), pts, &mut step);
         let seen = step.tracks.iter();
-        let seen = seen.filter(|track| track.is_present());
+        let seen = seen.filter(|track| track.is_present(None));
         tracks.extend(seen.map(|track| Track {
             frame: number,
             id: track.id.0,

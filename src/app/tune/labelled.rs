@@ -73,7 +73,7 @@ impl Sequence {
             let shown = step
                 .tracks
                 .iter()
-                .filter(|track| track.is_present() && self.is_inside(&track.bbox));
+                .filter(|track| track.is_present(self.size));
             tracks.extend(shown.map(|track| Track {
                 frame: frame.number,
                 id: track.id.0,
@@ -81,11 +81,6 @@ impl Sequence {
             }));
         }
         tracks
-    }
-
-    fn is_inside(&self, bbox: &BBox) -> bool {
-        self.size
-            .is_none_or(|size| bbox.clip(size.width as f32, size.height as f32).is_some())
     }
 
     /// `count` parts of the same length in time, one after the other.

@@ -53,7 +53,7 @@ impl Affinity {
         iou: f32,
     ) -> AffinityParts {
         let overlap = candidate.most(iou) * height_overlap(&track.bbox, &detection.bbox);
-        let height = HEIGHT_CUE * (1.0 - agreement(track.usual_height, detection.bbox.height()));
+        let height = HEIGHT_CUE * (1.0 - agreement(track.usual_height(), detection.bbox.height()));
         let score = SCORE_CUE * (track.usual_score - detection.confidence).abs();
         let unseen = UNSEEN_PENALTY * track.forgotten_share(self.memory_secs);
         let class = CLASS_PENALTY * (1.0 - track.class.share(detection.class));
@@ -87,7 +87,7 @@ fn height_overlap(a: &BBox, b: &BBox) -> f32 {
 }
 
 /// 1 for equal lengths, towards 0 the more they differ.
-fn agreement(a: f32, b: f32) -> f32 {
+pub(super) fn agreement(a: f32, b: f32) -> f32 {
     a.min(b) / a.max(b)
 }
 

@@ -97,7 +97,7 @@ impl Tracker {
         let mut step = Step::default();
         self.bury(&mut step.ended);
         let high_score = self.high_score();
-        let shown = |track: &Track| track.snapshot(high_score);
+        let shown = |track: &Track| track.snapshot(pts, high_score);
         step.tracks.extend(self.tracks.iter().filter_map(shown));
         step.tracks.sort_unstable_by_key(|track| track.id);
         step.ended.sort_unstable_by_key(|track| track.id);
@@ -167,6 +167,29 @@ mod tests {
             }
         }
         assert_eq!(ids, vec![1; 99]);
+    }
+
+    #[test]
+    fn the_usual_height_grows_with_an_object_that_comes_nearer() {
+        // 20 % a second, looked at in every fourth frame.
+        let mut tracker = Tracker::new(TrackOptions::default());
+        for frame in 0..100u64 {
+            let stretch = 1.2f32.powf(frame as f32 / FPS as f32);
+            let mut one = at(300.0);
+            one.bbox = BBox::from_cxcywh(300.0, 200.0, 40.0 * stretch, 80.0 * stretch).unwrap();
+            if frame < 2 || frame % 4 == 0 {
+                tracker.step(&[one], pts(frame));
+                let usual = tracker.tracks[0].usual_height() / (80.0 * stretch);
+                assert!((0.9..1.1).contains(&usual), "frame {frame}: {usual}");
+            } else {
+                let grown = Displacement {
+                    shift: [0.0, 0.0],
+                    stretch: 1.2f32.powf(1.0 / FPS as f32),
+                    deviation_px: 0.5,
+                };
+                tracker.carry(&[Some(grown)], pts(frame));
+            }
+        }
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! was seen twice where nobody was, of the size of an object that was lost not far away, is more
 //! likely that object than a new one.
 
+use super::TrackOptions;
 use super::affinity::size_agreement;
 use super::appearance::Find;
 use super::lifecycle::Track;
@@ -11,15 +12,24 @@ use super::lifecycle::Track;
 /// Farthest from where a lost object is expected, in standard deviations of its place. Measured, see
 /// docs/tracking.md.
 const REACH: f64 = 4.0;
+/// And no farther than so many of its longer sides, however little is known. Measured.
+const FARTHEST: f32 = 1.0;
 /// Least agreement in size, so that strangers seldom pass. Measured.
 const LIKENESS: f32 = 0.85;
 
 /// Adds, for each new track, the lost one that its place speaks for most, the nearest pairs first, each
-/// lost one at most once and none that looks have found.
-pub(super) fn add(finds: &mut Vec<Find>, tracks: &[Track], is_fresh: impl Fn(&Track) -> bool) {
+/// lost one at most once and none that looks have found. Who finds another the nearer one gets no
+/// second choice.
+pub(super) fn add(
+    finds: &mut Vec<Find>,
+    tracks: &[Track],
+    is_fresh: impl Fn(&Track) -> bool,
+    is_lost: impl Fn(&Track) -> bool,
+) {
     let nearest = |(fresh, track): (usize, &Track)| {
         let reached = tracks.iter().enumerate().filter_map(|(lost, old)| {
-            let apart = can_be(old, track).then(|| old.filter.apart(&track.bbox))?;
+            let can_be = is_lost(old) && can_be(old, track);
+            let apart = can_be.then(|| old.filter.apart(&track.bbox))?;
             (apart < REACH).then_some((apart, lost))
         });
         let (apart, lost) = reached.min_by(|a, b| a.0.total_cmp(&b.0))?;
@@ -39,14 +49,17 @@ pub(super) fn add(finds: &mut Vec<Find>, tracks: &[Track], is_fresh: impl Fn(&Tr
     }
 }
 
-/// Whether a lost track can be the object of a new one, wherever it is. One that has been looked at is
-/// left to its look.
+/// Whether a track is one whose object may come back by its place.
+pub(super) fn is_lost(track: &Track, options: &TrackOptions) -> bool {
+    track.is_confirmed() && !track.is_seen && !track.is_awaited && !track.is_forgotten(options)
+}
+
+/// Whether time, place, class and size allow that a lost track is the object of a new one.
 fn can_be(lost: &Track, fresh: &Track) -> bool {
-    lost.is_confirmed()
-        && !lost.is_seen
-        && !lost.is_awaited
-        && lost.look.is_none()
-        && lost.last_seen() < fresh.first_seen()
+    let (expected, found) = (&lost.bbox, &fresh.bbox);
+    let px = (expected.cx() - found.cx()).hypot(expected.cy() - found.cy());
+    lost.last_seen() < fresh.first_seen()
+        && px <= FARTHEST * expected.width().max(expected.height())
         && lost.class.share(fresh.class.winner()) > 0.0
-        && size_agreement(&lost.bbox, &fresh.bbox) >= LIKENESS
+        && size_agreement(expected, found) >= LIKENESS
 }

@@ -508,15 +508,16 @@ mod tests {
         #[test]
         fn covariance_stays_symmetric_and_positive(
             steps in prop::collection::vec(
-                (0.0f64..20_000.0, prop::option::of((-1e6f32..1e6, 1e-3f32..1e6, 0.0f32..=1.0))), 1..60)
+                (0.0f64..20_000.0, prop::option::of((-1e6f32..1e6, 1e-3f32..1e6, 0.0f32..=1.0, 0.0f32..=1.0))), 1..60)
         ) {
             let mut filter = BoxFilter::new(&square(0.0));
             for (dt, seen) in steps {
                 filter.predict(dt, seen.is_some());
-                if let Some((centre, side, score)) = seen {
+                if let Some((centre, side, score, cover)) = seen {
                     let bbox = BBox::from_cxcywh(centre, centre, side, side);
-                    filter.update(&bbox.unwrap_or(square(0.0)), score, 0.0);
+                    filter.update(&bbox.unwrap_or(square(0.0)), score, cover);
                 }
+                prop_assert!(filter.lag().iter().all(|lag| (-1.0..=1.0).contains(lag)));
                 prop_assert!(filter.position.iter().chain(&filter.velocity).all(|value| value.is_finite()));
                 for p in &filter.covariance {
                     prop_assert!([p.position, p.cross, p.velocity].iter().all(|value| value.is_finite()));

@@ -21,11 +21,11 @@ const HEIGHT_MEMORY_SECS: f64 = 1.2;
 /// Measured, see docs/tracking.md.
 const SURELY_SEEN: f32 = 1.6;
 /// A surely seen object is presumed to be there for this many seconds when it is missed. Measured.
-const MISSED_SECS: f64 = 0.12;
-/// An object of whose box something nearer hides this share, for no more seconds than these, is presumed
-/// to be behind it. Measured.
+const MISSED_SECS: f64 = 0.09;
+/// An object of whose box something nearer hides this share is presumed to be behind it for so many
+/// seconds. Measured.
 const OCCLUDED_SHARE: f32 = 0.7;
-const OCCLUDED_SECS: f64 = 0.2;
+const OCCLUDED_SECS: f64 = 0.21;
 /// Weight of the newest score in a track's usual score. Measured.
 const SCORE_MEMORY: f32 = 0.65;
 
@@ -42,8 +42,9 @@ pub(super) struct Track {
     pub class: ClassVote,
     /// Running mean of the scores of its detections.
     pub usual_score: f32,
-    /// Running mean of the heights of its detections, px, growing as it is expected to.
-    pub usual_height: f32,
+    /// Running mean of the heights of its detections, in heights of the filter's estimate, so that it grows
+    /// as the object is expected to.
+    usual_stretch: f64,
     /// The share of its predicted box that something nearer hides, 0..=1.
     pub occlusion: f32,
     /// Seconds since it was last seen, 0 if seen in this frame.
@@ -72,7 +73,7 @@ impl Track {
             bbox: detection.bbox,
             class: ClassVote::new(detection.class, detection.confidence),
             usual_score: detection.confidence,
-            usual_height: detection.bbox.height(),
+            usual_stretch: 1.0,
             occlusion: 0.0,
             unseen_secs: 0.0,
             is_seen: true,
@@ -91,21 +92,16 @@ impl Track {
     }
 
     pub fn predict(&mut self, dt: f64) {
-        self.advance(dt);
-        self.unseen_secs += dt;
-    }
-
-    fn advance(&mut self, dt: f64) {
-        let before = self.filter.height();
         self.filter.predict(dt, self.is_seen);
-        self.usual_height *= (self.filter.height() / before) as f32;
         self.bbox = self.filter.bbox().unwrap_or(self.last_bbox);
+        self.unseen_secs += dt;
     }
 
     /// As [`Track::predict`] on a frame that nobody looked for objects in: who was seen when somebody
     /// looked last has not been missed, and does not grow older.
     pub fn carry(&mut self, dt: f64) {
-        self.advance(dt);
+        self.filter.predict(dt, self.is_seen);
+        self.bbox = self.filter.bbox().unwrap_or(self.last_bbox);
         if !self.is_seen {
             self.unseen_secs += dt;
         }
@@ -141,7 +137,6 @@ impl Track {
             seen.height() * stretch,
         )
         .unwrap_or(self.last_bbox);
-        self.usual_height *= stretch;
         self.bbox = self.filter.bbox().unwrap_or(self.last_bbox);
     }
 
@@ -154,19 +149,21 @@ impl Track {
     /// Takes it along where the whole picture moved, its velocity turned and stretched too.
     pub fn warp(&mut self, warp: &CameraWarp) {
         self.filter.warp(warp);
-        self.usual_height *= warp.stretch() as f32;
         self.bbox = self.filter.bbox().unwrap_or(self.last_bbox);
     }
 
     /// Takes a detection as its own, of which something nearer hides the share `cover`, 0..=1.
     pub fn see(&mut self, detection: &Detection, pts: Pts, cover: f32) {
+        let usual_height = self.usual_height();
         self.filter
             .update(&detection.bbox, detection.confidence, cover);
         self.bbox = self.filter.bbox().unwrap_or(detection.bbox);
         self.class.add(detection.class, detection.confidence);
-        let newest = self.unseen_secs / (self.unseen_secs + HEIGHT_MEMORY_SECS);
+        let secs = pts.secs_since(self.last_seen).max(0.0);
+        let newest = secs / (secs + HEIGHT_MEMORY_SECS);
         let newest = newest.max(1.0 / (f64::from(self.hits) + 1.0)) as f32;
-        self.usual_height += newest * (detection.bbox.height() - self.usual_height);
+        let mean = usual_height + newest * (detection.bbox.height() - usual_height);
+        self.usual_stretch = f64::from(mean) / self.filter.height();
         self.usual_score += SCORE_MEMORY * (detection.confidence - self.usual_score);
         self.unseen_secs = 0.0;
         self.is_seen = true;
@@ -177,10 +174,16 @@ impl Track {
         self.last_seen = pts;
     }
 
+    /// Running mean of the heights of its detections, px, grown as it is expected to since.
+    pub fn usual_height(&self) -> f32 {
+        (self.usual_stretch * self.filter.height()) as f32
+    }
+
     /// Goes on as `fresh`, a new track that turned out to be this object: its place and motion are
     /// taken, identity and past stay.
     pub fn resume(&mut self, fresh: Self) {
         self.filter = fresh.filter;
+        self.usual_stretch = fresh.usual_stretch;
         self.bbox = fresh.bbox;
         self.class.add(fresh.class.winner(), fresh.usual_score);
         self.usual_score = fresh.usual_score;
@@ -237,7 +240,6 @@ impl Track {
     pub fn exchange(&mut self, other: &mut Self) {
         std::mem::swap(&mut self.id, &mut other.id);
         std::mem::swap(&mut self.class, &mut other.class);
-        std::mem::swap(&mut self.usual_height, &mut other.usual_height);
         std::mem::swap(&mut self.look, &mut other.look);
         std::mem::swap(&mut self.first_seen, &mut other.first_seen);
         self.doubt = None;
@@ -250,6 +252,7 @@ impl Track {
     /// Takes the place of `other` as its own last one, as of now.
     pub fn was_last_where(&mut self, other: &Self) {
         self.filter = other.filter.clone();
+        self.usual_stretch = other.usual_stretch;
         self.bbox = other.bbox;
         self.last_bbox = other.last_bbox;
         self.last_seen = other.last_seen;
@@ -304,13 +307,13 @@ impl Track {
         !self.is_seen && (!self.is_confirmed() || self.unseen_secs > options.memory.as_secs_f64())
     }
 
-    /// Whether it is unseen and most likely in the picture. The scores of its detector are high from
-    /// `high_score` on.
-    fn is_presumed(&self, high_score: f32) -> bool {
-        let is_hidden = self.occlusion >= OCCLUDED_SHARE && self.unseen_secs <= OCCLUDED_SECS;
-        let is_sure = self.usual_score >= SURELY_SEEN * high_score;
-        let is_missed = is_sure && self.unseen_secs <= MISSED_SECS;
-        !self.is_seen && (is_hidden || is_missed)
+    /// Whether it is unseen at `pts` and most likely in the picture. The scores of its detector are high
+    /// from `high_score` on.
+    fn is_presumed(&self, pts: Pts, high_score: f32) -> bool {
+        let secs = pts.secs_since(self.last_seen);
+        let is_hidden = self.occlusion >= OCCLUDED_SHARE && secs <= OCCLUDED_SECS;
+        let is_missed = self.usual_score >= SURELY_SEEN * high_score && secs <= MISSED_SECS;
+        !self.is_seen && !self.is_awaited && (is_hidden || is_missed)
     }
 
     /// The box for people: of filter and detection where there is one, predicted where not.
@@ -334,7 +337,7 @@ impl Track {
     }
 
     /// How it is published; a tentative track is not.
-    pub fn snapshot(&self, high_score: f32) -> Option<TrackSnapshot> {
+    pub fn snapshot(&self, pts: Pts, high_score: f32) -> Option<TrackSnapshot> {
         Some(TrackSnapshot {
             id: self.id?,
             class: self.class.winner(),
@@ -347,7 +350,7 @@ impl Track {
             } else {
                 TrackState::Coasting
             },
-            is_presumed: self.is_presumed(high_score),
+            is_presumed: self.is_presumed(pts, high_score),
             first_seen: self.first_seen,
             last_seen: self.last_seen,
             before_run: std::time::Duration::ZERO,

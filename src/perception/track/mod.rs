@@ -165,8 +165,8 @@ impl Tracker {
         step
     }
 
-    /// As [`Tracker::step`], into the memory of an earlier answer: without embeddings, and with no more
-    /// objects than there have been before, nothing is allocated.
+    /// As [`Tracker::step`], into the memory of an earlier answer: without embeddings, with no more
+    /// objects than there have been before and none that returns, nothing is allocated.
     pub fn step_into(&mut self, detections: &[Detection], pts: Pts, step: &mut Step) {
         step.tracks.clear();
         step.ended.clear();
@@ -189,7 +189,7 @@ impl Tracker {
             record::lost(record, &step.ended);
         }
         let high_score = self.high_score();
-        let shown = |track: &Track| track.snapshot(high_score);
+        let shown = |track: &Track| track.snapshot(pts, high_score);
         step.tracks.extend(self.tracks.iter().filter_map(shown));
         step.tracks.sort_unstable_by_key(|track| track.id);
         step.ended.sort_unstable_by_key(|track| track.id);
@@ -501,7 +501,9 @@ impl Tracker {
         let options = &self.options;
         let is_fresh = |track: &Track| track.id.is_none() && track.is_believable(options);
         let mut finds = self.appearance.finds(&self.tracks, is_fresh);
-        comeback::add(&mut finds, &self.tracks, is_fresh);
+        let is_lost =
+            |track: &Track| comeback::is_lost(track, options) && !self.appearance.knows(track);
+        comeback::add(&mut finds, &self.tracks, is_fresh, is_lost);
         if finds.is_empty() {
             return;
         }

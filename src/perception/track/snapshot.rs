@@ -62,7 +62,8 @@ impl TrackerState {
             track.filter.bbox().is_some()
                 && track.filter.velocity().iter().all(|it| it.is_finite())
                 && track.unseen_secs.is_finite()
-                && track.usual_height.is_finite()
+                && track.usual_height() > 0.0
+                && track.usual_height().is_finite()
         };
         distinct.len() == ids.len()
             && ids.iter().all(|id| id.0 <= self.last_id)

@@ -43,15 +43,15 @@ impl fmt::Display for MotRow<'_> {
     }
 }
 
-/// The rows of one frame: one per confirmed track that was seen in it, the last without a line
-/// break; `None` if there is none.
+/// The rows of one frame: one per object that is present in it, the last without a line break; `None` if
+/// there is none.
 #[must_use]
 pub fn mot_rows(result: &FrameResult) -> Option<String> {
     let frame = result.meta.seq.0 + 1;
     let rows: Vec<String> = result
         .tracks
         .iter()
-        .filter(|track| track.is_present())
+        .filter(|track| track.is_present(Some(result.meta.size)))
         .map(|track| mot_row(frame, track).to_string())
         .collect();
     (!rows.is_empty()).then(|| rows.join("\n"))

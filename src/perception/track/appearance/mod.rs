@@ -14,9 +14,10 @@ pub use doubt::Doubt;
 pub use gallery::Gallery;
 pub use likeness::Likeness;
 
+use super::TrackOptions;
+use super::affinity::{MILLION, agreement};
 use super::assign::Pair;
 use super::lifecycle::Track;
-use super::{TrackOptions, affinity::MILLION};
 use crate::base::{BBox, Detection, Pts};
 
 /// What a certain look adds to, or takes from, the affinity of a contested pair.
@@ -283,14 +284,18 @@ impl Appearance {
             .filter(|_| is_stranger)
     }
 
+    /// Whether a track can be told by its look.
+    pub fn knows(&self, track: &Track) -> bool {
+        let looks = track.look.as_ref().map_or(0, |gallery| gallery.looks());
+        looks >= LEAST_LOOKS && self.likeness.is_sure()
+    }
+
     /// Whether a track that is forgotten by its place can still be found by its look.
     pub fn keeps(&self, track: &Track, options: &TrackOptions) -> bool {
-        let looks = track.look.as_ref().map_or(0, |gallery| gallery.looks());
         track.is_confirmed()
-            && looks >= LEAST_LOOKS
+            && self.knows(track)
             && options.max_dormant > 0
             && track.unseen_secs <= options.lost_with_appearance.as_secs_f64()
-            && self.likeness.is_sure()
     }
 
     /// Lost objects that tracks about to be believed turn out to be, each at most once, the most alike
@@ -380,7 +385,6 @@ impl Appearance {
 
 /// Whether class, size and distance allow that a new track is a lost object.
 fn may_be(lost: &Track, fresh: &Track) -> bool {
-    let ratio = |a: f32, b: f32| a.min(b) / a.max(b);
     let (from, to) = (&lost.bbox, &fresh.bbox);
     let looks = lost.look.as_ref().map_or(0, |gallery| gallery.looks());
     let apart_secs = if fresh.doubt.is_some() {
@@ -391,8 +395,8 @@ fn may_be(lost: &Track, fresh: &Track) -> bool {
     let reach = (REACH[0] + REACH[1] * apart_secs as f32) * from.height().max(to.height());
     looks >= LEAST_LOOKS
         && lost.class.share(fresh.class.winner()) > 0.0
-        && ratio(from.height(), to.height()) >= LEAST_SIZE_RATIO
-        && ratio(from.width(), to.width()) >= LEAST_SIZE_RATIO
+        && agreement(from.height(), to.height()) >= LEAST_SIZE_RATIO
+        && agreement(from.width(), to.width()) >= LEAST_SIZE_RATIO
         && (from.cx() - to.cx()).hypot(from.cy() - to.cy()) <= reach
 }
 

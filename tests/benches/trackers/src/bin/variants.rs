@@ -128,7 +128,7 @@ fn score(sequence: &Sequence, frames: Vec<Frame>) -> Scores {
         let seen = step
             .tracks
             .iter()
-            .filter(|it| it.is_present());
+            .filter(|it| it.is_present(None));
         tracks.extend(seen.map(|it| Track {
             frame: frame.number,
             id: it.id.0,
