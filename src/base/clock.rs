@@ -13,7 +13,8 @@ impl Pts {
     /// Seconds from `earlier` to `self`; negative if the stream went back.
     #[must_use]
     pub fn secs_since(self, earlier: Self) -> f64 {
-        (i128::from(self.0) - i128::from(earlier.0)) as f64 / 1e9
+        let secs = self.0.abs_diff(earlier.0) as f64 / 1e9;
+        if self >= earlier { secs } else { -secs }
     }
 }
 

@@ -19,6 +19,8 @@ const CLASS_PENALTY: f32 = 0.3;
 /// Taken off a weak detection, so that of two that fit the strong one wins (TrackTrack, CVPR 2025,
 /// instead of ByteTrack's second association). Measured.
 const WEAK_PENALTY: f32 = 0.1;
+/// What hides less of a box than this is not worth a look.
+const LEAST_COVER: f32 = 0.25;
 /// Candidates kept per track, best first, so that a hostile frame stays bounded.
 const MAX_CANDIDATES: usize = 24;
 /// Gains are counted in millionths.
@@ -110,21 +112,20 @@ struct Cover {
 }
 
 impl Covers {
-    /// Takes a detection that overlaps the box by this IoU. Seen from above the ground, what is nearer
+    /// Takes a detection that has this share of the box. Seen from above the ground, what is nearer
     /// reaches lower in the picture; what does not, hides nothing.
-    fn add(&mut self, bbox: &BBox, one: &Candidate, iou: f32) {
-        if one.bbox.bottom() <= bbox.bottom() {
+    fn add(&mut self, bbox: &BBox, one: &Candidate, share: f32) {
+        if share < LEAST_COVER || one.bbox.bottom() <= bbox.bottom() {
             return;
         }
-        let shared = iou / (1.0 + iou) * (bbox.area() + one.bbox.area());
         let cover = Cover {
-            share: shared / bbox.area(),
+            share,
             col: one.col,
         };
         let [most, second] = &mut self.0;
-        if cover.share > most.share {
+        if share > most.share {
             *second = std::mem::replace(most, cover);
-        } else if cover.share > second.share {
+        } else if share > second.share {
             *second = cover;
         }
     }
@@ -238,6 +239,7 @@ impl Sweep {
         pairs: &mut Vec<Pair>,
     ) -> Covers {
         let mut covers = Covers::default();
+        let per_area = 1.0 / bbox.area();
         let start = pairs.len();
         for one in self.between(bbox.left() - self.widest, bbox.right()) {
             if one.bbox.right() <= bbox.left()
@@ -247,7 +249,7 @@ impl Sweep {
                 continue;
             }
             let iou = bbox.iou(&one.bbox);
-            covers.add(bbox, one, iou);
+            covers.add(bbox, one, per_area * bbox.intersection(&one.bbox));
             if one.most(iou) <= gate {
                 continue;
             }

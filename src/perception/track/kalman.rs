@@ -42,24 +42,24 @@ const MIN_SIDE_PX: f64 = 1.0;
 const AGITATION_GAIN: f64 = 0.2;
 /// A single detection counts as no more than this many times what was expected, so that one wrong
 /// box does not make a track lose its way: three standard deviations, squared.
-const AGITATION_SEEN: f64 = 9.0;
+const AGITATION_SEEN: f32 = 9.0;
 /// Least and largest agitation.
 const AGITATION: [f64; 2] = [0.1, 4.0];
 
 /// Weight of the newest pair of surprises in their correlation.
-const ECHO_GAIN: f64 = 0.05;
+const ECHO_GAIN: f32 = 0.05;
 /// A surprise counts for no more than this many standard deviations there.
-const ECHO_SEEN: f64 = 3.0;
+const ECHO_SEEN: f32 = 3.0;
 
 /// How each surprise follows from the one before: 0 for the noise that the filter is made for, above it
 /// when the filter lags behind, below when it follows the noise of the detector (Mehra 1970).
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Echo {
     /// Along both axes, standard deviations.
-    last: [f64; 2],
+    last: [f32; 2],
     /// Running means of the product of two in a row, and of the square.
-    product: f64,
-    square: f64,
+    product: f32,
+    square: f32,
 }
 
 impl Default for Echo {
@@ -73,7 +73,7 @@ impl Default for Echo {
 }
 
 impl Echo {
-    fn add(&mut self, surprise: [f64; 2]) {
+    fn add(&mut self, surprise: [f32; 2]) {
         let seen = surprise.map(|one| one.clamp(-ECHO_SEEN, ECHO_SEEN));
         let product = (seen[0] * self.last[0] + seen[1] * self.last[1]) / 2.0;
         let square = (seen[0] * seen[0] + seen[1] * seen[1]) / 2.0;
@@ -83,8 +83,8 @@ impl Echo {
     }
 
     /// -1..=1.
-    fn correlation(&self) -> f64 {
-        (self.product / self.square.max(f64::EPSILON)).clamp(-1.0, 1.0)
+    fn correlation(&self) -> f32 {
+        (self.product / self.square.max(f32::EPSILON)).clamp(-1.0, 1.0)
     }
 }
 
@@ -294,11 +294,12 @@ impl BoxFilter {
         let sizes = sizes_of(&self.position);
         let covered = 1.0 + COVERED * f64::from(cover).powi(4);
         let trust = (1.0 - SCORE_TRUST * f64::from(confidence)) * MEASURED.powi(2) * covered;
-        let mut surprise = [0.0; AXES];
+        let mut surprise = [0f32; AXES];
         for axis in 0..AXES {
             let variance = trust * sizes[axis] * sizes[axis];
             let off = measured[axis] - self.position[axis];
-            surprise[axis] = off / (self.covariance[axis].position + variance).sqrt();
+            let expected = self.covariance[axis].position + variance;
+            surprise[axis] = off as f32 / (expected as f32).sqrt();
             let gain = self.covariance[axis].update(variance);
             self.position[axis] += gain[0] * off;
             self.velocity[axis] += gain[1] * off;
@@ -306,7 +307,7 @@ impl BoxFilter {
         let [x, y, width, height] = surprise;
         self.echo[0].add([x, y]);
         self.echo[1].add([width, height]);
-        let seen = ((x * x).min(AGITATION_SEEN) + (y * y).min(AGITATION_SEEN)) / 2.0;
+        let seen = f64::from((x * x).min(AGITATION_SEEN) + (y * y).min(AGITATION_SEEN)) / 2.0;
         let [least, most] = AGITATION;
         self.agitation += AGITATION_GAIN * (seen - self.agitation);
         self.agitation = self.agitation.clamp(least, most);
@@ -335,7 +336,7 @@ impl BoxFilter {
 
     /// How the surprises of the centre and of the size follow from each other, -1..=1: near 1 where the
     /// estimate lags behind the detections, near 0 or below where these jump about it.
-    pub fn lag(&self) -> [f64; 2] {
+    pub fn lag(&self) -> [f32; 2] {
         self.echo.map(|echo| echo.correlation())
     }
 

@@ -14,9 +14,9 @@ use super::{CameraWarp, TrackOptions};
 ///
 /// A detection is the better box where the filter lags behind, the estimate where detections jump about
 /// it; [`BoxFilter::lag`] tells which, and is added. Measured, see docs/tracking.md.
-const DETECTION_SHARE: f64 = 0.2;
+const DETECTION_SHARE: f32 = 0.2;
 /// Time constant of the usual height, seconds. Measured.
-const HEIGHT_MEMORY_SECS: f64 = 1.2;
+const HEIGHT_MEMORY_SECS: f32 = 1.2;
 /// An object is surely seen whose usual score is this many times the one from which on scores are high.
 /// Measured, see docs/tracking.md.
 const SURELY_SEEN: f32 = 1.6;
@@ -44,7 +44,7 @@ pub(super) struct Track {
     pub usual_score: f32,
     /// Running mean of the heights of its detections, in heights of the filter's estimate, so that it grows
     /// as the object is expected to.
-    usual_stretch: f64,
+    usual_stretch: f32,
     /// The share of its predicted box that something nearer hides, 0..=1.
     pub occlusion: f32,
     /// Seconds since it was last seen, 0 if seen in this frame.
@@ -159,11 +159,11 @@ impl Track {
             .update(&detection.bbox, detection.confidence, cover);
         self.bbox = self.filter.bbox().unwrap_or(detection.bbox);
         self.class.add(detection.class, detection.confidence);
-        let secs = pts.secs_since(self.last_seen).max(0.0);
+        let secs = pts.secs_since(self.last_seen).max(0.0) as f32;
         let newest = secs / (secs + HEIGHT_MEMORY_SECS);
-        let newest = newest.max(1.0 / (f64::from(self.hits) + 1.0)) as f32;
+        let newest = newest.max(1.0 / (self.hits as f32 + 1.0));
         let mean = usual_height + newest * (detection.bbox.height() - usual_height);
-        self.usual_stretch = f64::from(mean) / self.filter.height();
+        self.usual_stretch = mean / self.filter.height() as f32;
         self.usual_score += SCORE_MEMORY * (detection.confidence - self.usual_score);
         self.unseen_secs = 0.0;
         self.is_seen = true;
@@ -176,7 +176,7 @@ impl Track {
 
     /// Running mean of the heights of its detections, px, grown as it is expected to since.
     pub fn usual_height(&self) -> f32 {
-        (self.usual_stretch * self.filter.height()) as f32
+        self.usual_stretch * self.filter.height() as f32
     }
 
     /// Goes on as `fresh`, a new track that turned out to be this object: its place and motion are
@@ -310,10 +310,13 @@ impl Track {
     /// Whether it is unseen at `pts` and most likely in the picture. The scores of its detector are high
     /// from `high_score` on.
     fn is_presumed(&self, pts: Pts, high_score: f32) -> bool {
+        if self.is_seen || self.is_awaited {
+            return false;
+        }
         let secs = pts.secs_since(self.last_seen);
         let is_hidden = self.occlusion >= OCCLUDED_SHARE && secs <= OCCLUDED_SECS;
         let is_missed = self.usual_score >= SURELY_SEEN * high_score && secs <= MISSED_SECS;
-        !self.is_seen && !self.is_awaited && (is_hidden || is_missed)
+        is_hidden || is_missed
     }
 
     /// The box for people: of filter and detection where there is one, predicted where not.
@@ -325,7 +328,7 @@ impl Track {
         let [centre, size] = self
             .filter
             .lag()
-            .map(|lag| (DETECTION_SHARE + lag).clamp(0.0, 1.0) as f32);
+            .map(|lag| (DETECTION_SHARE + lag).clamp(0.0, 1.0));
         let mix = |share: f32, seen: f32, believed: f32| believed + share * (seen - believed);
         BBox::from_cxcywh(
             mix(centre, seen.cx(), believed.cx()),
