@@ -7,7 +7,7 @@
 #[path = "support/crowd.rs"]
 mod crowd;
 
-use crowd::{Scenario, SceneFrame, follow, score};
+use crowd::{Scenario, SceneFrame, follow, follow_seen, score};
 use gantryd::tools::evaluate::{Scores, Track};
 
 /// HOTA over all the shaken crowds.
@@ -23,7 +23,7 @@ fn shaken(told: bool) -> f64 {
 #[test]
 fn a_shaken_crowd_is_followed_with_the_motion_told_and_nearly_as_well_without() {
     let (told, alone) = (shaken(true), shaken(false));
-    assert!(told > 0.70, "told: {told}");
+    assert!(told > 0.75, "told: {told}");
     assert!(alone > told - 0.04, "alone: {alone}, told: {told}");
 }
 
@@ -39,7 +39,8 @@ fn still() -> Vec<SceneFrame> {
     })
 }
 
-/// HOTA of the frames chosen, followed alone, and of the same frames out of all.
+/// HOTA of the frames chosen, followed alone, and of the same frames out of all. What is seen counts: who
+/// is missed is presumed to be there for a time, which is more frames at a higher rate.
 fn alone_and_of_all(frames: &[SceneFrame], is_chosen: impl Fn(usize) -> bool) -> [f64; 2] {
     let numbers: Vec<usize> = (0..frames.len())
         .filter(|&number| is_chosen(number))
@@ -49,23 +50,22 @@ fn alone_and_of_all(frames: &[SceneFrame], is_chosen: impl Fn(usize) -> bool) ->
         .map(|&number| frames[number].clone())
         .collect();
     let place = |track: &Track| numbers.binary_search(&(track.frame as usize)).ok();
-    let of_all: Vec<Track> = follow(frames, false)
+    let of_all: Vec<Track> = follow_seen(frames)
         .into_iter()
         .filter_map(|track| {
             let frame = place(&track)? as u64;
             Some(Track { frame, ..track })
         })
         .collect();
-    [follow(&chosen, false), of_all].map(|tracks| score(&chosen, &tracks).hota.mean().hota)
+    [follow_seen(&chosen), of_all].map(|tracks| score(&chosen, &tracks).hota.mean().hota)
 }
 
 #[test]
 fn the_frame_rate_changes_little() {
     let frames = still();
     // 30, 15, 10 and 5 fps. What may be lost is what happens between frames: at 5 fps people move up
-    // to two thirds of their width from one to the next. From 10 fps on who is missed once is not presumed
-    // to be there any more, which the higher rate is.
-    for (every, most_lost) in [(2, 0.03), (4, 0.04), (6, 0.08), (12, 0.11)] {
+    // to two thirds of their width from one to the next.
+    for (every, most_lost) in [(2, 0.03), (4, 0.04), (6, 0.06), (12, 0.09)] {
         let [alone, of_all] = alone_and_of_all(&frames, |number| number % every == 0);
         eprintln!("every {every}: {:+.1}", 100.0 * (alone - of_all));
         assert!(

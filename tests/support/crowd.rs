@@ -4,7 +4,7 @@
 //! frames. Everything follows from the seed.
 
 use fastrand::Rng;
-use gantryd::base::{BBox, ClassId, Detection, Pts};
+use gantryd::base::{BBox, ClassId, Detection, Pts, TrackSnapshot, TrackState};
 use gantryd::perception::track::{CameraWarp, Step, TrackOptions, Tracker};
 use gantryd::tools::evaluate::{Rect, Role, Scores, Track, Truth, TruthBox, evaluate};
 
@@ -304,9 +304,22 @@ impl SceneFrame {
     }
 }
 
-/// Follows the frames; tells the tracker the camera's motion where `told`. Frames are named by their
-/// place.
+/// What is said of the frames, which are named by their place; the tracker is told the camera's motion
+/// where `told`.
 pub fn follow(frames: &[SceneFrame], told: bool) -> Vec<Track> {
+    follow_where(frames, told, |track| track.is_present(None))
+}
+
+/// As [`follow`], where objects are seen in the frame and not just presumed to be there.
+pub fn follow_seen(frames: &[SceneFrame]) -> Vec<Track> {
+    follow_where(frames, false, |track| track.state == TrackState::Confirmed)
+}
+
+fn follow_where(
+    frames: &[SceneFrame],
+    told: bool,
+    is_said: impl Fn(&TrackSnapshot) -> bool,
+) -> Vec<Track> {
     let mut tracker = Tracker::new(TrackOptions::default());
     let mut step = Step::default();
     let mut tracks = Vec::new();
@@ -317,9 +330,8 @@ pub fn follow(frames: &[SceneFrame], told: bool) -> Vec<Track> {
         }
         let pts = Pts((frame.secs * 1e9) as u64);
         tracker.step_into(&frame.detections(), pts, &mut step);
-        let seen = step.tracks.iter();
-        let seen = seen.filter(|track| track.is_present(None));
-        tracks.extend(seen.map(|track| Track {
+        let said = step.tracks.iter().filter(|track| is_said(track));
+        tracks.extend(said.map(|track| Track {
             frame: number,
             id: track.id.0,
             bbox: Rect {

@@ -6,7 +6,7 @@
 
 use super::TrackOptions;
 use super::affinity::size_agreement;
-use super::appearance::Find;
+use super::appearance::{Find, Lost};
 use super::lifecycle::Track;
 
 /// Farthest from where a lost object is expected, in standard deviations of its place. Measured, see
@@ -33,7 +33,8 @@ pub(super) fn add(
             (apart < REACH).then_some((apart, lost))
         });
         let (apart, lost) = reached.min_by(|a, b| a.0.total_cmp(&b.0))?;
-        Some((apart, Find::by_place(fresh, lost)))
+        let lost = Lost::Living(lost);
+        Some((apart, Find { fresh, lost }))
     };
     let fresh = tracks.iter().enumerate();
     let mut near: Vec<_> = fresh

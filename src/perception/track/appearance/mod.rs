@@ -77,19 +77,6 @@ pub struct Find {
     pub fresh: usize,
     /// Where the lost one is.
     pub lost: Lost,
-    /// 0 where no look was asked.
-    similarity: f32,
-}
-
-impl Find {
-    /// A living track that its place and motion alone tell.
-    pub fn by_place(fresh: usize, lost: usize) -> Self {
-        Self {
-            fresh,
-            lost: Lost::Living(lost),
-            similarity: 0.0,
-        }
-    }
 }
 
 /// Where a lost object is.
@@ -304,24 +291,24 @@ impl Appearance {
         if !self.likeness.is_sure() {
             return Vec::new();
         }
-        let mut finds: Vec<Find> = tracks
+        let mut finds: Vec<(f32, Find)> = tracks
             .iter()
             .enumerate()
             .filter(|(_, track)| is_fresh(track))
             .filter_map(|(fresh, track)| self.find(fresh, track, tracks))
             .collect();
         finds.sort_by(|a, b| {
-            b.similarity
-                .total_cmp(&a.similarity)
-                .then(a.fresh.cmp(&b.fresh))
+            let by_similarity = b.0.total_cmp(&a.0);
+            by_similarity.then(a.1.fresh.cmp(&b.1.fresh))
         });
         let mut taken = Vec::new();
-        finds.retain(|find| {
+        let finds = finds.into_iter().map(|(_, find)| find);
+        let first = |find: &Find| {
             let is_first = !taken.contains(&find.lost);
             taken.push(find.lost);
             is_first
-        });
-        finds
+        };
+        finds.filter(first).collect()
     }
 
     /// Tracks whose looks of late are not theirs, with the objects that they turn out to be on; each
@@ -337,7 +324,7 @@ impl Appearance {
         self.finds(tracks, is_mistaken)
     }
 
-    fn find(&self, fresh: usize, track: &Track, tracks: &[Track]) -> Option<Find> {
+    fn find(&self, fresh: usize, track: &Track, tracks: &[Track]) -> Option<(f32, Find)> {
         let look = match (&track.doubt, &track.look) {
             (Some(doubt), _) => doubt.looks().mean(),
             (None, looks) => looks.as_ref()?.mean(),
@@ -375,11 +362,7 @@ impl Appearance {
         }
         let (lost, similarity) = best?;
         let is_find = similarity - second >= LEAD && self.likeness.is_find(similarity, count);
-        is_find.then_some(Find {
-            fresh,
-            lost,
-            similarity,
-        })
+        is_find.then_some((similarity, Find { fresh, lost }))
     }
 }
 

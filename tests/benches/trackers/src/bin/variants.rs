@@ -118,17 +118,14 @@ fn score(sequence: &Sequence, frames: Vec<Frame>) -> Scores {
     let mut truth = sequence.truth.clone();
     if frames.len() < sequence.frames.len() {
         let first = sequence.frames[0].number;
-        truth.boxes.retain(|it| (it.frame - first) % 2 == 0);
+        truth.boxes.retain(|it| it.frame % 2 == first % 2);
     }
     for frame in frames {
         if let Some(warp) = frame.warp.and_then(CameraWarp::new) {
             tracker.move_camera(warp);
         }
         tracker.step_into(&frame.detections, Pts((frame.secs * 1e9) as u64), &mut step);
-        let seen = step
-            .tracks
-            .iter()
-            .filter(|it| it.is_present(None));
+        let seen = step.tracks.iter().filter(|it| it.is_present(None));
         tracks.extend(seen.map(|it| Track {
             frame: frame.number,
             id: it.id.0,
